@@ -1,0 +1,82 @@
+// A compiled kernel and how the runtime calls it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ir/isa.h"
+#include "ir/kernel.h"
+
+namespace taper::codegen {
+
+// Code that may be executed. The memory is never writable and executable at once: memfd dual
+// mapping, else mprotect; throws taper::Error where the system forbids both.
+class CodeMemory {
+ public:
+  explicit CodeMemory(const std::vector<std::uint8_t>& bytes);
+  ~CodeMemory();
+  CodeMemory(const CodeMemory&) = delete;
+  CodeMemory& operator=(const CodeMemory&) = delete;
+
+  using Function = void (*)(const void* args);
+  Function entry() const;
+  std::size_t size() const { return size_; }
+
+ private:
+  void* executable_ = nullptr;
+  std::size_t size_ = 0, mapped_ = 0;
+};
+
+// One generated function: its code and its listing.
+struct Routine {
+  std::string name;
+  std::string listing;
+  std::unique_ptr<CodeMemory> code;
+  void operator()(const void* args) const { code->entry()(args); }
+};
+
+// What a call works on. `buffers`: operands, then results, in the order of the spec. `scratch`:
+// scratch_bytes(batch) of this thread's own memory, 64-byte aligned.
+struct Call {
+  void* const* buffers = nullptr;
+  std::int64_t batch = 0;
+  std::int64_t begin = 0, end = 0;  // range of work units
+  std::byte* scratch = nullptr;
+};
+
+// How work units relate to the batch. Consecutive `images` kernels need no barrier between them:
+// unit i of each touches only image (row) i of batched buffers.
+enum class Partition : std::uint8_t { images, units };
+
+// Calls with disjoint ranges may run at the same time; the union of the ranges [0, units) is the
+// whole result, and the bits do not depend on how it is cut.
+class Kernel {
+ public:
+  virtual ~Kernel() = default;
+  virtual std::int64_t units(std::int64_t batch) const = 0;
+  virtual Partition partition() const = 0;
+  virtual std::size_t scratch_bytes([[maybe_unused]] std::int64_t batch) const { return 0; }
+  virtual void run(const Call& call) const = 0;
+  virtual std::vector<const Routine*> routines() const = 0;
+};
+
+// Generates the code of `spec` for `isa`. Throws taper::Error (no emitter, no executable memory).
+std::shared_ptr<const Kernel> compile(const ir::KernelSpec& spec, const ir::Isa& isa);
+
+// compile() through a bounded, thread-safe, process-wide cache keyed by spec and ISA.
+std::shared_ptr<const Kernel> compile_cached(const ir::KernelSpec& spec, const ir::Isa& isa);
+
+// Per skeleton, called by compile(): one generator each, in the file of that name.
+std::shared_ptr<const Kernel> compile_map(const ir::MapSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_reduce(const ir::ReduceSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_gemm(const ir::GemmSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_conv(const ir::ConvSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_conv_weights(const ir::ConvSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_depthwise(const ir::ConvSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_pool(const ir::PoolSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_row(const ir::RowSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_copy(const ir::CopySpec&, const ir::Isa&);
+
+}  // namespace taper::codegen

@@ -1,0 +1,31 @@
+// Transcendentals and small composites, written once over Masm: polynomials with FMA and correctly
+// rounded division, the same bits on every ISA.
+#pragma once
+
+#include "codegen/masm.h"
+
+namespace taper::codegen {
+
+// Each takes its scratch registers from the Masm's pool (at most kScratch) and gives them back.
+// d is none of the operands; operands are preserved.
+class Math {
+ public:
+  static constexpr int kScratch = 5;
+  explicit Math(Masm& m) : m_(m) {}
+  void exp(Vec d, Vec a);
+  void log(Vec d, Vec a);
+  void sigmoid(Vec d, Vec a);
+  void tanh(Vec d, Vec a);
+  void relu(Vec d, Vec a);        // NaN stays NaN, as in PyTorch
+  void neg(Vec d, Vec a);
+  void abs(Vec d, Vec a);
+  void maximum(Vec d, Vec a, Vec b);  // NaN if either is NaN
+  void minimum(Vec d, Vec a, Vec b);
+  // Uniform [0, 1) for the lanes' element indices (u32) and the step counter (f32 scalar splat).
+  void random(Vec d, Vec index, Vec step, std::uint64_t seed, std::uint64_t stream);
+
+ private:
+  Masm& m_;
+};
+
+}  // namespace taper::codegen

@@ -1,0 +1,159 @@
+// Attributes of structural ops: plain structs. `fields` lists the members once, with the key that
+// the text form uses; printer, parser and comparison are all derived from it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ir/expr.h"
+#include "ir/kernel.h"
+#include "ir/type.h"
+
+namespace taper::ir {
+
+using Pair = std::array<std::int64_t, 2>;     // height, width
+using Padding = std::array<std::int64_t, 4>;  // top, left, bottom, right
+
+enum class PoolKind : std::uint8_t { max, average };
+enum class ReduceKind : std::uint8_t { sum, mean, max };
+
+#define TAPER_FIELDS(...)                                  \
+  template <class Visit>                                   \
+  void fields([[maybe_unused]] Visit&& visit) {            \
+    __VA_ARGS__                                            \
+  }
+
+// input, parameter, state: the name that binds a buffer.
+struct NameAttrs {
+  std::string name;
+  bool operator==(const NameAttrs&) const = default;
+  TAPER_FIELDS(visit("name", name);)
+};
+// constant: row-major values, or one value for all elements. double holds every dtype exactly.
+struct ConstantAttrs {
+  std::vector<double> values;
+  bool operator==(const ConstantAttrs&) const = default;
+  TAPER_FIELDS(visit("values", values);)
+};
+// conv2d and its two gradients. `shape` is the shape of the result of a gradient (the input's for
+// conv2d_backward_data, the weight's for conv2d_backward_weights) and empty for conv2d.
+struct ConvAttrs {
+  Pair stride{1, 1};
+  Pair dilation{1, 1};
+  Padding padding{0, 0, 0, 0};
+  std::int64_t groups = 1;
+  Shape shape;
+  bool operator==(const ConvAttrs&) const = default;
+  TAPER_FIELDS(visit("stride", stride); visit("dilation", dilation); visit("padding", padding);
+               visit("groups", groups); visit("shape", shape);)
+};
+// pool2d and pool2d_backward; semantics of torch.nn.MaxPool2d / AvgPool2d.
+struct PoolAttrs {
+  PoolKind kind = PoolKind::max;
+  Pair kernel{2, 2};
+  Pair stride{2, 2};
+  Padding padding{0, 0, 0, 0};
+  bool ceil_mode = false;
+  bool count_include_pad = true;
+  bool operator==(const PoolAttrs&) const = default;
+  TAPER_FIELDS(visit("kind", kind); visit("kernel", kernel); visit("stride", stride);
+               visit("padding", padding); visit("ceil_mode", ceil_mode);
+               visit("count_include_pad", count_include_pad);)
+};
+struct ReduceAttrs {
+  ReduceKind kind = ReduceKind::sum;
+  std::vector<std::int64_t> axes;  // sorted, unique, non-negative
+  bool keep_dims = false;
+  bool operator==(const ReduceAttrs&) const = default;
+  TAPER_FIELDS(visit("kind", kind); visit("axes", axes); visit("keep_dims", keep_dims);)
+};
+// reshape, broadcast_to.
+struct ShapeAttrs {
+  Shape shape;
+  bool operator==(const ShapeAttrs&) const = default;
+  TAPER_FIELDS(visit("shape", shape);)
+};
+// transpose: result axis i is operand axis axes[i]; extent: the axes whose sizes are multiplied.
+struct AxesAttrs {
+  std::vector<std::int64_t> axes;
+  bool operator==(const AxesAttrs&) const = default;
+  TAPER_FIELDS(visit("axes", axes);)
+};
+// softmax, log_softmax, concat.
+struct AxisAttrs {
+  std::int64_t axis = 0;
+  bool operator==(const AxisAttrs&) const = default;
+  TAPER_FIELDS(visit("axis", axis);)
+};
+// slice: per axis [begin, end) by step > 0. On a batch axis: 0, kBatch, 1.
+struct SliceAttrs {
+  std::vector<std::int64_t> begin, end, step;
+  bool operator==(const SliceAttrs&) const = default;
+  TAPER_FIELDS(visit("begin", begin); visit("end", end); visit("step", step);)
+};
+// pad: constant padding per axis; `interior` elements go between neighbours (as in XLA's Pad).
+struct PadAttrs {
+  std::vector<std::int64_t> low, high, interior;
+  double value = 0;
+  bool operator==(const PadAttrs&) const = default;
+  TAPER_FIELDS(visit("low", low); visit("high", high); visit("interior", interior);
+               visit("value", value);)
+};
+struct MatmulAttrs {
+  bool transpose_a = false;
+  bool transpose_b = false;
+  bool operator==(const MatmulAttrs&) const = default;
+  TAPER_FIELDS(visit("transpose_a", transpose_a); visit("transpose_b", transpose_b);)
+};
+// random: uniform in [0, 1), Philox4x32-10; see ir/README.md for the counter layout.
+struct RandomAttrs {
+  std::uint64_t seed = 0;
+  std::uint64_t stream = 0;
+  Shape shape;
+  bool operator==(const RandomAttrs&) const = default;
+  TAPER_FIELDS(visit("seed", seed); visit("stream", stream); visit("shape", shape);)
+};
+struct CastAttrs {
+  DType dtype = DType::f32;
+  bool operator==(const CastAttrs&) const = default;
+  TAPER_FIELDS(visit("dtype", dtype);)
+};
+struct LayoutAttrs {
+  Layout layout = Layout::plain;
+  bool operator==(const LayoutAttrs&) const = default;
+  TAPER_FIELDS(visit("layout", layout);)
+};
+// map: `segments` groups of operands (expr.inputs each) that the same expression is applied to; the
+// results are segment-major, expr.outputs.size() per segment.
+struct MapAttrs {
+  Expr expr;
+  std::int64_t segments = 1;
+  std::vector<TensorType> results;
+  bool operator==(const MapAttrs&) const = default;
+  TAPER_FIELDS(visit("expr", expr); visit("segments", segments); visit("results", results);)
+};
+// result: the index-th result of a multi-result node (map, cross_entropy_fused, kernel).
+struct ResultAttrs {
+  std::int64_t index = 0;
+  bool operator==(const ResultAttrs&) const = default;
+  TAPER_FIELDS(visit("index", index);)
+};
+// kernel: the end state of lowering. `results` lists all result types.
+struct KernelAttrs {
+  KernelSpec spec;
+  std::vector<TensorType> results;
+  bool operator==(const KernelAttrs&) const = default;
+  TAPER_FIELDS(visit("spec", spec); visit("results", results);)
+};
+
+#undef TAPER_FIELDS
+
+using Attrs = std::variant<std::monostate, NameAttrs, ConstantAttrs, ConvAttrs, PoolAttrs,
+                           ReduceAttrs, ShapeAttrs, AxesAttrs, AxisAttrs, SliceAttrs, PadAttrs,
+                           MatmulAttrs, RandomAttrs, CastAttrs, LayoutAttrs, MapAttrs, ResultAttrs,
+                           KernelAttrs>;
+
+}  // namespace taper::ir

@@ -1,0 +1,42 @@
+// Instruction sets as rows of facts. Generators read the facts and never ask which ISA it is.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace taper::ir {
+
+struct Isa {
+  std::string_view name;  // "avx2", "avx512", "neon"
+  int lanes;              // f32 lanes of a vector register
+  int vector_registers;
+  int broadcast_registers;  // registers a register tile keeps for broadcast operands
+  int tile_rows;            // register tile of a contraction: rows (pixels) ...
+  int tile_blocks;          // ... by 16-wide blocks
+  int vectors_per_block() const { return 16 / lanes; }
+};
+
+extern const Isa kAvx2, kAvx512, kNeon;
+
+// What CPUID and XGETBV report, as plain data so that tests can fake it.
+struct CpuFeatures {
+  bool avx2 = false, fma = false, f16c = false, bmi2 = false;
+  bool avx512f = false, avx512bw = false, avx512dq = false, avx512vl = false;
+  bool osxsave = false;
+  std::uint64_t xcr0 = 0;
+  bool neon = false;
+};
+CpuFeatures host_features();
+
+// The best ISA the features and the OS state allow, not above `cap` ("avx2", "avx512", "neon");
+// nullptr when there is none (then the interpreter runs). Throws taper::Error on an unknown cap.
+const Isa* select_isa(const CpuFeatures& features, std::optional<std::string> cap);
+
+// select_isa of this host with the cap of TAPER_MAX_ISA.
+const Isa* host_isa();
+
+const Isa& isa_named(std::string_view name);  // throws taper::Error
+
+}  // namespace taper::ir

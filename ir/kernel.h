@@ -1,0 +1,169 @@
+// KernelSpec: what one generated kernel computes, as plain, printable, comparable data. A spec
+// depends on shapes only, never on the ISA or the thread count. Sizes are in elements; a size that
+// is the batch symbol is kBatch. Operand order is stated per spec: operands first, then results.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ir/expr.h"
+#include "ir/type.h"
+
+namespace taper::ir {
+
+enum class PoolKind : std::uint8_t;
+enum class ReduceKind : std::uint8_t;
+
+// How a tensor is walked along the iteration dims of a spec: one stride per dim, 0 to repeat.
+struct Stream {
+  DType dtype = DType::f32;
+  std::vector<std::int64_t> strides;
+  bool operator==(const Stream&) const = default;
+};
+
+// An epilogue operand, relative to the result of a gemm, conv or pool.
+enum class EpilogueAccess : std::uint8_t {
+  same,     // the element at the result's own offset (same type and layout)
+  channel,  // one value per channel (column of a gemm), contiguous: a bias
+  scalar,   // one value
+};
+struct EpilogueOperand {
+  DType dtype = DType::f32;
+  EpilogueAccess access = EpilogueAccess::same;
+  bool operator==(const EpilogueOperand&) const = default;
+};
+// result = expr(accumulator, operands...); empty expr: the accumulator itself.
+struct Epilogue {
+  Expr expr;
+  std::vector<EpilogueOperand> operands;
+  bool operator==(const Epilogue&) const = default;
+};
+
+// Elementwise over `dims` (dims[0] may be kBatch; innermost last), for each segment.
+// Operands: segment-major inputs, then segment-major outputs. Outputs are dense in dims.
+struct MapSegment {
+  std::vector<Dim> dims;
+  std::vector<Stream> inputs, outputs;
+  bool operator==(const MapSegment&) const = default;
+};
+struct MapSpec {
+  Expr expr;
+  std::vector<MapSegment> segments;
+  bool operator==(const MapSpec&) const = default;
+};
+
+// Reduction of f32 over the dims with reduced[i]. Operands: input, epilogue operands, result.
+// The result walks the kept dims with `result` strides (0 on reduced dims).
+struct ReduceSpec {
+  ReduceKind kind{};
+  std::vector<Dim> dims;
+  std::vector<bool> reduced;
+  Stream input, result;
+  Epilogue epilogue;
+  bool operator==(const ReduceSpec&) const = default;
+};
+
+// result[m][n] = sum_k a[m][k] * b[k][n], one FMA chain per element in increasing k.
+// a is walked by strides; b is read as vectors of 16 columns: element (k, n) is at
+// (n / 16) * b_block + k * b_k + n % 16; result (m, n) at m * c_m + (n / 16) * c_block + n % 16.
+// Rows and reduction may be kBatch. Operands: a, b, epilogue operands, result.
+// Reading up to 15 elements past a partial block of b is allowed (buffers are padded);
+// storing past column n - 1 is not, unless c_padded (the result's blocks are whole).
+struct GemmSpec {
+  Dim m = 0, n = 0, k = 0;
+  std::int64_t a_m = 0, a_k = 0;
+  std::int64_t b_k = 0, b_block = 0;
+  std::int64_t c_m = 0, c_block = 0;
+  bool c_padded = false;
+  Epilogue epilogue;
+  bool operator==(const GemmSpec&) const = default;
+};
+
+// The three passes of a 2-d convolution. Field names are those of the forward pass in all three.
+//   forward           operands: input, weight {o16}, epilogue operands, result
+//   backward_data     operands: gradient {c16}, weight {i16}, epilogue operands, result {c16}
+//   backward_weights  operands: input, gradient {c16}, result {o16}; no epilogue
+// input is c16, or plain (then read with its own strides); gradient and results of forward are c16.
+// groups is 1, or equal to ic and oc (depthwise; all tensors c16, weight {o16} in all passes).
+enum class ConvPass : std::uint8_t { forward, backward_data, backward_weights };
+struct ConvSpec {
+  ConvPass pass = ConvPass::forward;
+  Dim images = kBatch;
+  std::int64_t ic = 0, ih = 0, iw = 0, oc = 0, oh = 0, ow = 0, kh = 0, kw = 0;
+  std::array<std::int64_t, 2> stride{1, 1}, dilation{1, 1};
+  std::int64_t pad_top = 0, pad_left = 0;
+  std::int64_t groups = 1;
+  Layout input = Layout::c16;
+  Epilogue epilogue;
+  bool operator==(const ConvSpec&) const = default;
+};
+
+// Pooling over c16 tensors. forward: operands input, epilogue operands, result.
+// backward: operands input, gradient, epilogue operands, result (gradient of the input).
+struct PoolSpec {
+  PoolKind kind{};
+  bool backward = false;
+  Dim images = kBatch;
+  std::int64_t channels = 0, ih = 0, iw = 0, oh = 0, ow = 0;
+  std::array<std::int64_t, 2> kernel{}, stride{};
+  std::array<std::int64_t, 4> padding{};
+  bool count_include_pad = true;
+  Epilogue epilogue;
+  bool operator==(const PoolSpec&) const = default;
+};
+
+// Row-wise ops over the innermost axis of a plain [rows, columns] f32 tensor.
+//   softmax, log_softmax    operands: x, result
+//   cross_entropy           operands: logits, labels i32[rows], result f32[rows]
+//   cross_entropy_backward  operands: logits, labels, dloss f32[rows], result
+//   cross_entropy_fused     operands: logits, labels, dloss, loss f32[rows], result
+enum class RowKind : std::uint8_t {
+  softmax, log_softmax, cross_entropy, cross_entropy_backward, cross_entropy_fused
+};
+struct RowSpec {
+  RowKind kind{};
+  Dim rows = kBatch;
+  std::int64_t columns = 0;
+  bool operator==(const RowSpec&) const = default;
+};
+
+// Moves elements: relayout, transpose, slice, pad, concat, broadcast of one dtype. Each part copies
+// `dims` from operand i, at source_offset and source strides, to the result, at result_offset and
+// result strides; `fill` is stored to the whole result buffer first when has_fill.
+// A blocked axis is described as two dims (blocks, 16); a partial last block by another part.
+struct CopyPart {
+  std::int64_t operand = 0;
+  std::vector<Dim> dims;
+  std::vector<std::int64_t> source, result;
+  std::int64_t source_offset = 0, result_offset = 0;
+  bool operator==(const CopyPart&) const = default;
+};
+struct CopySpec {
+  DType dtype = DType::f32;
+  std::int64_t operands = 1;
+  std::vector<CopyPart> parts;
+  bool has_fill = false;
+  double fill = 0;
+  // Elements of the result buffer (per image when batched), padding lanes included; only for fill.
+  std::int64_t result_size = 0;
+  bool result_batched = false;
+  bool operator==(const CopySpec&) const = default;
+};
+
+using KernelSpec =
+    std::variant<MapSpec, ReduceSpec, GemmSpec, ConvSpec, PoolSpec, RowSpec, CopySpec>;
+
+// One line, complete (equal text means an equal spec): the key of the kernel cache and the entry of
+// the kernel list. Example: "gemm m=N n=128 k=784 ... epilogue (acc, c0) { t0 = add(acc, c0); t0 }".
+std::string to_string(const KernelSpec& spec);
+
+// The skeleton's name ("gemm") and the lowering it chose ("direct", "implicit gemm", "depthwise").
+std::string lowering(const KernelSpec& spec);
+
+// Nominal floating-point operations at N = batch, padding taps counted; 0 for data movement.
+double flops(const KernelSpec& spec, Dim batch);
+
+}  // namespace taper::ir

@@ -1,0 +1,54 @@
+// Graph -> Graph passes: pure functions, a contract each. Every pass returns canonical() order.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "ir/graph.h"
+
+namespace taper::passes {
+
+struct PassOptions {
+  ir::Dim max_batch = 256;
+};
+
+// Replaces `gradient(scalar, value)` nodes by the vector-Jacobian products of ops.def and vjp.cpp.
+// Ensures: no gradient nodes. A value the scalar does not depend on gets zeros.
+ir::Graph differentiate(const ir::Graph&, const PassOptions&);
+
+// Algebraic rules, one per line in simplify.cpp, to a fixed point, and common subexpressions.
+ir::Graph simplify(const ir::Graph&, const PassOptions&);
+
+// Drops nodes that no output or update needs.
+ir::Graph dce(const ir::Graph&, const PassOptions&);
+
+// Elementwise chains become epilogues of their producers (conv2d*, matmul, pool2d*, reduce) or `map`
+// nodes; equal maps on different tensors become one multi-segment map (the optimizer); a
+// cross_entropy and its gradient become cross_entropy_fused.
+// Ensures: no bare elementwise, cast, random or broadcast_to nodes.
+ir::Graph fuse(const ir::Graph&, const PassOptions&);
+
+// Chooses physical layouts and inserts relayout nodes. A parameter or state whose layout is not
+// plain on entry keeps it (its storage already exists); otherwise a weight takes the layout of its
+// forward use, and everything that is updated with it follows.
+// Ensures: the operand and result layouts that ir/kernel.h states.
+ir::Graph layout(const ir::Graph&, const PassOptions&);
+
+// Lowers every op to a `kernel` node with a KernelSpec, or to a `view`. Looks at shapes only.
+// `extent` over the batch becomes the input "$batch" (f32[]), which the runtime fills.
+// Ensures: only input, parameter, state, constant, kernel, result and view nodes.
+ir::Graph select(const ir::Graph&, const PassOptions&);
+
+struct Pass {
+  std::string_view name;
+  ir::Graph (*run)(const ir::Graph&, const PassOptions&);
+  ir::Stage stage;  // what verify() holds the result to
+};
+
+// The ordered list; runs all of it, verifies after each, and calls `observe` with (pass, graph),
+// first with ("recorded", input).
+using Observe = std::function<void(std::string_view, const ir::Graph&)>;
+ir::Graph run_pipeline(const ir::Graph&, const PassOptions&, const Observe& observe = {});
+
+}  // namespace taper::passes

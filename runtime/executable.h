@@ -1,0 +1,95 @@
+// compile(Graph) -> Executable: a static plan of kernel calls over one arena.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ir/graph.h"
+#include "ir/isa.h"
+
+namespace taper::runtime {
+
+// The storage of a parameter or a state tensor, shared by all executables that bind it. The first
+// executable to bind it fixes the physical layout.
+class Variable {
+ public:
+  Variable(std::string name, ir::TensorType type);  // zeros; type.shape is static
+  const std::string& name() const { return name_; }
+  const ir::TensorType& type() const { return type_; }  // its layout is the storage's
+
+  // Logical row-major copies, f32. Throw taper::Error when the size is wrong.
+  std::vector<float> read() const;
+  void write(std::span<const float> values);
+
+  void set_layout(ir::Layout layout);  // converts the contents
+  void* data() { return data_.get(); }
+
+ private:
+  struct Free {
+    void operator()(std::byte* p) const;
+  };
+  std::string name_;
+  ir::TensorType type_;
+  std::unique_ptr<std::byte[], Free> data_;
+};
+
+using Variables = std::map<std::string, std::shared_ptr<Variable>>;
+
+struct CompileOptions {
+  ir::Dim max_batch = 256;
+  int threads = 0;                 // 0: TAPER_NUM_THREADS, else the CPUs this process may use
+  const ir::Isa* isa = nullptr;    // nullptr: host_isa(); none there: the interpreter
+  bool interpret = false;          // the reference interpreter instead of generated code
+  std::string dump;                // directory for IR, kernel list and listings; TAPER_DUMP if empty
+  std::string name = "graph";      // prefix of dumped files
+};
+
+struct Report {
+  std::size_t arena_bytes = 0;
+  std::size_t kernels = 0;      // kernel calls in a run
+  std::size_t code_bytes = 0;
+  std::size_t barriers = 0;
+  double compile_seconds = 0;
+  std::string isa;              // or "interpreter"
+  int threads = 1;
+};
+
+// Thread-compatible: one run at a time per Executable.
+class Executable {
+ public:
+  Executable(Executable&&) noexcept;
+  Executable& operator=(Executable&&) noexcept;
+  ~Executable();
+
+  // Inputs in any dtype of the graph, by index of input_names(). The bytes are copied in by run().
+  // For N = batch; bytes must be exactly byte_size(type, batch). Labels of cross_entropy are
+  // checked. Throws taper::Error; a failed run changes no variable.
+  void run(std::span<const std::span<const std::byte>> inputs, ir::Dim batch);
+  // Output `index` of the last run, row-major, valid until the next run.
+  std::span<const float> output(std::size_t index) const;
+
+  const std::vector<std::string>& input_names() const;
+  const std::vector<ir::TensorType>& input_types() const;
+  const std::vector<std::string>& output_names() const;
+  const std::vector<ir::TensorType>& output_types() const;
+  const Report& report() const;
+  std::string plan() const;     // kernel list, lowering, cost, buffers, arena layout
+
+ private:
+  friend Executable compile(const ir::Graph&, const Variables&, const CompileOptions&);
+  struct Program;
+  explicit Executable(std::unique_ptr<Program> program);
+  std::unique_ptr<Program> program_;
+};
+
+// Binds every parameter and state node of `graph` to the variable of its name.
+Executable compile(const ir::Graph& graph, const Variables& variables,
+                   const CompileOptions& options = {});
+
+}  // namespace taper::runtime
