@@ -12,6 +12,7 @@
 
 #include "ir/graph.h"
 #include "ir/isa.h"
+#include "runtime/aligned.h"
 
 namespace taper::runtime {
 
@@ -31,32 +32,29 @@ class Variable {
   void* data() { return data_.get(); }
 
  private:
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
   std::string name_;
   ir::TensorType type_;
-  std::unique_ptr<std::byte[], Free> data_;
+  AlignedBytes data_;
 };
 
 using Variables = std::map<std::string, std::shared_ptr<Variable>>;
 
 struct CompileOptions {
   ir::Dim max_batch = 256;
-  int threads = 0;                 // 0: TAPER_NUM_THREADS, else the CPUs this process may use
-  const ir::Isa* isa = nullptr;    // nullptr: host_isa(); none there: the interpreter
-  bool interpret = false;          // the reference interpreter instead of generated code
-  std::string dump;                // directory for IR, kernel list and listings; TAPER_DUMP if empty
-  std::string name = "graph";      // prefix of dumped files
+  int threads = 0;               // 0: TAPER_NUM_THREADS, else the CPUs this process may use
+  const ir::Isa* isa = nullptr;  // nullptr: host_isa(); none there: the interpreter
+  bool interpret = false;        // the reference interpreter instead of generated code
+  std::string dump;              // directory for IR, kernel list and listings; TAPER_DUMP if empty
+  std::string name = "graph";    // prefix of dumped files
 };
 
 struct Report {
   std::size_t arena_bytes = 0;
-  std::size_t kernels = 0;      // kernel calls in a run
+  std::size_t kernels = 0;  // kernel calls in a run
   std::size_t code_bytes = 0;
   std::size_t barriers = 0;
   double compile_seconds = 0;
-  std::string isa;              // or "interpreter"
+  std::string isa;  // or "interpreter"
   int threads = 1;
 };
 
@@ -79,10 +77,11 @@ class Executable {
   const std::vector<std::string>& output_names() const;
   const std::vector<ir::TensorType>& output_types() const;
   const Report& report() const;
-  std::string plan() const;     // kernel list, lowering, cost, buffers, arena layout
+  std::string plan() const;  // kernel list, lowering, cost, buffers, arena layout
 
  private:
   friend Executable compile(const ir::Graph&, const Variables&, const CompileOptions&);
+  friend struct Compilation;
   struct Program;
   explicit Executable(std::unique_ptr<Program> program);
   std::unique_ptr<Program> program_;

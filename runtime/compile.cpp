@@ -1,0 +1,247 @@
+// The story of the compiler: bind, run the passes, plan, generate, schedule.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "passes/passes.h"
+#include "runtime/environment.h"
+#include "runtime/executable.h"
+#include "runtime/program.h"
+
+namespace taper::runtime {
+namespace {
+
+using ir::Op;
+
+bool is_variable(const ir::Node& node) {
+  return node.op == Op::parameter || node.op == Op::state;
+}
+
+const std::string& name_of(const ir::Node& node) {
+  return std::get<ir::NameAttrs>(node.attrs).name;
+}
+
+Variable& bound(const Variables& variables, const ir::Node& node) {
+  const auto found = variables.find(name_of(node));
+  if (found == variables.end())
+    throw Error(fmt::format("compile: {} \"{}\" is bound to no variable", ir::traits(node.op).name,
+                            name_of(node)),
+                node.location);
+  return *found->second;
+}
+
+// The nodes that read storage take the layout it already has.
+ir::Graph with_storage_layouts(const ir::Graph& recorded, const Variables& variables) {
+  ir::Graph graph = ir::canonical(recorded);
+  for (std::size_t i = 0; i < graph.size(); ++i) {
+    ir::Node& node = graph[graph.id(i)];
+    if (!is_variable(node)) continue;
+    const Variable& variable = bound(variables, node);
+    if (variable.type().shape != node.type.shape || variable.type().dtype != node.type.dtype)
+      throw Error(
+          fmt::format("compile: {} \"{}\" is {} but its variable is {}", ir::traits(node.op).name,
+                      name_of(node), ir::to_string(node.type), ir::to_string(variable.type())),
+          node.location);
+    node.type.layout = variable.type().layout;
+  }
+  return graph;
+}
+
+void check_outputs(const ir::Graph& graph) {
+  if (graph.outputs.empty() && graph.updates.empty())
+    throw Error("compile: the graph has neither outputs nor updates");
+  for (const ir::Output& output : graph.outputs)
+    if (graph[output.value].type.dtype != ir::DType::f32)
+      throw Error(fmt::format("compile: output \"{}\" is {}; cast it to f32", output.name,
+                              ir::to_string(graph[output.value].type)),
+                  graph[output.value].location);
+}
+
+// Labels must be graph inputs, so that a run can check them before it starts.
+std::vector<LabelCheck> find_labels(const ir::Graph& graph,
+                                    const std::vector<std::string>& inputs) {
+  std::vector<LabelCheck> checks;
+  for (const ir::Node& node : graph.nodes()) {
+    if (node.op != Op::cross_entropy && node.op != Op::cross_entropy_backward) continue;
+    const ir::Node& labels = graph[node.operands[1]];
+    if (labels.op != Op::input)
+      throw Error("cross_entropy: the labels must be an input of the graph", node.location);
+    const auto at = std::find(inputs.begin(), inputs.end(), name_of(labels)) - inputs.begin();
+    checks.push_back(
+        {static_cast<std::size_t>(at), graph[node.operands[0]].type.shape[1], node.location});
+  }
+  return checks;
+}
+
+}  // namespace
+
+// Each step below is one stage of `compile`.
+struct Compilation {
+  using Program = Executable::Program;
+
+  static void bind(Program& p, const ir::Graph& recorded, const Variables& variables) {
+    const ir::Graph graph = with_storage_layouts(recorded, variables);
+    check_outputs(graph);
+    for (const ir::Node& node : graph.nodes()) {
+      if (is_variable(node)) p.variables.emplace(name_of(node), variables.at(name_of(node)));
+      if (node.op != Op::input) continue;
+      p.input_names.push_back(name_of(node));
+      p.input_types.push_back(node.type);
+    }
+    for (const ir::Output& output : graph.outputs) {
+      p.output_names.push_back(output.name);
+      p.output_types.push_back(graph[output.value].type);
+      p.output_types.back().layout = ir::Layout::plain;
+    }
+    p.recorded = graph;
+  }
+
+  static void lower(Program& p) {
+    const passes::PassOptions options{.max_batch = p.options.max_batch};
+    int number = 0;
+    p.selected = passes::run_pipeline(p.recorded, options,
+                                      [&](std::string_view stage, const ir::Graph& graph) {
+                                        dump_stage(p.options, number++, stage, graph);
+                                        if (stage == "differentiate") p.recorded = graph;
+                                      });
+    p.label_checks = find_labels(p.recorded, p.input_names);
+  }
+
+  static void generate(Program& p) {
+    p.plan = make_plan(p.selected, p.options.max_batch);
+    for (const PlannedCall& call : p.plan.calls)
+      p.kernels.push_back(codegen::compile_cached(*call.spec, *p.options.isa));
+  }
+
+  static void allocate(Program& p) {
+    p.arena = allocate_aligned(static_cast<std::size_t>(p.plan.arena_bytes));
+    std::size_t scratch = 0;
+    for (const auto& kernel : p.kernels)
+      scratch = std::max(scratch, kernel->scratch_bytes(p.options.max_batch));
+    for (int t = 0; t < p.options.threads; ++t) p.scratch.push_back(allocate_aligned(scratch));
+    for (std::size_t i = 0; i < p.plan.buffers.size(); ++i) {
+      const Buffer& buffer = p.plan.buffers[i];
+      if (buffer.place == Buffer::Place::constant)
+        p.constants.emplace(static_cast<int>(i), constant_storage(p.selected[buffer.value]));
+      if (buffer.place == Buffer::Place::variable)
+        p.variables.at(buffer.name)->set_layout(buffer.type.layout);
+    }
+  }
+
+  static AlignedBytes constant_storage(const ir::Node& node) {
+    const auto& values = std::get<ir::ConstantAttrs>(node.attrs).values;
+    const auto count = static_cast<std::size_t>(ir::element_count(node.type.shape, 1));
+    AlignedBytes bytes = allocate_aligned(static_cast<std::size_t>(ir::byte_size(node.type, 1)));
+    for (std::size_t i = 0; i < count; ++i) {
+      const double value = values.size() == 1 ? values[0] : values[i];
+      if (node.type.dtype == ir::DType::f32) {
+        const auto f32 = static_cast<float>(value);
+        std::memcpy(bytes.get() + i * sizeof f32, &f32, sizeof f32);
+      } else if (node.type.dtype == ir::DType::i32) {
+        const auto i32 = static_cast<std::int32_t>(value);
+        std::memcpy(bytes.get() + i * sizeof i32, &i32, sizeof i32);
+      } else if (ir::byte_size(node.type.dtype) == 1) {
+        bytes[i] = static_cast<std::byte>(static_cast<int>(value));
+      } else {
+        throw Error(fmt::format("constant: {} cannot be stored", ir::to_string(node.type)),
+                    node.location);
+      }
+    }
+    return bytes;
+  }
+
+  static void* address(const Program& p, int index) {
+    const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
+    switch (buffer.place) {
+      case Buffer::Place::arena:
+        return p.arena.get() + buffer.offset;
+      case Buffer::Place::variable:
+        return p.variables.at(buffer.name)->data();
+      case Buffer::Place::constant:
+        return p.constants.at(index).get();
+    }
+    return nullptr;
+  }
+
+  static void schedule(Program& p) {
+    std::vector<const codegen::Kernel*> kernels;
+    for (const auto& kernel : p.kernels) kernels.push_back(kernel.get());
+    const std::vector<bool> barriers = place_barriers(p.plan, kernels);
+    for (std::size_t c = 0; c < kernels.size(); ++c) {
+      ScheduledCall call{kernels[c], {}, barriers[c]};
+      for (const int buffer : p.plan.calls[c].buffers) call.buffers.push_back(address(p, buffer));
+      p.schedule.push_back(std::move(call));
+      const double fixed = work(p, p.plan.calls[c], 0);
+      p.work_fixed += fixed;
+      p.work_per_image += work(p, p.plan.calls[c], 1) - fixed;
+    }
+    p.pool = ThreadPool::shared(p.options.threads);
+    p.barrier = std::make_unique<Barrier>(p.options.threads);
+  }
+
+  static double work(const Program& p, const PlannedCall& call, ir::Dim batch) {
+    double bytes = 0;
+    for (const int index : call.buffers)
+      bytes += static_cast<double>(
+          ir::byte_size(p.plan.buffers[static_cast<std::size_t>(index)].type, batch));
+    return std::max(ir::flops(*call.spec, batch), bytes / 4);
+  }
+
+  // The planned graph may order its inputs differently and add "$batch": bind by name.
+  static void bind_buffers(Program& p) {
+    p.input_data.resize(p.input_names.size(), nullptr);
+    for (const int index : p.plan.inputs) {
+      const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
+      auto* data = static_cast<std::byte*>(address(p, index));
+      const auto at = std::find(p.input_names.begin(), p.input_names.end(), buffer.name);
+      if (at != p.input_names.end())
+        p.input_data[static_cast<std::size_t>(at - p.input_names.begin())] = data;
+      else
+        p.batch_scalar = reinterpret_cast<float*>(data);
+    }
+    for (const int index : p.plan.outputs)
+      p.output_data.push_back(static_cast<const float*>(address(p, index)));
+  }
+
+  static void report(Program& p) {
+    p.report.isa = p.options.interpret ? "interpreter" : std::string(p.options.isa->name);
+    p.report.threads = p.options.interpret ? 1 : p.options.threads;
+    p.report.arena_bytes = static_cast<std::size_t>(p.plan.arena_bytes);
+    p.report.kernels = p.schedule.size();
+    for (const ScheduledCall& call : p.schedule) p.report.barriers += call.barrier_before;
+    std::vector<const codegen::Kernel*> distinct;
+    for (const auto& kernel : p.kernels) distinct.push_back(kernel.get());
+    std::sort(distinct.begin(), distinct.end());
+    distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+    for (const codegen::Kernel* kernel : distinct)
+      for (const codegen::Routine* routine : kernel->routines())
+        p.report.code_bytes += routine->code->size();
+  }
+};
+
+Executable compile(const ir::Graph& graph, const Variables& variables,
+                   const CompileOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  auto program = std::make_unique<Executable::Program>();
+  Executable::Program& p = *program;
+  p.options = resolve(options);
+  Compilation::bind(p, graph, variables);
+  Compilation::lower(p);
+  if (!p.options.interpret) {
+    Compilation::generate(p);
+    Compilation::allocate(p);
+    Compilation::schedule(p);
+    Compilation::bind_buffers(p);
+  }
+  Compilation::report(p);
+  p.report.compile_seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  Executable executable(std::move(program));
+  dump_program(p.options, executable.plan(), p.kernels);
+  return executable;
+}
+
+}  // namespace taper::runtime

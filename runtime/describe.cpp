@@ -1,0 +1,80 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "runtime/program.h"
+
+namespace taper::runtime {
+namespace {
+
+std::filesystem::path dump_path(const CompileOptions& options, const std::string& suffix) {
+  std::error_code error;
+  std::filesystem::create_directories(options.dump, error);
+  return std::filesystem::path(options.dump) / (options.name + suffix);
+}
+
+void write_text(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream file(path);
+  file << text;
+  file.close();
+  if (!file) throw Error(fmt::format("dump: cannot write {}", path.string()));
+}
+
+}  // namespace
+
+std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedule,
+                     const Report& report, ir::Dim max_batch) {
+  std::string text;
+  auto out = std::back_inserter(text);
+  fmt::format_to(out,
+                 "isa {}, {} threads, {} kernels, {} barriers, arena {} bytes, code {} bytes\n",
+                 report.isa, report.threads, report.kernels, report.barriers, report.arena_bytes,
+                 report.code_bytes);
+  fmt::format_to(out, "\nkernels (cost in MFLOP at batch {})\n", max_batch);
+  for (std::size_t c = 0; c < plan.calls.size(); ++c) {
+    const PlannedCall& call = plan.calls[c];
+    fmt::format_to(out, "{}{:3} {:<16} {:10.3f}  ",
+                   schedule[c].barrier_before ? "---- barrier\n" : "", c, ir::lowering(*call.spec),
+                   ir::flops(*call.spec, max_batch) / 1e6);
+    for (std::size_t b = 0; b < call.buffers.size(); ++b)
+      fmt::format_to(out, "{}{}",
+                     b == call.operands ? " -> "
+                     : b == 0           ? ""
+                                        : ", ",
+                     plan.buffers[static_cast<std::size_t>(call.buffers[b])].name);
+    fmt::format_to(out, "\n      {}\n", ir::to_string(*call.spec));
+  }
+  fmt::format_to(out, "\narena (offset, bytes, live during calls)\n");
+  for (const Buffer& buffer : plan.buffers)
+    if (buffer.place == Buffer::Place::arena && buffer.last >= buffer.first)
+      fmt::format_to(out, "{:12} {:12} [{}, {}] {} {}\n", buffer.offset, buffer.bytes, buffer.first,
+                     buffer.last, buffer.name, ir::to_string(buffer.type));
+  return text;
+}
+
+void dump_stage(const CompileOptions& options, int number, std::string_view stage,
+                const ir::Graph& graph) {
+  if (options.dump.empty()) return;
+  write_text(dump_path(options, fmt::format(".{:02}-{}.tir", number, stage)), ir::print(graph));
+}
+
+void dump_program(const CompileOptions& options, const std::string& plan,
+                  const std::vector<std::shared_ptr<const codegen::Kernel>>& kernels) {
+  if (options.dump.empty() || options.interpret) return;
+  write_text(dump_path(options, ".plan.txt"), plan);
+  std::string listing;
+  std::set<const codegen::Kernel*> seen;
+  for (std::size_t c = 0; c < kernels.size(); ++c) {
+    if (!seen.insert(kernels[c].get()).second) continue;
+    for (const codegen::Routine* routine : kernels[c]->routines())
+      fmt::format_to(std::back_inserter(listing), "; kernel {}: {}, {} bytes\n{}\n", c,
+                     routine->name, routine->code->size(), routine->listing);
+  }
+  write_text(dump_path(options, ".asm"), listing);
+}
+
+}  // namespace taper::runtime

@@ -1,0 +1,49 @@
+#include "runtime/environment.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <charconv>
+#include <cstdlib>
+#include <string_view>
+
+namespace taper::runtime {
+namespace {
+
+constexpr int kMaxThreads = 256;
+
+int usable_cpus() {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  return std::min(CPU_COUNT(&set), kMaxThreads);
+}
+
+int thread_count(int requested) {
+  if (requested < 0 || requested > kMaxThreads)
+    throw Error(fmt::format("CompileOptions::threads: {} is not in 0..{}", requested, kMaxThreads));
+  if (requested > 0) return requested;
+  const char* text = std::getenv("TAPER_NUM_THREADS");
+  if (text == nullptr || *text == '\0') return usable_cpus();
+  const std::string_view value = text;
+  int threads = 0;
+  const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), threads);
+  if (error != std::errc() || end != value.data() + value.size() || threads < 1 ||
+      threads > kMaxThreads)
+    throw Error(fmt::format("TAPER_NUM_THREADS: \"{}\" is not in 1..{}", value, kMaxThreads));
+  return threads;
+}
+
+}  // namespace
+
+CompileOptions resolve(CompileOptions options) {
+  if (options.max_batch < 1)
+    throw Error(fmt::format("CompileOptions::max_batch: {} is not positive", options.max_batch));
+  options.threads = thread_count(options.threads);
+  if (options.isa == nullptr && !options.interpret) options.isa = ir::host_isa();
+  if (options.isa == nullptr) options.interpret = true;
+  if (options.dump.empty())
+    if (const char* dump = std::getenv("TAPER_DUMP")) options.dump = dump;
+  return options;
+}
+
+}  // namespace taper::runtime

@@ -1,0 +1,277 @@
+#include "runtime/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+#include "runtime/aligned.h"
+
+namespace taper::runtime {
+namespace {
+
+using ir::Op;
+using ir::ValueId;
+
+std::int64_t padded_bytes(const ir::TensorType& type, ir::Dim batch) {
+  const std::int64_t bytes = ir::byte_size(type, batch);
+  // Kernels may read 64 bytes past a buffer.
+  return static_cast<std::int64_t>(align_up(static_cast<std::size_t>(bytes)) + kAlignment);
+}
+
+bool is_variable(Op op) {
+  return op == Op::parameter || op == Op::state;
+}
+
+// A dense copy of one whole buffer of `type`.
+ir::CopySpec whole_copy(const ir::TensorType& type) {
+  std::vector<ir::Dim> dims = ir::physical(type).dims;
+  const bool batched = type.has_batch();
+  const auto inner = std::accumulate(dims.begin() + (batched ? 1 : 0), dims.end(), ir::Dim{1},
+                                     std::multiplies<>());
+  ir::CopyPart part;
+  part.dims = batched ? std::vector<ir::Dim>{ir::kBatch, inner} : std::vector<ir::Dim>{inner};
+  part.source = batched ? std::vector<std::int64_t>{inner, 1} : std::vector<std::int64_t>{1};
+  part.result = part.source;
+  ir::CopySpec spec;
+  spec.dtype = type.dtype;
+  spec.parts.push_back(std::move(part));
+  return spec;
+}
+
+// Whether call may write its result over operand `buffer`: an elementwise kernel that reads it
+// exactly as it writes the result `result`.
+bool reads_in_place(const PlannedCall& call, int buffer, int result) {
+  const auto* map = std::get_if<ir::MapSpec>(call.spec);
+  if (map == nullptr) return false;
+  std::size_t operand = 0;
+  std::size_t output = call.operands;
+  for (const ir::MapSegment& segment : map->segments) {
+    const bool owner =
+        std::find(
+            call.buffers.begin() + static_cast<std::ptrdiff_t>(output),
+            call.buffers.begin() + static_cast<std::ptrdiff_t>(output + segment.outputs.size()),
+            result) !=
+        call.buffers.begin() + static_cast<std::ptrdiff_t>(output + segment.outputs.size());
+    for (const ir::Stream& stream : segment.inputs) {
+      if (call.buffers[operand++] != buffer) continue;
+      if (!owner || stream.strides != segment.outputs.front().strides) return false;
+    }
+    output += segment.outputs.size();
+  }
+  return true;
+}
+
+class Planner {
+ public:
+  Planner(const ir::Graph& graph, ir::Dim max_batch) : graph_(graph), max_batch_(max_batch) {}
+
+  Plan run() {
+    for (std::size_t i = 0; i < graph_.size(); ++i) place(graph_.id(i));
+    bind_outputs();
+    bind_updates();
+    set_lifetimes();
+    pack_arena();
+    return std::move(plan_);
+  }
+
+ private:
+  int buffer_of(ValueId id) const { return buffer_of_.at(id.index); }
+  Buffer& buffer(int index) { return plan_.buffers[static_cast<std::size_t>(index)]; }
+
+  int add_buffer(Buffer::Place place, ir::TensorType type, std::string name, ValueId value) {
+    Buffer b;
+    b.place = place;
+    b.bytes = padded_bytes(type, max_batch_);
+    b.type = std::move(type);
+    b.name = std::move(name);
+    b.value = value;
+    plan_.buffers.push_back(std::move(b));
+    return static_cast<int>(plan_.buffers.size()) - 1;
+  }
+
+  void place(ValueId id) {
+    const ir::Node& node = graph_[id];
+    if (node.op == Op::kernel) return place_kernel(id);
+    if (node.op == Op::view || node.op == Op::result) {
+      const Source source = source_of(graph_, id);
+      buffer_of_[id.index] =
+          graph_[source.node].op == Op::kernel
+              ? results_of_.at(source.node.index)[static_cast<std::size_t>(source.index)]
+              : buffer_of(source.node);
+      return;
+    }
+    const auto place = node.op == Op::input      ? Buffer::Place::arena
+                       : node.op == Op::constant ? Buffer::Place::constant
+                                                 : Buffer::Place::variable;
+    const auto* named = std::get_if<ir::NameAttrs>(&node.attrs);
+    const int b =
+        add_buffer(place, node.type, named ? named->name : fmt::format("%{}", id.index), id);
+    buffer_of_[id.index] = b;
+    if (node.op == Op::input) plan_.inputs.push_back(b);
+  }
+
+  void place_kernel(ValueId id) {
+    const ir::Node& node = graph_[id];
+    const auto& attrs = std::get<ir::KernelAttrs>(node.attrs);
+    PlannedCall call;
+    call.spec = &attrs.spec;
+    call.node = id;
+    for (const ValueId operand : node.operands) call.buffers.push_back(buffer_of(operand));
+    call.operands = call.buffers.size();
+    for (std::size_t r = 0; r < attrs.results.size(); ++r) {
+      const std::string name = attrs.results.size() == 1 ? fmt::format("%{}", id.index)
+                                                         : fmt::format("%{}.{}", id.index, r);
+      const int b = add_buffer(Buffer::Place::arena, attrs.results[r], name, id);
+      call.buffers.push_back(b);
+      results_of_[id.index].push_back(b);
+    }
+    buffer_of_[id.index] = results_of_[id.index].front();
+    plan_.calls.push_back(std::move(call));
+  }
+
+  bool is_kernel_result(ValueId id) const {
+    return graph_[source_of(graph_, id).node].op == Op::kernel;
+  }
+
+  PlannedCall copy_call(int from, int to) {
+    plan_.copies.push_back(std::make_unique<ir::KernelSpec>(whole_copy(buffer(from).type)));
+    PlannedCall call;
+    call.spec = plan_.copies.back().get();
+    call.buffers = {from, to};
+    call.operands = 1;
+    return call;
+  }
+
+  // A copy of `from` made before anything else runs: the contents that it has at the start.
+  int snapshot(int from) {
+    const Buffer source = buffer(from);
+    const int to =
+        add_buffer(Buffer::Place::arena, source.type, source.name + " at start", source.value);
+    plan_.calls.insert(plan_.calls.begin(), copy_call(from, to));
+    return to;
+  }
+
+  void bind_outputs() {
+    for (const ir::Output& output : graph_.outputs) {
+      const int b = buffer_of(output.value);
+      plan_.outputs.push_back(is_kernel_result(output.value) ? b : snapshot(b));
+    }
+  }
+
+  void bind_updates() {
+    std::vector<std::pair<int, int>> copies;  // value buffer, variable buffer
+    for (const ir::Update& update : graph_.updates) {
+      const int variable = buffer_of(update.variable);
+      const int value = buffer_of(update.value);
+      if (value == variable) continue;
+      if (is_kernel_result(update.value) && write_in_place(value, variable)) continue;
+      copies.emplace_back(is_kernel_result(update.value) ? value : snapshot(value), variable);
+    }
+    for (const auto& [value, variable] : copies) plan_.calls.push_back(copy_call(value, variable));
+  }
+
+  // Makes the kernel that produces `value` write straight into `variable`, where that is safe.
+  bool write_in_place(int value, int variable) {
+    if (std::find(plan_.outputs.begin(), plan_.outputs.end(), value) != plan_.outputs.end())
+      return false;
+    if (buffer(value).place != Buffer::Place::arena ||
+        buffer(value).bytes != buffer(variable).bytes)
+      return false;
+    std::size_t producer = 0;
+    for (std::size_t c = 0; c < plan_.calls.size(); ++c) {
+      const PlannedCall& call = plan_.calls[c];
+      const auto results = call.buffers.begin() + static_cast<std::ptrdiff_t>(call.operands);
+      if (std::find(results, call.buffers.end(), value) != call.buffers.end()) producer = c;
+    }
+    for (std::size_t c = producer; c < plan_.calls.size(); ++c) {
+      const PlannedCall& call = plan_.calls[c];
+      const auto operands_end = call.buffers.begin() + static_cast<std::ptrdiff_t>(call.operands);
+      if (std::find(call.buffers.begin(), operands_end, variable) == operands_end) continue;
+      if (c > producer || !reads_in_place(call, variable, value)) return false;
+    }
+    for (PlannedCall& call : plan_.calls)
+      std::replace(call.buffers.begin(), call.buffers.end(), value, variable);
+    for (auto& entry : buffer_of_)
+      if (entry.second == value) entry.second = variable;
+    return true;
+  }
+
+  void set_lifetimes() {
+    for (Buffer& b : plan_.buffers) {
+      b.first = static_cast<int>(plan_.calls.size());
+      b.last = -1;
+    }
+    for (std::size_t c = 0; c < plan_.calls.size(); ++c)
+      for (const int index : plan_.calls[c].buffers) {
+        buffer(index).first = std::min(buffer(index).first, static_cast<int>(c));
+        buffer(index).last = static_cast<int>(c);
+      }
+    for (const int index : plan_.inputs) buffer(index).first = 0;
+    for (const int index : plan_.outputs) buffer(index).last = static_cast<int>(plan_.calls.size());
+  }
+
+  // Greedy by size: the largest buffer first, each at the lowest offset where it meets no placed
+  // buffer that is live at the same time (Pisarchyk and Lee, 2020).
+  void pack_arena() {
+    std::vector<int> order;
+    for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
+      const Buffer& b = plan_.buffers[i];
+      if (b.place == Buffer::Place::arena && b.last >= b.first)
+        order.push_back(static_cast<int>(i));
+    }
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int a, int b) { return buffer(a).bytes > buffer(b).bytes; });
+    std::vector<int> placed;  // by offset
+    for (const int index : order) {
+      Buffer& b = buffer(index);
+      std::int64_t offset = 0;
+      for (const int other : placed) {
+        const Buffer& o = buffer(other);
+        if (o.last < b.first || b.last < o.first) continue;
+        if (offset + b.bytes <= o.offset) break;
+        offset = std::max(offset, o.offset + o.bytes);
+      }
+      b.offset = offset;
+      plan_.arena_bytes = std::max(plan_.arena_bytes, offset + b.bytes);
+      placed.insert(std::upper_bound(placed.begin(), placed.end(), offset,
+                                     [&](std::int64_t at, int p) { return at < buffer(p).offset; }),
+                    index);
+    }
+  }
+
+  const ir::Graph& graph_;
+  const ir::Dim max_batch_;
+  Plan plan_;
+  std::map<std::uint32_t, int> buffer_of_;
+  std::map<std::uint32_t, std::vector<int>> results_of_;
+};
+
+}  // namespace
+
+Source source_of(const ir::Graph& graph, ValueId id) {
+  std::int64_t index = 0;
+  while (true) {
+    const ir::Node& node = graph[id];
+    if (node.op == Op::result)
+      index = std::get<ir::ResultAttrs>(node.attrs).index;
+    else if (node.op != Op::view)
+      return {id, index};
+    id = node.operands.front();
+  }
+}
+
+bool overlap(const Buffer& a, const Buffer& b) {
+  if (a.place != Buffer::Place::arena || b.place != Buffer::Place::arena) return false;
+  return a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
+}
+
+Plan make_plan(const ir::Graph& graph, ir::Dim max_batch) {
+  return Planner(graph, max_batch).run();
+}
+
+}  // namespace taper::runtime

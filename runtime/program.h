@@ -1,0 +1,71 @@
+// What an Executable holds: the plan, its kernels and memory, or the graph for the interpreter.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "codegen/kernel.h"
+#include "ir/eval.h"
+#include "runtime/executable.h"
+#include "runtime/plan.h"
+#include "runtime/schedule.h"
+#include "runtime/thread_pool.h"
+
+namespace taper::runtime {
+
+// A cross_entropy reads row `label` of its logits, so labels are checked before a run.
+struct LabelCheck {
+  std::size_t input;     // index into input_names
+  std::int64_t classes;  // labels must be in [0, classes)
+  std::source_location location;
+};
+
+struct Executable::Program {
+  CompileOptions options;
+  Report report;
+  Variables variables;
+  ir::Graph recorded;  // differentiated, for the interpreter
+  ir::Graph selected;  // the plan points into it
+  std::vector<std::string> input_names, output_names;
+  std::vector<ir::TensorType> input_types, output_types;
+  std::vector<LabelCheck> label_checks;
+
+  // Generated code.
+  Plan plan;
+  std::vector<std::shared_ptr<const codegen::Kernel>> kernels;
+  std::vector<ScheduledCall> schedule;
+  std::map<int, AlignedBytes> constants;  // by buffer
+  AlignedBytes arena;
+  std::vector<AlignedBytes> scratch;  // by thread
+  std::shared_ptr<ThreadPool> pool;
+  std::unique_ptr<Barrier> barrier;
+  std::vector<std::byte*> input_data;
+  std::vector<const float*> output_data;
+  float* batch_scalar = nullptr;              // the input "$batch"; nullptr when the graph has none
+  double work_per_image = 0, work_fixed = 0;  // see prefers_one_thread
+
+  // The interpreter.
+  std::vector<std::vector<float>> interpreted_outputs;
+
+  ir::Dim batch = 0;  // of the last run
+
+  void check_inputs(std::span<const std::span<const std::byte>> inputs, ir::Dim n) const;
+  void run_generated(std::span<const std::span<const std::byte>> inputs);
+  void run_interpreter(std::span<const std::span<const std::byte>> inputs);
+  void run_thread(int thread, int threads) const;
+  bool prefers_one_thread() const;
+};
+
+// Writes what compile() saw and chose into options.dump: NAME.00-recorded.tir and so on, the plan
+// and the listings of all kernels.
+void dump_stage(const CompileOptions& options, int number, std::string_view stage,
+                const ir::Graph& graph);
+void dump_program(const CompileOptions& options, const std::string& plan,
+                  const std::vector<std::shared_ptr<const codegen::Kernel>>& kernels);
+
+std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedule,
+                     const Report& report, ir::Dim max_batch);
+
+}  // namespace taper::runtime
