@@ -1,0 +1,95 @@
+#include "frontend/compile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace taper {
+namespace {
+
+ir::Graph graph_of(const Tape& tape, const std::vector<Tensor>& outputs, bool with_updates) {
+  if (outputs.empty()) throw Error("compile: no outputs were given");
+  ir::Graph graph = tape.graph();
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    graph.outputs.push_back({fmt::format("output{}", i), outputs[i].id()});
+  if (!with_updates) graph.updates.clear();
+  return graph;
+}
+
+Function training_function(const Tensor& loss, const optim::Adam& optimizer,
+                           const std::vector<Tensor>& outputs, const CompileOptions& options) {
+  if (ir::element_count(loss.shape(), 2) != 1)
+    throw Error(fmt::format("compile: the loss is {}, not one number", ir::to_string(loss.shape())),
+                loss.tape().graph()[loss.id()].location);
+  Tape tape(loss.tape());
+  const Tensor learning_rate = tape.input("learning_rate", {});
+  optimizer.record(tape, Tensor(tape, loss.id()), learning_rate);
+  std::vector<Tensor> all{Tensor(tape, loss.id())};
+  for (const Tensor& output : outputs) all.emplace_back(tape, output.id());
+  return Function(tape, all, true, options);
+}
+
+}  // namespace
+
+Function::Function(const Tape& tape, const std::vector<Tensor>& outputs, bool with_updates,
+                   const CompileOptions& options)
+    : executable_(
+          runtime::compile(graph_of(tape, outputs, with_updates), tape.variables(), options)) {
+  const std::vector<std::string>& names = executable_.input_names();
+  for (const std::string& name : tape.inputs()) {
+    const auto at = std::find(names.begin(), names.end(), name);
+    if (at == names.end()) continue;
+    inputs_.push_back(name);
+    position_.push_back(static_cast<std::size_t>(at - names.begin()));
+  }
+  arguments_.resize(inputs_.size());
+}
+
+Dim Function::batch_of(std::span<const InputView> views) const {
+  for (std::size_t i = 0; i < views.size(); ++i) {
+    const ir::TensorType& type = executable_.input_types()[position_[i]];
+    if (!type.has_batch()) continue;
+    const auto image =
+        static_cast<std::size_t>(ir::element_count(type.shape, 1)) * ir::byte_size(type.dtype);
+    if (image == 0 || views[i].bytes.size() % image != 0)
+      throw Error(
+          fmt::format("call: input \"{}\" is {}, but {} bytes are no whole number of images",
+                      inputs_[i], ir::to_string(type), views[i].bytes.size()));
+    return static_cast<Dim>(views[i].bytes.size() / image);
+  }
+  return 1;
+}
+
+std::span<const float> Function::run(std::span<const InputView> inputs) {
+  if (inputs.size() != inputs_.size())
+    throw Error(fmt::format("call: {} inputs were given but the function takes {} ({})",
+                            inputs.size(), inputs_.size(), fmt::join(inputs_, ", ")));
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const ir::TensorType& type = executable_.input_types()[position_[i]];
+    if (inputs[i].dtype != type.dtype)
+      throw Error(fmt::format("call: input \"{}\" is {} but {} data were given", inputs_[i],
+                              ir::to_string(type), ir::name(inputs[i].dtype)));
+    arguments_[position_[i]] = inputs[i].bytes;
+  }
+  executable_.run(arguments_, batch_of(inputs));
+  return executable_.output(0);
+}
+
+TrainingStep::TrainingStep(const Tensor& loss, const optim::Adam& optimizer,
+                           const std::vector<Tensor>& outputs, const CompileOptions& options)
+    : learning_rate(optimizer.learning_rate),
+      function_(training_function(loss, optimizer, outputs, options)) {}
+
+Function compile(const std::vector<Tensor>& outputs, const CompileOptions& options) {
+  if (outputs.empty()) throw Error("compile: no outputs were given");
+  return Function(outputs.front().tape(), outputs, false, options);
+}
+Function compile(const Tensor& output, const CompileOptions& options) {
+  return compile(std::vector<Tensor>{output}, options);
+}
+TrainingStep compile(const Tensor& loss, const optim::Adam& optimizer,
+                     const CompileOptions& options, const std::vector<Tensor>& outputs) {
+  return TrainingStep(loss, optimizer, outputs, options);
+}
+
+}  // namespace taper

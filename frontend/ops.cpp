@@ -1,0 +1,239 @@
+#include "frontend/ops.h"
+
+#include <fmt/format.h>
+
+#include <numeric>
+#include <utility>
+
+namespace taper {
+namespace {
+
+using ir::Op;
+
+Tape& common_tape(std::initializer_list<const Operand*> operands) {
+  Tape* tape = nullptr;
+  for (const Operand* operand : operands) {
+    Tape* own = operand->tape();
+    if (own == nullptr) continue;
+    if (tape != nullptr && own != tape)
+      throw Error("tensor: the operands are on different tapes", operand->where());
+    tape = own;
+  }
+  if (tape == nullptr) throw Error("tensor: at least one operand must be a Tensor");
+  return *tape;
+}
+
+Tensor record(Op op, std::initializer_list<const Operand*> operands, ir::Attrs attrs = {}) {
+  Tape& tape = common_tape(operands);
+  std::vector<ir::ValueId> ids;
+  for (const Operand* operand : operands) ids.push_back(operand->on(tape));
+  ir::Builder builder(tape.graph(), (*operands.begin())->where());
+  return {tape, builder.add_node(op, std::move(ids), std::move(attrs))};
+}
+
+const Shape& shape_of(const Operand& x) {
+  Tape& tape = common_tape({&x});
+  return tape.graph()[x.on(tape)].type.shape;
+}
+
+std::int64_t axis_of(const Operand& x, std::int64_t axis, std::string_view op) {
+  const auto rank = static_cast<std::int64_t>(shape_of(x).size());
+  if (axis < -rank || axis >= rank)
+    throw Error(
+        fmt::format("{}: axis {} is not an axis of {}", op, axis, ir::to_string(shape_of(x))),
+        x.where());
+  return axis < 0 ? axis + rank : axis;
+}
+
+Tensor reduce(const Operand& x, ir::ReduceKind kind, std::vector<std::int64_t> axes,
+              bool keep_dims) {
+  if (axes.empty()) {
+    axes.resize(shape_of(x).size());
+    std::iota(axes.begin(), axes.end(), 0);
+  }
+  for (std::int64_t& axis : axes) axis = axis_of(x, axis, "reduce");
+  Tape& tape = common_tape({&x});
+  ir::Builder builder(tape.graph(), x.where());
+  return {tape, builder.reduce(x.on(tape), kind, std::move(axes), keep_dims)};
+}
+
+}  // namespace
+
+ir::ValueId Operand::on(Tape& tape) const {
+  return is_number_ ? tape.scalar(value_, where_).id() : tensor_.id();
+}
+
+Tensor operator+(Operand a, Operand b) {
+  return record(Op::add, {&a, &b});
+}
+Tensor operator-(Operand a, Operand b) {
+  return record(Op::sub, {&a, &b});
+}
+Tensor operator*(Operand a, Operand b) {
+  return record(Op::mul, {&a, &b});
+}
+Tensor operator/(Operand a, Operand b) {
+  return record(Op::div, {&a, &b});
+}
+Tensor operator-(Operand a) {
+  return record(Op::neg, {&a});
+}
+Tensor operator<(Operand a, Operand b) {
+  return record(Op::lt, {&a, &b});
+}
+Tensor operator<=(Operand a, Operand b) {
+  return record(Op::le, {&a, &b});
+}
+Tensor operator>(Operand a, Operand b) {
+  return record(Op::gt, {&a, &b});
+}
+Tensor operator>=(Operand a, Operand b) {
+  return record(Op::ge, {&a, &b});
+}
+Tensor equal(Operand a, Operand b) {
+  return record(Op::eq, {&a, &b});
+}
+Tensor not_equal(Operand a, Operand b) {
+  return record(Op::ne, {&a, &b});
+}
+Tensor maximum(Operand a, Operand b) {
+  return record(Op::maximum, {&a, &b});
+}
+Tensor minimum(Operand a, Operand b) {
+  return record(Op::minimum, {&a, &b});
+}
+Tensor where(Operand condition, Operand a, Operand b) {
+  return record(Op::select, {&condition, &a, &b});
+}
+Tensor abs(Operand x) {
+  return record(Op::abs, {&x});
+}
+Tensor exp(Operand x) {
+  return record(Op::exp, {&x});
+}
+Tensor log(Operand x) {
+  return record(Op::log, {&x});
+}
+Tensor sqrt(Operand x) {
+  return record(Op::sqrt, {&x});
+}
+Tensor relu(Operand x) {
+  return record(Op::relu, {&x});
+}
+Tensor sigmoid(Operand x) {
+  return record(Op::sigmoid, {&x});
+}
+Tensor tanh(Operand x) {
+  return record(Op::tanh, {&x});
+}
+Tensor cast(Operand x, DType dtype) {
+  return record(Op::cast, {&x}, ir::CastAttrs{dtype});
+}
+Tensor random_uniform(Operand counter, Shape shape, std::uint64_t seed, std::uint64_t stream) {
+  return record(Op::random, {&counter}, ir::RandomAttrs{seed, stream, std::move(shape)});
+}
+
+Tensor reshape(Operand x, Shape shape) {
+  Tape& tape = common_tape({&x});
+  ir::Builder builder(tape.graph(), x.where());
+  return {tape, builder.reshape(x.on(tape), shape)};
+}
+
+Tensor flatten(Operand x, int start_axis) {
+  const auto start = static_cast<std::ptrdiff_t>(axis_of(x, start_axis, "flatten"));
+  const Shape& shape = shape_of(x);
+  Shape flat(shape.begin(), shape.begin() + start);
+  flat.push_back(std::accumulate(shape.begin() + start, shape.end(), Dim{1}, std::multiplies<>()));
+  if (start == 0 && !shape.empty() && shape.front() == N)
+    throw Error(
+        fmt::format("flatten: the batch axis of {} cannot be flattened", ir::to_string(shape)),
+        x.where());
+  return reshape(std::move(x), std::move(flat));
+}
+
+Tensor permute(Operand x, std::vector<std::int64_t> axes) {
+  for (std::int64_t& axis : axes) axis = axis_of(x, axis, "permute");
+  return record(Op::transpose, {&x}, ir::AxesAttrs{std::move(axes)});
+}
+
+Tensor broadcast_to(Operand x, Shape shape) {
+  Tape& tape = common_tape({&x});
+  ir::Builder builder(tape.graph(), x.where());
+  return {tape, builder.broadcast_to(x.on(tape), shape)};
+}
+
+Tensor slice(Operand x, int axis, std::int64_t begin, std::int64_t end, std::int64_t step) {
+  const auto at = static_cast<std::size_t>(axis_of(x, axis, "slice"));
+  const Shape& shape = shape_of(x);
+  ir::SliceAttrs attrs;
+  attrs.begin.assign(shape.size(), 0);
+  attrs.end = shape;
+  attrs.step.assign(shape.size(), 1);
+  attrs.begin[at] = begin;
+  attrs.end[at] = end;
+  attrs.step[at] = step;
+  return record(Op::slice, {&x}, std::move(attrs));
+}
+
+Tensor pad(Operand x, std::vector<std::int64_t> low, std::vector<std::int64_t> high, double value) {
+  ir::PadAttrs attrs;
+  attrs.interior.assign(low.size(), 0);
+  attrs.low = std::move(low);
+  attrs.high = std::move(high);
+  attrs.value = value;
+  return record(Op::pad, {&x}, std::move(attrs));
+}
+
+Tensor concat(const std::vector<Tensor>& parts, int axis, std::source_location where) {
+  if (parts.empty()) throw Error("concat: no tensors were given", where);
+  const Operand first(parts.front(), where);
+  const std::int64_t at = axis_of(first, axis, "concat");
+  Tape& tape = parts.front().tape();
+  std::vector<ir::ValueId> ids;
+  for (const Tensor& part : parts) {
+    if (&part.tape() != &tape) throw Error("concat: the tensors are on different tapes", where);
+    ids.push_back(part.id());
+  }
+  ir::Builder builder(tape.graph(), where);
+  return {tape, builder.concat(std::move(ids), at)};
+}
+
+Tensor sum(Operand x, std::vector<std::int64_t> axes, bool keep_dims) {
+  return reduce(x, ir::ReduceKind::sum, std::move(axes), keep_dims);
+}
+Tensor mean(Operand x, std::vector<std::int64_t> axes, bool keep_dims) {
+  return reduce(x, ir::ReduceKind::mean, std::move(axes), keep_dims);
+}
+Tensor amax(Operand x, std::vector<std::int64_t> axes, bool keep_dims) {
+  return reduce(x, ir::ReduceKind::max, std::move(axes), keep_dims);
+}
+
+Tensor matmul(Operand a, Operand b) {
+  return record(Op::matmul, {&a, &b}, ir::MatmulAttrs{});
+}
+Tensor softmax(Operand x, int axis) {
+  const std::int64_t at = axis_of(x, axis, "softmax");
+  return record(Op::softmax, {&x}, ir::AxisAttrs{at});
+}
+Tensor log_softmax(Operand x, int axis) {
+  const std::int64_t at = axis_of(x, axis, "log_softmax");
+  return record(Op::log_softmax, {&x}, ir::AxisAttrs{at});
+}
+
+Tensor conv2d(Operand x, Operand weight, const ir::ConvAttrs& attrs) {
+  return record(Op::conv2d, {&x, &weight}, attrs);
+}
+Tensor max_pool2d(Operand x, ir::PoolAttrs attrs) {
+  attrs.kind = ir::PoolKind::max;
+  return record(Op::pool2d, {&x}, attrs);
+}
+Tensor avg_pool2d(Operand x, ir::PoolAttrs attrs) {
+  attrs.kind = ir::PoolKind::average;
+  return record(Op::pool2d, {&x}, attrs);
+}
+
+Tensor gradient(Operand scalar, Operand value) {
+  return record(Op::gradient, {&scalar, &value});
+}
+
+}  // namespace taper

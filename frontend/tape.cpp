@@ -1,0 +1,74 @@
+#include "frontend/tape.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace taper {
+
+Tape& Tensor::tape() const {
+  if (tape_ == nullptr) throw Error("tensor: an empty Tensor was used; it is on no tape");
+  return *tape_;
+}
+const Shape& Tensor::shape() const {
+  return tape().graph()[id_].type.shape;
+}
+DType Tensor::dtype() const {
+  return tape().graph()[id_].type.dtype;
+}
+
+Tensor Tape::input(const std::string& name, Shape shape, DType dtype, std::source_location where) {
+  if (name.empty() || std::find(inputs_.begin(), inputs_.end(), name) != inputs_.end())
+    throw Error(fmt::format("input: the name \"{}\" is empty or already taken", name), where);
+  ir::Builder builder(graph_, where);
+  const ir::ValueId id = builder.input(name, {dtype, std::move(shape)});
+  inputs_.push_back(name);
+  return {*this, id};
+}
+
+std::string Tape::unique_name(const std::string& name) const {
+  std::string path;
+  for (const std::string& scope : scopes_) path += scope + ".";
+  path += name;
+  std::string unique = path;
+  for (int suffix = 1; variables_.contains(unique); ++suffix)
+    unique = fmt::format("{}_{}", path, suffix);
+  return unique;
+}
+
+Tensor Tape::record(const std::shared_ptr<Variable>& variable, ir::Op op,
+                    const std::source_location& where) {
+  if (!variable) throw Error(fmt::format("{}: no variable was given", ir::traits(op).name), where);
+  const auto [entry, is_new] = recorded_.try_emplace(variable.get());
+  if (is_new) {
+    const std::string name = unique_name(variable->name());
+    ir::TensorType type = variable->type();
+    type.layout = ir::Layout::plain;
+    ir::Builder builder(graph_, where);
+    entry->second = builder.add_node(op, {}, ir::NameAttrs{name});
+    graph_[entry->second].type = type;
+    variables_.emplace(name, variable);
+  }
+  return {*this, entry->second};
+}
+
+Tensor Tape::parameter(const std::shared_ptr<Variable>& variable, std::source_location where) {
+  return record(variable, ir::Op::parameter, where);
+}
+Tensor Tape::state(const std::shared_ptr<Variable>& variable, std::source_location where) {
+  return record(variable, ir::Op::state, where);
+}
+
+Tensor Tape::constant(Shape shape, std::vector<double> values, std::source_location where) {
+  ir::Builder builder(graph_, where);
+  return {*this, builder.constant({DType::f32, std::move(shape)}, std::move(values))};
+}
+Tensor Tape::scalar(double value, std::source_location where) {
+  return constant({}, {value}, where);
+}
+
+void Tape::update(const Tensor& variable, const Tensor& value) {
+  graph_.updates.push_back({variable.id(), value.id()});
+}
+
+}  // namespace taper
