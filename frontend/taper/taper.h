@@ -7,4 +7,5 @@
 #include "frontend/nn.h"
 #include "frontend/ops.h"
 #include "frontend/optim.h"
+#include "frontend/schedule.h"
 #include "frontend/tape.h"
