@@ -44,7 +44,7 @@ struct CompileOptions {
   int threads = 0;               // 0: TAPER_NUM_THREADS, else the CPUs this process may use
   const ir::Isa* isa = nullptr;  // nullptr: host_isa(); none there: the interpreter
   bool interpret = false;        // the reference interpreter instead of generated code
-  std::string dump;              // directory for IR, kernel list and listings; TAPER_DUMP if empty
+  std::string dump = {};         // directory for IR, kernel list and listings; TAPER_DUMP if empty
   std::string name = "graph";    // prefix of dumped files
 };
 
