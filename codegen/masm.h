@@ -53,9 +53,9 @@ class Masm {
   // ---- General registers and control flow ----
   virtual void move(Gp d, std::int64_t value) = 0;
   virtual void move(Gp d, Gp s) = 0;
-  virtual void load(Gp d, Address a) = 0;       // 64-bit
-  virtual void load_i32(Gp d, Address a) = 0;   // sign-extended
-  virtual void store(Address a, Gp s) = 0;      // 64-bit
+  virtual void load(Gp d, Address a) = 0;      // 64-bit
+  virtual void load_i32(Gp d, Address a) = 0;  // sign-extended
+  virtual void store(Address a, Gp s) = 0;     // 64-bit
   virtual void add(Gp d, std::int64_t value) = 0;
   virtual void add(Gp d, Gp s) = 0;
   virtual void sub(Gp d, Gp s) = 0;
@@ -87,7 +87,7 @@ class Masm {
   virtual void load_bool(Vec d, Address a, bool tail) = 0;  // -> lane mask
   virtual void load_f16(Vec d, Address a, bool tail) = 0;
   virtual void load_bf16(Vec d, Address a, bool tail) = 0;
-  virtual void store_u8(Address a, Vec s, bool tail) = 0;    // f32 -> truncates, saturates
+  virtual void store_u8(Address a, Vec s, bool tail) = 0;  // f32 -> truncates, saturates; NaN 0
   virtual void store_i8(Address a, Vec s, bool tail) = 0;
   virtual void store_i32(Address a, Vec s, bool tail) = 0;
   virtual void store_bool(Address a, Vec s, bool tail) = 0;  // lane mask -> 0 or 1
@@ -101,16 +101,16 @@ class Masm {
   virtual void store_scalar(Address a, Vec s) = 0;
 
   // ---- Constants: in a pool after the code ----
-  virtual void constant(Vec d, float value) = 0;            // all lanes
+  virtual void constant(Vec d, float value) = 0;             // all lanes
   virtual void constant_i32(Vec d, std::uint32_t bits) = 0;  // all lanes
   virtual void iota(Vec d) = 0;                              // i32 0, 1, 2, ...
   virtual void zero(Vec d) = 0;
 
   // ---- Contractions ----
-  virtual void fma(Vec acc, Vec a, Vec b) = 0;                  // acc += a * b, rounded once
+  virtual void fma(Vec acc, Vec a, Vec b) = 0;                     // acc += a * b, rounded once
   virtual void fma_broadcast(Vec acc, Vec a, Address scalar) = 0;  // acc += a * splat(f32), needs
-                                                                // isa().broadcast_registers free
-  virtual void fnma(Vec acc, Vec a, Vec b) = 0;                 // acc -= a * b
+                                                                   // isa().broadcast_registers free
+  virtual void fnma(Vec acc, Vec a, Vec b) = 0;                    // acc -= a * b
 
   // ---- Lane-wise, from vec_ops.def: d = a op b; d may be a or b ----
 #define TAPER_VEC_OP_1(name, x86) virtual void name(Vec d, Vec a) = 0;
@@ -119,11 +119,11 @@ class Masm {
 #include "codegen/vec_ops.def"
   virtual void move(Vec d, Vec s) = 0;
   // max as maxps: the second operand when either is NaN.
-  virtual void compare(Vec d, Predicate p, Vec a, Vec b) = 0;      // lane mask: all ones or zeros
-  virtual void select(Vec d, Vec mask, Vec a, Vec b) = 0;          // mask ? a : b, bitwise
-  virtual void round(Vec d, Vec a) = 0;                            // to nearest even integer
-  virtual void to_i32(Vec d, Vec a) = 0;                           // f32 -> i32, to nearest even
-  virtual void to_f32(Vec d, Vec a) = 0;                           // i32 -> f32
+  virtual void compare(Vec d, Predicate p, Vec a, Vec b) = 0;  // lane mask: all ones or zeros
+  virtual void select(Vec d, Vec mask, Vec a, Vec b) = 0;      // mask ? a : b, bitwise
+  virtual void round(Vec d, Vec a) = 0;                        // to nearest even integer
+  virtual void to_i32(Vec d, Vec a) = 0;                       // f32 -> i32, to nearest even
+  virtual void to_f32(Vec d, Vec a) = 0;                       // i32 -> f32
   virtual void mul_high_u32(Vec d, Vec a, Vec b) = 0;  // high half of 32x32 products; d not a, b
 
   // ---- Horizontal: combine the 16 virtual lanes held in v[0..vectors_per_block) by the fixed tree
@@ -139,7 +139,7 @@ class Masm {
   };
   virtual Code finish() = 0;
 
-  // Scratch stack of the frame: 256 bytes that a kernel may use.
+  // Scratch stack of the frame: 256 bytes that a kernel may use, then 64 that emit_expr uses.
   virtual Address stack(int offset) = 0;
 
  protected:
@@ -147,6 +147,11 @@ class Masm {
   std::uint32_t free_vec_ = 0;  // bit set: available
   std::uint32_t free_gp_ = 0;
 };
+
+// Whether emitters record a listing (process-wide, off by default: formatting an instruction costs
+// more than encoding it). Set it before compiling what shall be dumped.
+void record_listings(bool on);
+bool recording_listings();
 
 // The emitter for `isa`, a run-time choice. Throws taper::Error when this build has none.
 std::unique_ptr<Masm> make_masm(const ir::Isa& isa);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "codegen/masm.h"
+#include "ir/op.h"
 
 namespace taper::codegen {
 
@@ -11,17 +12,19 @@ namespace taper::codegen {
 class Math {
  public:
   static constexpr int kScratch = 5;
+  static int scratch(ir::Op op);  // how many the emit column of `op` takes
   explicit Math(Masm& m) : m_(m) {}
   void exp(Vec d, Vec a);
   void log(Vec d, Vec a);
   void sigmoid(Vec d, Vec a);
   void tanh(Vec d, Vec a);
-  void relu(Vec d, Vec a);        // NaN stays NaN, as in PyTorch
+  void relu(Vec d, Vec a);  // NaN stays NaN, as in PyTorch
   void neg(Vec d, Vec a);
   void abs(Vec d, Vec a);
   void maximum(Vec d, Vec a, Vec b);  // NaN if either is NaN
   void minimum(Vec d, Vec a, Vec b);
-  // Uniform [0, 1) for the lanes' element indices (u32) and the step counter (f32 scalar splat).
+  // Uniform [0, 1) for the lanes' element indices (u32) and the step counter (f32 splat, an
+  // integer from 0).
   void random(Vec d, Vec index, Vec step, std::uint64_t seed, std::uint64_t stream);
 
  private:

@@ -85,7 +85,7 @@ Shape broadcast(const Shape& a, const Shape& b, std::string_view op,
                 const std::source_location& where = {});
 
 // The result types of all results of a node (one for most ops).
-std::vector<TensorType> result_types(const Node& node);
+std::vector<TensorType> result_types(const Graph& graph, const Node& node);
 
 // Checks every rule listed at the top of verify.cpp; throws taper::Error naming the node.
 enum class Stage { recorded, differentiated, laid_out, selected };

@@ -126,6 +126,7 @@ enum class RowKind : std::uint8_t {
 struct RowSpec {
   RowKind kind{};
   Dim rows = kBatch;
+  std::int64_t rows_per_image = 1;  // when rows is kBatch: there are N * rows_per_image rows
   std::int64_t columns = 0;
   bool operator==(const RowSpec&) const = default;
 };

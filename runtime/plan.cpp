@@ -23,10 +23,6 @@ std::int64_t padded_bytes(const ir::TensorType& type, ir::Dim batch) {
   return static_cast<std::int64_t>(align_up(static_cast<std::size_t>(bytes)) + kAlignment);
 }
 
-bool is_variable(Op op) {
-  return op == Op::parameter || op == Op::state;
-}
-
 // A dense copy of one whole buffer of `type`.
 ir::CopySpec whole_copy(const ir::TensorType& type) {
   std::vector<ir::Dim> dims = ir::physical(type).dims;

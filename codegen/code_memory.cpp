@@ -1,0 +1,67 @@
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
+#include "codegen/kernel.h"
+#include "ir/error.h"
+
+namespace taper::codegen {
+namespace {
+
+// Two mappings of one anonymous file, the writable one gone before the code may run. Null when the
+// system refuses. The private mapping keeps a forked child's memory apart.
+void* map_dual(const std::vector<std::uint8_t>& bytes, std::size_t mapped) {
+  const int file = memfd_create("taper-code", MFD_CLOEXEC);
+  if (file < 0) return nullptr;
+  void* executable = nullptr;
+  if (ftruncate(file, static_cast<off_t>(mapped)) == 0) {
+    void* writable = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (writable != MAP_FAILED) {
+      std::memcpy(writable, bytes.data(), bytes.size());
+      munmap(writable, mapped);
+      executable = mmap(nullptr, mapped, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+    }
+  }
+  close(file);
+  return executable == MAP_FAILED ? nullptr : executable;
+}
+
+// One mapping, first writable, then executable.
+void* map_protected(const std::vector<std::uint8_t>& bytes, std::size_t mapped) {
+  void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return nullptr;
+  std::memcpy(memory, bytes.data(), bytes.size());
+  if (mprotect(memory, mapped, PROT_READ | PROT_EXEC) == 0) return memory;
+  const int reason = errno;
+  munmap(memory, mapped);
+  errno = reason;
+  return nullptr;
+}
+
+}  // namespace
+
+CodeMemory::CodeMemory(const std::vector<std::uint8_t>& bytes) : size_(bytes.size()) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  mapped_ = (std::max<std::size_t>(size_, 1) + page - 1) / page * page;
+  executable_ = map_dual(bytes, mapped_);
+  if (executable_ == nullptr) executable_ = map_protected(bytes, mapped_);
+  if (executable_ == nullptr)
+    throw Error(fmt::format("the system grants no executable memory ({} bytes): {}", mapped_,
+                            std::generic_category().message(errno)));
+  auto* begin = static_cast<char*>(executable_);
+  __builtin___clear_cache(begin, begin + size_);
+}
+
+CodeMemory::~CodeMemory() {
+  munmap(executable_, mapped_);
+}
+
+CodeMemory::Function CodeMemory::entry() const {
+  return reinterpret_cast<Function>(executable_);
+}
+
+}  // namespace taper::codegen

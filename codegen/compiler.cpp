@@ -1,0 +1,79 @@
+// KernelSpec -> Kernel: picks the generator of the skeleton, and the process-wide cache.
+#include <list>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include "codegen/kernel.h"
+#include "codegen/masm.h"
+
+namespace taper::codegen {
+namespace {
+
+std::shared_ptr<const Kernel> compile_any_conv(const ir::ConvSpec& spec, const ir::Isa& isa) {
+  if (spec.groups > 1) return compile_depthwise(spec, isa);
+  if (spec.pass == ir::ConvPass::backward_weights) return compile_conv_weights(spec, isa);
+  return compile_conv(spec, isa);
+}
+
+struct Generate {
+  const ir::Isa& isa;
+  auto operator()(const ir::MapSpec& spec) const { return compile_map(spec, isa); }
+  auto operator()(const ir::ReduceSpec& spec) const { return compile_reduce(spec, isa); }
+  auto operator()(const ir::GemmSpec& spec) const { return compile_gemm(spec, isa); }
+  auto operator()(const ir::ConvSpec& spec) const { return compile_any_conv(spec, isa); }
+  auto operator()(const ir::PoolSpec& spec) const { return compile_pool(spec, isa); }
+  auto operator()(const ir::RowSpec& spec) const { return compile_row(spec, isa); }
+  auto operator()(const ir::CopySpec& spec) const { return compile_copy(spec, isa); }
+};
+
+// The kernels used last. Kernels in use outlive their eviction.
+class Cache {
+ public:
+  std::shared_ptr<const Kernel> find(const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    const auto found = index_.find(key);
+    if (found == index_.end()) return nullptr;
+    entries_.splice(entries_.begin(), entries_, found->second);
+    return found->second->second;
+  }
+
+  // Returns the kernel that is in the cache: `kernel`, or that of a thread that was faster.
+  std::shared_ptr<const Kernel> insert(const std::string& key,
+                                       std::shared_ptr<const Kernel> kernel) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = index_.find(key); found != index_.end()) return found->second->second;
+    entries_.emplace_front(key, std::move(kernel));
+    index_[key] = entries_.begin();
+    if (entries_.size() > kCapacity) {
+      index_.erase(entries_.back().first);
+      entries_.pop_back();
+    }
+    return entries_.front().second;
+  }
+
+ private:
+  static constexpr std::size_t kCapacity = 1024;
+  using Entry = std::pair<std::string, std::shared_ptr<const Kernel>>;
+  std::mutex mutex_;
+  std::list<Entry> entries_;  // the latest use first
+  std::unordered_map<std::string, std::list<Entry>::iterator> index_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Kernel> compile(const ir::KernelSpec& spec, const ir::Isa& isa) {
+  return std::visit(Generate{isa}, spec);
+}
+
+std::shared_ptr<const Kernel> compile_cached(const ir::KernelSpec& spec, const ir::Isa& isa) {
+  static Cache cache;
+  // Kernels compiled without a listing cannot be dumped later.
+  const std::string key =
+      std::string(isa.name) + (recording_listings() ? " listed " : " ") + ir::to_string(spec);
+  if (std::shared_ptr<const Kernel> known = cache.find(key)) return known;
+  return cache.insert(key, compile(spec, isa));
+}
+
+}  // namespace taper::codegen

@@ -1,0 +1,150 @@
+// Direct convolution, forward and backward data: pieces of result rows by panels of channel blocks.
+#include <algorithm>
+#include <memory>
+
+#include "codegen/conv_walk.h"
+#include "codegen/tile.h"
+
+namespace taper::codegen {
+namespace {
+
+using ir::kBatch;
+constexpr std::int64_t kF32 = 4;
+constexpr std::int64_t kPixel = ir::kBlock * kF32;
+// Larger weights are walked panel by panel, each staying in the second-level cache.
+constexpr std::int64_t kLargeWeights = 512 * 1024;
+
+struct Tile {
+  std::int64_t block = 0;  // first block of result channels
+  std::size_t routine = 0;
+};
+// Result pixels of a row that one tile computes; offsets in bytes from the row's first pixel.
+struct RowPiece {
+  std::int64_t source = 0, result = 0;
+  std::vector<std::vector<Tile>> panels;
+};
+
+// The rows of a tile for which `tap` lies inside a source row of `width` pixels.
+TileTap tile_tap(const ConvColumns& columns, const ConvColumnTap& tap, const Piece& piece,
+                 std::int64_t width) {
+  const std::int64_t step = columns.source_step;
+  const std::int64_t column = tap.column + piece.first * step;
+  const std::int64_t first = column >= 0 ? 0 : (-column + step - 1) / step;
+  const std::int64_t end = column >= width ? 0 : (width - 1 - column) / step + 1;
+  TileTap result;
+  result.b = tap.kw * kPixel;
+  result.first_row = static_cast<int>(std::min(first, piece.size));
+  result.end_row = static_cast<int>(std::min(end, piece.size));
+  return result;
+}
+
+class ConvKernel final : public Kernel {
+ public:
+  ConvKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
+      : images_(spec.images),
+        operands_(spec.epilogue.operands.size()),
+        walk_(conv_walk(spec)),
+        tiles_(isa, spec.epilogue, spec.pass == ir::ConvPass::forward ? "conv" : "conv_data") {
+    const std::int64_t weights = blocks() * walk_.weight_block;
+    for (const ConvColumns& columns : walk_.columns) {
+      for (const Piece& piece : split_evenly(columns.count, isa.tile_rows)) {
+        add_piece(isa, columns, piece, weights > kLargeWeights);
+      }
+    }
+  }
+
+  std::int64_t units(std::int64_t batch) const override {
+    return images_ == kBatch ? batch : images_ * walk_.result_height;
+  }
+  Partition partition() const override {
+    return images_ == kBatch ? Partition::images : Partition::units;
+  }
+  std::size_t scratch_bytes(std::int64_t) const override { return kTileScratch; }
+  std::vector<const Routine*> routines() const override { return tiles_.routines(); }
+
+  void run(const Call& call) const override {
+    const std::int64_t rows = images_ == kBatch ? walk_.result_height : 1;
+    const std::size_t panels = pieces_.empty() ? 0 : pieces_.front().panels.size();
+    for (std::size_t panel = 0; panel < panels; ++panel) {
+      for (std::int64_t row = call.begin * rows; row < call.end * rows; ++row) {
+        run_row(call, row / walk_.result_height, row % walk_.result_height, panel);
+      }
+    }
+  }
+
+ private:
+  std::int64_t blocks() const { return (walk_.result_channels + ir::kBlock - 1) / ir::kBlock; }
+
+  void add_piece(const ir::Isa& isa, const ConvColumns& columns, const Piece& piece, bool large) {
+    TileShape shape;
+    shape.rows = static_cast<int>(piece.size);
+    shape.a_row = columns.source_step * walk_.pixel;
+    shape.a_step = walk_.channel;
+    shape.b_block = walk_.weight_block;
+    shape.b_step = walk_.weight_step;
+    shape.c_row = columns.step * kPixel;
+    shape.c_block = walk_.result_height * walk_.result_width * kPixel;
+    shape.tail_steps = static_cast<int>(walk_.channels % ir::kBlock);
+    for (const ConvColumnTap& tap : columns.taps) {
+      TileTap t = tile_tap(columns, tap, piece, walk_.width);
+      t.a = tap.column * walk_.pixel;
+      if (t.first_row < t.end_row) shape.taps.push_back(t);
+    }
+    // Panels of large weights hold the same blocks for all pieces, whatever their sizes.
+    const std::int64_t rows = large ? isa.tile_rows : piece.size;
+    RowPiece result{piece.first * columns.source_step * walk_.pixel,
+                    (columns.first + piece.first * columns.step) * kPixel,
+                    {}};
+    for (const Piece& p : split_evenly(blocks(), max_tile_blocks(isa, static_cast<int>(rows)))) {
+      shape.blocks = static_cast<int>(p.size);
+      shape.last_columns = 16;
+      if (p.first + p.size == blocks()) {
+        shape.last_columns = static_cast<int>(walk_.result_channels - (blocks() - 1) * ir::kBlock);
+      }
+      if (large || result.panels.empty()) result.panels.emplace_back();
+      result.panels.back().push_back({p.first, tiles_.add(shape)});
+    }
+    pieces_.push_back(std::move(result));
+  }
+
+  void run_row(const Call& call, std::int64_t image, std::int64_t row, std::size_t panel) const {
+    const ConvRow& from = walk_.rows[static_cast<std::size_t>(row)];
+    const ConvTable& table = walk_.tables[from.table];
+    const auto a = reinterpret_cast<std::uintptr_t>(call.buffers[0]) +
+                   static_cast<std::uintptr_t>(image * walk_.image + from.source_row * walk_.row);
+    const auto b = reinterpret_cast<std::uintptr_t>(call.buffers[1]);
+    const auto c = reinterpret_cast<std::uintptr_t>(call.buffers[2 + operands_]);
+    const std::int64_t plane = walk_.result_height * walk_.result_width * kPixel;
+    const std::int64_t c_row = image * blocks() * plane + row * walk_.result_width * kPixel;
+    TileCall tile;
+    tile.entries = table.whole.data();
+    tile.count = static_cast<std::int64_t>(table.whole.size());
+    tile.tail_entries = table.tail.data();
+    tile.tail_count = static_cast<std::int64_t>(table.tail.size());
+    tile.scratch = call.scratch;
+    for (const RowPiece& piece : pieces_) {
+      tile.a = a + static_cast<std::uintptr_t>(piece.source);
+      for (const Tile& t : piece.panels[panel]) {
+        const std::int64_t c_offset = c_row + piece.result + t.block * plane;
+        tile.b = b + static_cast<std::uintptr_t>(t.block * walk_.weight_block);
+        tile.c = c + static_cast<std::uintptr_t>(c_offset);
+        tiles_.bind_operands(tile, call.buffers + 2, c_offset / kF32, t.block * ir::kBlock);
+        tiles_.run(t.routine, tile);
+      }
+    }
+  }
+
+  ir::Dim images_;
+  std::size_t operands_;
+  ConvWalk walk_;
+  TileSet tiles_;
+  std::vector<RowPiece> pieces_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Kernel> compile_conv(const ir::ConvSpec& spec, const ir::Isa& isa) {
+  return std::make_shared<ConvKernel>(spec, isa);
+}
+
+}  // namespace taper::codegen

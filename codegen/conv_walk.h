@@ -1,0 +1,47 @@
+// Which source pixels and taps make up each result pixel of a forward or backward-data convolution,
+// reduced to one form: a result of [blocks][rows][columns][16], whose rows list the valid kh and
+// whose columns fall into runs that share their taps.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "codegen/tile.h"
+#include "ir/kernel.h"
+
+namespace taper::codegen {
+
+// A run of result columns first, first + step, ...: pixel j reads source column
+// tap.column + j * source_step for each tap kw that falls inside the source.
+struct ConvColumnTap {
+  std::int64_t kw = 0, column = 0;
+};
+struct ConvColumns {
+  std::int64_t first = 0, step = 1, count = 0;
+  std::int64_t source_step = 1;
+  std::vector<ConvColumnTap> taps;  // in increasing kw
+};
+
+// A result row: its table of entries (block of 16 channels > kh), relative to a source row.
+struct ConvRow {
+  std::size_t table = 0;
+  std::int64_t source_row = 0;
+};
+struct ConvTable {
+  std::vector<TileEntry> whole;  // of 16 channels
+  std::vector<TileEntry> tail;   // of the last channels % 16
+};
+
+struct ConvWalk {
+  std::int64_t channels = 0, height = 0, width = 0;                    // source
+  std::int64_t pixel = 0, row = 0, channel = 0, block = 0, image = 0;  // strides in bytes
+  std::int64_t result_channels = 0, result_height = 0, result_width = 0;
+  std::int64_t weight_step = 0, weight_block = 0;  // bytes per channel, per result block
+  std::vector<ConvColumns> columns;
+  std::vector<ConvRow> rows;  // result_height of them
+  std::vector<ConvTable> tables;
+};
+
+ConvWalk conv_walk(const ir::ConvSpec& spec);
+
+}  // namespace taper::codegen

@@ -1,0 +1,140 @@
+// Copies of elements: relayout, transpose, slice, pad, concat, broadcast.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "codegen/copy_part.h"
+#include "codegen/kernel.h"
+#include "ir/eval.h"
+
+namespace taper::codegen {
+namespace {
+
+// The bits of `value`, which is a value of half precision.
+std::uint16_t half_bits(double value) {
+  const auto sign = static_cast<std::uint16_t>(std::signbit(value) ? 0x8000 : 0);
+  const double size = std::fabs(value);
+  if (std::isnan(value)) return static_cast<std::uint16_t>(sign | 0x7e00);
+  if (std::isinf(value)) return static_cast<std::uint16_t>(sign | 0x7c00);
+  if (size == 0) return sign;
+  const int exponent = std::max(std::ilogb(size), -14);
+  const auto steps = static_cast<int>(std::ldexp(size, 10 - exponent));  // of 2^(exponent - 10)
+  // Subnormals have steps < 1024: the implicit bit is then missing from the sum.
+  return static_cast<std::uint16_t>(sign | (((exponent + 14) << 10) + steps));
+}
+
+std::uint32_t fill_bits(ir::DType dtype, double value) {
+  const double rounded = ir::round_to(dtype, value);
+  switch (dtype) {
+    case ir::DType::f32:
+      return std::bit_cast<std::uint32_t>(static_cast<float>(rounded));
+    case ir::DType::bf16:
+      return std::bit_cast<std::uint32_t>(static_cast<float>(rounded)) >> 16;
+    case ir::DType::f16:
+      return half_bits(rounded);
+    case ir::DType::i8:
+    case ir::DType::u8:
+    case ir::DType::i32:
+    case ir::DType::boolean:
+      break;
+  }
+  return static_cast<std::uint32_t>(static_cast<std::int64_t>(rounded));
+}
+
+template <class Element>
+void fill_elements(std::byte* result, std::int64_t first, std::int64_t count, std::uint32_t bits) {
+  std::fill_n(reinterpret_cast<Element*>(result) + first, count, static_cast<Element>(bits));
+}
+
+class CopyKernel final : public Kernel {
+ public:
+  CopyKernel(const ir::CopySpec& spec, const ir::Isa& isa) : spec_(spec) {
+    images_ = !spec.parts.empty() || spec.result_batched;
+    if (spec.has_fill) {
+      images_ = images_ && spec.result_batched;
+      bits_ = fill_bits(spec.dtype, spec.fill);
+    }
+    for (const ir::CopyPart& part : spec.parts) {
+      parts_.emplace_back(part, spec.dtype, isa);
+      if (part.dims.empty() || part.dims[0] != ir::kBatch) images_ = false;
+    }
+  }
+
+  // A fill reaches the whole result before any part does, so it is not cut but by images.
+  std::int64_t units(std::int64_t batch) const override {
+    if (images_) return batch;
+    if (spec_.has_fill) return 1;
+    std::int64_t count = 0;
+    for (const CopyPartKernel& part : parts_) count += part.steps(batch);
+    return count;
+  }
+  Partition partition() const override { return images_ ? Partition::images : Partition::units; }
+  std::vector<const Routine*> routines() const override {
+    std::vector<const Routine*> all;
+    for (const CopyPartKernel& part : parts_) {
+      if (part.routine()) all.push_back(&*part.routine());
+    }
+    return all;
+  }
+
+  void run(const Call& call) const override {
+    if (call.begin >= call.end) return;
+    if (spec_.has_fill) fill(call);
+    std::int64_t first_unit = 0;  // of the part
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+      const std::int64_t steps = parts_[i].steps(call.batch);
+      std::int64_t first = 0, last = steps;
+      if (images_) {
+        first = call.begin;
+        last = call.end;
+      } else if (!spec_.has_fill) {
+        first = std::clamp<std::int64_t>(call.begin - first_unit, 0, steps);
+        last = std::clamp<std::int64_t>(call.end - first_unit, 0, steps);
+        first_unit += steps;
+      }
+      parts_[i].run(buffer(call, spec_.parts[i].operand), buffer(call, spec_.operands), first, last,
+                    call.batch);
+    }
+  }
+
+ private:
+  static std::byte* buffer(const Call& call, std::int64_t index) {
+    return static_cast<std::byte*>(call.buffers[index]);
+  }
+
+  void fill(const Call& call) const {
+    const std::int64_t each = spec_.result_size;
+    std::int64_t first = 0, count = each;
+    if (spec_.result_batched) {
+      first = images_ ? call.begin * each : 0;
+      count = (images_ ? call.end - call.begin : call.batch) * each;
+    }
+    std::byte* result = buffer(call, spec_.operands);
+    switch (ir::byte_size(spec_.dtype)) {
+      case 1:
+        fill_elements<std::uint8_t>(result, first, count, bits_);
+        break;
+      case 2:
+        fill_elements<std::uint16_t>(result, first, count, bits_);
+        break;
+      default:
+        fill_elements<std::uint32_t>(result, first, count, bits_);
+        break;
+    }
+  }
+
+  ir::CopySpec spec_;
+  std::vector<CopyPartKernel> parts_;
+  bool images_ = false;
+  std::uint32_t bits_ = 0;
+};
+
+}  // namespace
+
+std::shared_ptr<const Kernel> compile_copy(const ir::CopySpec& spec, const ir::Isa& isa) {
+  return std::make_shared<CopyKernel>(spec, isa);
+}
+
+}  // namespace taper::codegen

@@ -1,0 +1,261 @@
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+#include <utility>
+
+#include "codegen/depthwise_walk.h"
+#include "codegen/element_epilogue.h"
+#include "codegen/expr.h"
+#include "codegen/kernel.h"
+#include "codegen/routine.h"
+#include "codegen/weights_kernel.h"
+#include "ir/error.h"
+
+namespace taper::codegen {
+namespace {
+
+constexpr std::int64_t kBlockBytes = 64;
+
+std::int64_t blocks_of(std::int64_t channels) {
+  return (channels + ir::kBlock - 1) / ir::kBlock;
+}
+
+// One plane: 16 channels of one image.
+struct DepthwiseArgs {
+  const void* source = nullptr;
+  const void* weights = nullptr;
+  void* result = nullptr;
+  OperandPointers operands{};
+};
+
+// Emits one plane. Each result element is one FMA chain from zero over the taps (kh, then kw) that
+// meet the source, then the epilogue.
+class PlaneEmitter {
+ public:
+  PlaneEmitter(Masm& m, const ir::ConvSpec& spec)
+      : m_(m), spec_(spec), rows_(depthwise_rows(spec)), columns_(depthwise_columns(spec)) {}
+
+  void emit() {
+    for (Gp* r : {&source_, &weights_, &result_, &element_, &row_, &pieces_left_}) *r = m_.gp();
+    m_.load(source_, {m_.args(), offsetof(DepthwiseArgs, source)});
+    m_.load(weights_, {m_.args(), offsetof(DepthwiseArgs, weights)});
+    m_.load(result_, {m_.args(), offsetof(DepthwiseArgs, result)});
+    m_.move(element_, 0);
+    pieces_ = depthwise_pieces(columns_, most_pixels());
+    for (std::int64_t phase = 0; phase < std::min(rows_.period(), rows_.results); ++phase) {
+      emit_phase(phase);
+    }
+  }
+
+ private:
+  // Weights and a source vector take turns with the epilogue's registers beside the accumulators.
+  std::int64_t most_pixels() const {
+    const int weights = static_cast<int>(std::min<std::int64_t>(spec_.kw, 4));
+    const int beside = std::max(weights + 1, epilogue_registers());
+    const int most = std::min(m_.free_vecs() - beside, m_.isa().vector_registers / 2);
+    if (most < 1) throw Error("depthwise: the epilogue of " + ir::to_string(spec_) + " is too big");
+    return most;
+  }
+  int epilogue_registers() const {
+    return spec_.epilogue.expr.empty() ? 0 : max_registers(spec_.epilogue.expr) + 1;
+  }
+
+  // The rows phase, phase + period, ...: they share their taps.
+  void emit_phase(std::int64_t phase) {
+    const std::int64_t period = rows_.period(), step = rows_.source_step();
+    const std::int64_t count = (rows_.results - phase + period - 1) / period;
+    go_to(phase, 0, 0, 0);
+    m_.move(row_, 0);
+    const Label top = m_.label();
+    m_.bind(top);
+    for (int part = 0; part < m_.isa().vectors_per_block(); ++part) emit_row(phase, count, part);
+    go_to(phase + period, 0, step, 0);
+    m_.add(row_, step);
+    m_.jump_if(Condition::less, row_, count * step, top);
+    at_.result_row = phase + count * period;
+    at_.source_row = count * step;
+  }
+
+  void emit_row(std::int64_t phase, std::int64_t count, int part) {
+    part_ = part;
+    for (const DepthwisePieces& pieces : pieces_) {
+      go_to(at_.result_row, pieces.first, at_.source_row, pieces.source_first);
+      const Label top = m_.label();
+      if (pieces.count > 1) {
+        m_.move(pieces_left_, pieces.count);
+        m_.bind(top);
+      }
+      emit_piece(pieces, phase, count);
+      if (pieces.count > 1) {
+        go_to(at_.result_row, pieces.first + pieces.pixels, at_.source_row,
+              pieces.source_first + pieces.source_step);
+        m_.loop(pieces_left_, top);
+        at_.result_column = pieces.first + pieces.count * pieces.pixels;
+        at_.source_column = pieces.source_first + pieces.count * pieces.source_step;
+      }
+    }
+  }
+
+  void emit_piece(const DepthwisePieces& pieces, std::int64_t phase, std::int64_t count) {
+    accumulators_.clear();
+    for (std::int64_t p = 0; p < pieces.pixels; ++p) {
+      accumulators_.push_back(m_.vec());
+      m_.zero(accumulators_.back());
+    }
+    for (std::int64_t kh = 0; kh < spec_.kh; ++kh) {
+      const std::optional<std::int64_t> source = rows_.source(phase, kh);
+      if (!source) continue;
+      const Label skip = m_.label();
+      const std::int64_t last = *source + (count - 1) * rows_.source_step();
+      if (last < 0 || *source >= rows_.sources) continue;
+      if (*source < 0) m_.jump_if(Condition::less, row_, -*source, skip);
+      if (last >= rows_.sources) {
+        m_.jump_if(Condition::greater_equal, row_, rows_.sources - *source, skip);
+      }
+      emit_taps(pieces, kh, *source);
+      m_.bind(skip);
+    }
+    finish_piece();
+  }
+
+  // As many taps at a time as there are registers for their weights; each source is loaded once.
+  void emit_taps(const DepthwisePieces& pieces, std::int64_t kh, std::int64_t source_row) {
+    const Vec value = m_.vec();
+    const std::int64_t at_once = std::min<std::int64_t>(spec_.kw, m_.free_vecs());
+    std::vector<Vec> weights;
+    for (std::int64_t i = 0; i < at_once; ++i) weights.push_back(m_.vec());
+    for (std::int64_t first = 0; first < spec_.kw; first += at_once) {
+      const std::int64_t end = std::min(spec_.kw, first + at_once);
+      for (std::int64_t k = first; k < end; ++k) {
+        m_.load(weights[static_cast<std::size_t>(k - first)],
+                {weights_, (kh * spec_.kw + k) * kBlockBytes + lane_bytes()});
+      }
+      std::optional<std::int64_t> loaded;
+      for (const DepthwiseUse& use : pieces.uses) {
+        if (use.tap < first || use.tap >= end) continue;
+        if (loaded != use.source) m_.load(value, source_address(source_row, use.source));
+        loaded = use.source;
+        m_.fma(accumulators_[static_cast<std::size_t>(use.pixel)], value,
+               weights[static_cast<std::size_t>(use.tap - first)]);
+      }
+    }
+    for (const Vec w : weights) m_.release(w);
+    m_.release(value);
+  }
+
+  Address source_address(std::int64_t row, std::int64_t column) const {
+    return {source_, (row * columns_.sources + column) * kBlockBytes + lane_bytes()};
+  }
+  std::int64_t lane_bytes() const { return std::int64_t{part_} * m_.isa().lanes * 4; }
+
+  void finish_piece() {
+    for (std::size_t p = 0; p < accumulators_.size(); ++p) {
+      const auto pixel = static_cast<std::int64_t>(p);
+      emit_epilogue(m_, spec_.epilogue, accumulators_[p],
+                    {{m_.args(), offsetof(DepthwiseArgs, operands)},
+                     element_,
+                     pixel * ir::kBlock,
+                     part_ * m_.isa().lanes});
+      m_.store({result_, pixel * kBlockBytes + lane_bytes()}, accumulators_[p]);
+      m_.release(accumulators_[p]);
+    }
+  }
+
+  // Where source_, result_ and element_ stand.
+  struct Position {
+    std::int64_t result_row = 0, result_column = 0, source_row = 0, source_column = 0;
+  };
+
+  void go_to(std::int64_t result_row, std::int64_t result_column, std::int64_t source_row,
+             std::int64_t source_column) {
+    const std::int64_t results =
+        (result_row - at_.result_row) * columns_.results + result_column - at_.result_column;
+    const std::int64_t sources =
+        (source_row - at_.source_row) * columns_.sources + source_column - at_.source_column;
+    if (sources != 0) m_.add(source_, sources * kBlockBytes);
+    if (results != 0) {
+      m_.add(result_, results * kBlockBytes);
+      m_.add(element_, results * ir::kBlock);
+    }
+    at_ = {result_row, result_column, source_row, source_column};
+  }
+
+  Masm& m_;
+  const ir::ConvSpec& spec_;
+  DepthwiseAxis rows_, columns_;
+  std::vector<DepthwisePieces> pieces_;
+  Gp source_, weights_, result_, element_;
+  Gp row_;  // source rows passed since the first result row of the phase
+  Gp pieces_left_;
+  std::vector<Vec> accumulators_;
+  int part_ = 0;  // which vector of the block
+  Position at_;
+};
+
+class DepthwiseKernel : public Kernel {
+ public:
+  DepthwiseKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
+      : spec_(spec), result_(result_pixels()), source_(source_pixels()) {
+    check_epilogue(spec.epilogue, "depthwise", true);
+    constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max() / kBlockBytes;
+    if (result_ > most || source_ > most) {
+      throw Error("depthwise: 16 channels of one image of " + ir::to_string(spec) +
+                  " take more than 2 GB");
+    }
+    const std::unique_ptr<Masm> m = make_masm(isa);
+    m->begin("depthwise");
+    if (result_ > 0) PlaneEmitter(*m, spec_).emit();
+    m->end();
+    routine_ = finish_routine(*m, "depthwise");
+  }
+
+  std::int64_t units(std::int64_t batch) const override {
+    return spec_.images == ir::kBatch ? batch : spec_.images;
+  }
+  Partition partition() const override { return Partition::images; }
+  std::vector<const Routine*> routines() const override { return {&routine_}; }
+
+  void run(const Call& call) const override {
+    const std::int64_t blocks = blocks_of(spec_.oc);
+    const std::size_t operands = spec_.epilogue.operands.size();
+    const auto* source = static_cast<const float*>(call.buffers[0]);
+    const auto* weights = static_cast<const float*>(call.buffers[1]);
+    auto* result = static_cast<float*>(call.buffers[2 + operands]);
+    for (std::int64_t plane = call.begin * blocks; plane < call.end * blocks; ++plane) {
+      const std::int64_t block = plane % blocks, element = plane * result_ * ir::kBlock;
+      const DepthwiseArgs args{
+          source + plane * source_ * ir::kBlock, weights + block * spec_.kh * spec_.kw * ir::kBlock,
+          result + element,
+          operand_pointers(spec_.epilogue, call.buffers + 2, element, block * ir::kBlock)};
+      routine_(&args);
+    }
+  }
+
+ private:
+  bool backward() const { return spec_.pass == ir::ConvPass::backward_data; }
+  std::int64_t result_pixels() const {
+    return backward() ? spec_.ih * spec_.iw : spec_.oh * spec_.ow;
+  }
+  std::int64_t source_pixels() const {
+    return backward() ? spec_.oh * spec_.ow : spec_.ih * spec_.iw;
+  }
+
+  ir::ConvSpec spec_;
+  std::int64_t result_, source_;  // pixels of a plane
+  Routine routine_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Kernel> compile_depthwise(const ir::ConvSpec& spec, const ir::Isa& isa) {
+  if (spec.groups != spec.ic || spec.groups != spec.oc || spec.input != ir::Layout::c16) {
+    throw Error("depthwise: groups, input and output channels differ or the input is not c16 in " +
+                ir::to_string(spec));
+  }
+  if (spec.pass == ir::ConvPass::backward_weights) {
+    return make_weights_kernel(spec, isa, "depthwise_weights");
+  }
+  return std::make_shared<DepthwiseKernel>(spec, isa);
+}
+
+}  // namespace taper::codegen

@@ -1,0 +1,116 @@
+#include "codegen/element_epilogue.h"
+
+#include <bit>
+#include <string>
+#include <vector>
+
+#include "codegen/expr.h"
+#include "ir/error.h"
+
+namespace taper::codegen {
+namespace {
+
+void load_as(Masm& m, Vec d, Address a, ir::DType dtype, bool tail) {
+  switch (dtype) {
+    case ir::DType::f32:
+      if (tail) {
+        m.load_tail(d, a);
+      } else {
+        m.load(d, a);
+      }
+      break;
+    case ir::DType::f16:
+      m.load_f16(d, a, tail);
+      break;
+    case ir::DType::bf16:
+      m.load_bf16(d, a, tail);
+      break;
+    case ir::DType::i8:
+      m.load_i8(d, a, tail);
+      break;
+    case ir::DType::u8:
+      m.load_u8(d, a, tail);
+      break;
+    case ir::DType::i32:
+      m.load_i32(d, a, tail);
+      break;
+    case ir::DType::boolean:
+      m.load_bool(d, a, tail);
+      break;
+  }
+}
+
+void load_operand(Masm& m, Vec d, const ir::EpilogueOperand& operand, std::size_t i,
+                  const ElementPlace& place) {
+  const auto size = static_cast<std::int64_t>(ir::byte_size(operand.dtype));
+  const Gp base = m.gp();
+  m.load(base, place.pointers + static_cast<std::int64_t>(i * sizeof(void*)));
+  switch (operand.access) {
+    case ir::EpilogueAccess::same:
+      if (place.element != Gp{}) {
+        const Gp bytes = m.gp();
+        m.move(bytes, place.element);
+        const int bits = std::countr_zero(static_cast<std::uint64_t>(size));
+        if (bits != 0) m.shift_left(bytes, bits);
+        m.add(base, bytes);
+        m.release(bytes);
+      }
+      load_as(m, d, {base, (place.offset + place.lane) * size}, operand.dtype, place.tail);
+      break;
+    case ir::EpilogueAccess::channel:
+      load_as(m, d, {base, place.lane * size}, operand.dtype, place.tail);
+      break;
+    case ir::EpilogueAccess::scalar:
+      m.broadcast(d, {base, 0});
+      break;
+  }
+  m.release(base);
+}
+
+}  // namespace
+
+void check_epilogue(const ir::Epilogue& epilogue, const char* kernel, bool channels) {
+  const std::string where = std::string(kernel) + ": ";
+  if (epilogue.operands.size() > kMaxElementOperands) {
+    throw Error(where + "an epilogue of " + std::to_string(epilogue.operands.size()) +
+                " operands, but at most " + std::to_string(kMaxElementOperands) + " are supported");
+  }
+  for (const ir::EpilogueOperand& operand : epilogue.operands) {
+    if (operand.access == ir::EpilogueAccess::channel && !channels) {
+      throw Error(where + "an epilogue operand per channel is not supported");
+    }
+    if (operand.access == ir::EpilogueAccess::scalar && operand.dtype != ir::DType::f32) {
+      throw Error(where + "a scalar epilogue operand must be f32");
+    }
+  }
+}
+
+OperandPointers operand_pointers(const ir::Epilogue& epilogue, void* const* buffers,
+                                 std::int64_t offset, std::int64_t channel) {
+  OperandPointers pointers{};
+  for (std::size_t i = 0; i < epilogue.operands.size(); ++i) {
+    const ir::EpilogueOperand& operand = epilogue.operands[i];
+    const auto size = static_cast<std::int64_t>(ir::byte_size(operand.dtype));
+    std::int64_t element = 0;
+    if (operand.access == ir::EpilogueAccess::same) element = offset;
+    if (operand.access == ir::EpilogueAccess::channel) element = channel;
+    pointers[i] = static_cast<const std::byte*>(buffers[i]) + element * size;
+  }
+  return pointers;
+}
+
+void emit_epilogue(Masm& m, const ir::Epilogue& epilogue, Vec acc, const ElementPlace& place) {
+  if (epilogue.expr.empty()) return;
+  std::vector<Vec> bound(static_cast<std::size_t>(epilogue.expr.inputs));
+  if (!bound.empty()) bound[0] = acc;
+  const auto load = [&](Vec d, int i) {
+    const auto operand = static_cast<std::size_t>(i - 1);
+    load_operand(m, d, epilogue.operands[operand], operand, place);
+  };
+  const Vec value = emit_expr(m, epilogue.expr, bound, load).front();
+  if (value == acc) return;
+  m.move(acc, value);
+  m.release(value);
+}
+
+}  // namespace taper::codegen

@@ -1,0 +1,38 @@
+// Epilogue of kernels that finish one vector of result elements at a time (pool, reduce).
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "codegen/kernel.h"
+#include "codegen/masm.h"
+
+namespace taper::codegen {
+
+inline constexpr std::size_t kMaxElementOperands = 12;
+
+// Part of the args struct of a routine: where each operand's first element of this call is.
+using OperandPointers = std::array<const void*, kMaxElementOperands>;
+
+// Throws taper::Error, naming `kernel`, when the epilogue is not one this file can emit.
+void check_epilogue(const ir::Epilogue& epilogue, const char* kernel, bool channels);
+
+// Pointers for the result element at `offset` (in elements), in the channel block that starts at
+// `channel`. `buffers`: one per operand.
+OperandPointers operand_pointers(const ir::Epilogue& epilogue, void* const* buffers,
+                                 std::int64_t offset, std::int64_t channel);
+
+// Where in the call's work a vector of result elements lies.
+struct ElementPlace {
+  Address pointers;         // of the OperandPointers, in the args struct
+  Gp element{};             // running offset in elements of operands like the result, or invalid
+  std::int64_t offset = 0;  // added to it
+  int lane = 0;             // first lane of the vector in its block of 16
+  bool tail = false;
+};
+
+// acc = expr(acc, operands...). Needs two free general registers and max_registers(expr) + 1
+// vectors.
+void emit_epilogue(Masm& m, const ir::Epilogue& epilogue, Vec acc, const ElementPlace& place);
+
+}  // namespace taper::codegen

@@ -1,0 +1,261 @@
+#include "codegen/expr.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "codegen/math.h"
+#include "ir/error.h"
+
+namespace taper::codegen {
+namespace {
+
+using ir::DType;
+using ir::Op;
+
+// Where the frame keeps lanes that are rounded to a narrower type.
+constexpr int kRoundingStack = 256;
+
+// Which instruction reads a value last: -1 none, the number of instructions for outputs.
+std::vector<int> last_uses(const ir::Expr& expr) {
+  std::vector<int> last(static_cast<std::size_t>(expr.inputs) + expr.instrs.size(), -1);
+  const auto use = [&](int value, int at) {
+    if (value >= static_cast<int>(last.size()))
+      throw Error(fmt::format("an expression uses value {} of {}", value, last.size()));
+    if (value >= 0) last[static_cast<std::size_t>(value)] = at;
+  };
+  for (std::size_t i = 0; i < expr.instrs.size(); ++i)
+    for (const int arg : expr.instrs[i].args) use(arg, static_cast<int>(i));
+  for (const int output : expr.outputs) use(output, static_cast<int>(expr.instrs.size()));
+  return last;
+}
+
+// Constants are made where they are used: a broadcast load costs no more than keeping a register.
+bool is_constant(const ir::Expr& expr, int value) {
+  return value >= expr.inputs &&
+         expr.instrs[static_cast<std::size_t>(value - expr.inputs)].op == Op::constant;
+}
+
+class ExprEmitter {
+ public:
+  ExprEmitter(Masm& m, const ir::Expr& expr, const std::vector<Vec>& bound, const LoadInput& load,
+              Vec index, const std::vector<DType>& input_types)
+      : m_(m),
+        math_(m),
+        expr_(expr),
+        bound_(bound),
+        load_(load),
+        index_(index),
+        input_types_(input_types),
+        last_(last_uses(expr)),
+        registers_(last_.size()) {}
+
+  std::vector<Vec> emit() {
+    for (std::size_t i = 0; i < expr_.instrs.size(); ++i) {
+      if (expr_.instrs[i].op != Op::constant) emit_instr(static_cast<int>(i));
+    }
+    std::vector<Vec> outputs;
+    for (const int output : expr_.outputs) {
+      Vec r = value(output);
+      if (std::find(outputs.begin(), outputs.end(), r) != outputs.end()) {
+        const Vec copy = m_.vec();
+        m_.move(copy, r);
+        r = copy;
+      }
+      outputs.push_back(r);
+    }
+    return outputs;
+  }
+
+ private:
+  const ir::ExprInstr& instr(int i) const { return expr_.instrs[static_cast<std::size_t>(i)]; }
+  int inputs() const { return static_cast<int>(expr_.inputs); }
+
+  DType type(int value) const {
+    if (value >= inputs()) return instr(value - inputs()).dtype;
+    const auto i = static_cast<std::size_t>(value);
+    return i < input_types_.size() ? input_types_[i] : DType::f32;
+  }
+
+  bool is_bound(int value) const {
+    const auto i = static_cast<std::size_t>(value);
+    return value < inputs() && i < bound_.size() && !(bound_[i] == Vec{});
+  }
+
+  // The register of a value; loads inputs and makes constants.
+  Vec value(int id) {
+    if (is_bound(id)) return bound_[static_cast<std::size_t>(id)];
+    Vec& r = registers_[static_cast<std::size_t>(id)];
+    if (!(r == Vec{})) return r;
+    r = m_.vec();
+    if (id < inputs())
+      load_(r, id);
+    else
+      emit_constant(r, instr(id - inputs()));
+    return r;
+  }
+
+  void emit_constant(Vec d, const ir::ExprInstr& constant) {
+    if (constant.dtype == DType::boolean)
+      m_.constant_i32(d, constant.value != 0 ? 0xffffffffu : 0);
+    else
+      m_.constant(d, static_cast<float>(constant.value));
+  }
+
+  void emit_instr(int i) {
+    const ir::ExprInstr& what = instr(i);
+    Vec args[3];
+    for (std::size_t k = 0; k < 3; ++k)
+      if (what.args[k] >= 0) args[k] = value(what.args[k]);
+    const Vec d = m_.vec();
+    emit_op(d, what, args);
+    if (what.dtype != DType::f32 && what.dtype != DType::boolean) round_to(d, what.dtype);
+    for (const int arg : what.args) {
+      const bool last =
+          arg >= 0 && (last_[static_cast<std::size_t>(arg)] == i || is_constant(expr_, arg));
+      if (last && !is_bound(arg)) drop(arg);
+    }
+    registers_[static_cast<std::size_t>(inputs() + i)] = d;
+    if (last_[static_cast<std::size_t>(inputs() + i)] < 0) drop(inputs() + i);
+  }
+
+  void drop(int value) {
+    Vec& r = registers_[static_cast<std::size_t>(value)];
+    if (r == Vec{}) return;  // the same argument twice
+    m_.release(r);
+    r = Vec{};
+  }
+
+  void emit_op(Vec d, const ir::ExprInstr& what, const Vec (&args)[3]) {
+    Masm& m = m_;
+    Math& math = math_;
+    const auto [a, b, c] = args;
+    switch (what.op) {
+#define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) \
+  case Op::name:                                                \
+    emit;                                                       \
+    return;
+#define TAPER_STRUCTURAL(name, arity) case Op::name:
+#include "ir/ops.def"
+      break;
+    }
+    if (what.op == Op::cast) {
+      cast(d, a, type(what.args[0]), what.dtype);
+    } else if (what.op == Op::random) {
+      if (index_ == Vec{}) throw Error("this kernel cannot draw random numbers");
+      math.random(d, index_, a, what.seed, what.stream);
+    } else {
+      throw Error(fmt::format("{} cannot be part of a fused expression", ir::traits(what.op).name));
+    }
+  }
+
+  void cast(Vec d, Vec a, DType from, DType to) {
+    if ((from == DType::boolean) == (to == DType::boolean)) {
+      m_.move(d, a);
+    } else if (from == DType::boolean) {
+      m_.constant(d, 1.0f);
+      m_.bit_and(d, d, a);
+    } else {
+      m_.zero(d);
+      m_.compare(d, Predicate::ne, a, d);
+    }
+  }
+
+  void round_to(Vec d, DType dtype) {
+    store_lanes(m_, m_.stack(kRoundingStack), d, dtype, false);
+    load_lanes(m_, d, m_.stack(kRoundingStack), dtype, false);
+  }
+
+  Masm& m_;
+  Math math_;
+  const ir::Expr& expr_;
+  const std::vector<Vec>& bound_;
+  const LoadInput& load_;
+  const Vec index_;
+  const std::vector<DType>& input_types_;
+  const std::vector<int> last_;
+  std::vector<Vec> registers_;  // by value
+};
+
+}  // namespace
+
+std::vector<Vec> emit_expr(Masm& m, const ir::Expr& expr, const std::vector<Vec>& bound,
+                           const LoadInput& load, Vec index,
+                           const std::vector<ir::DType>& input_types) {
+  return ExprEmitter(m, expr, bound, load, index, input_types).emit();
+}
+
+// Follows ExprEmitter with every input unbound.
+int max_registers(const ir::Expr& expr) {
+  const std::vector<int> last = last_uses(expr);
+  std::vector<bool> held(last.size());
+  const auto count = [&] { return static_cast<int>(std::count(held.begin(), held.end(), true)); };
+  int most = 0;
+  for (std::size_t i = 0; i < expr.instrs.size(); ++i) {
+    const ir::ExprInstr& what = expr.instrs[i];
+    if (what.op == Op::constant) continue;
+    for (const int arg : what.args)
+      if (arg >= 0) held[static_cast<std::size_t>(arg)] = true;
+    most = std::max(most, count() + 1 + Math::scratch(what.op));
+    for (const int arg : what.args) {
+      if (arg < 0) continue;
+      const auto a = static_cast<std::size_t>(arg);
+      if (last[a] == static_cast<int>(i) || is_constant(expr, arg)) held[a] = false;
+    }
+    const std::size_t result = static_cast<std::size_t>(expr.inputs) + i;
+    held[result] = last[result] >= 0;
+  }
+  for (const int output : expr.outputs) held[static_cast<std::size_t>(output)] = true;
+  std::vector<std::int16_t> distinct = expr.outputs;
+  std::sort(distinct.begin(), distinct.end());
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+  return std::max(most, count() + static_cast<int>(expr.outputs.size() - distinct.size()));
+}
+
+void load_lanes(Masm& m, Vec d, Address a, DType dtype, bool tail) {
+  switch (dtype) {
+    case DType::f32:
+      if (tail)
+        m.load_tail(d, a);
+      else
+        m.load(d, a);
+      return;
+    case DType::f16:
+      return m.load_f16(d, a, tail);
+    case DType::bf16:
+      return m.load_bf16(d, a, tail);
+    case DType::i8:
+      return m.load_i8(d, a, tail);
+    case DType::u8:
+      return m.load_u8(d, a, tail);
+    case DType::i32:
+      return m.load_i32(d, a, tail);
+    case DType::boolean:
+      return m.load_bool(d, a, tail);
+  }
+}
+
+void store_lanes(Masm& m, Address a, Vec s, DType dtype, bool tail) {
+  switch (dtype) {
+    case DType::f32:
+      if (tail)
+        m.store_tail(a, s);
+      else
+        m.store(a, s);
+      return;
+    case DType::f16:
+      return m.store_f16(a, s, tail);
+    case DType::bf16:
+      return m.store_bf16(a, s, tail);
+    case DType::i8:
+      return m.store_i8(a, s, tail);
+    case DType::u8:
+      return m.store_u8(a, s, tail);
+    case DType::i32:
+      return m.store_i32(a, s, tail);
+    case DType::boolean:
+      return m.store_bool(a, s, tail);
+  }
+}
+
+}  // namespace taper::codegen

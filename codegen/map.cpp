@@ -1,0 +1,201 @@
+// Fused elementwise kernels: C++ walks the outer dims, generated code the two innermost.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "codegen/map_routine.h"
+#include "ir/error.h"
+
+namespace taper::codegen {
+namespace {
+
+// Elements of a work unit of a map that is not cut by images.
+constexpr std::int64_t kChunk = 4096;
+
+struct Extent {
+  std::int64_t size = 1;
+  bool batched = false;  // times N
+  std::int64_t at(std::int64_t batch) const { return batched ? size * batch : size; }
+};
+
+// A segment as it is walked: dims of one element dropped, adjacent dims merged where every stream
+// goes on evenly. Row-major order, and so the linear index of an element, stays the same.
+struct Walk {
+  std::vector<Extent> dims;
+  std::vector<std::vector<std::int64_t>> strides;  // per stream: inputs, then outputs; in bytes
+  std::vector<std::size_t> buffers;                // per stream
+  std::size_t routine = 0;
+
+  std::int64_t elements(std::int64_t batch) const {
+    std::int64_t count = 1;
+    for (const Extent& d : dims) count *= d.at(batch);
+    return count;
+  }
+  std::int64_t chunks(std::int64_t batch) const { return (elements(batch) + kChunk - 1) / kChunk; }
+};
+
+bool mergeable(const std::vector<ir::Stream>& streams, std::size_t outer, std::size_t inner,
+               const Extent& extent) {
+  return !extent.batched && std::all_of(streams.begin(), streams.end(), [&](const ir::Stream& s) {
+    return s.strides[outer] == s.strides[inner] * extent.size;
+  });
+}
+
+Walk make_walk(const ir::MapSegment& segment, const std::vector<ir::Stream>& streams) {
+  std::vector<std::size_t> kept;  // the spec's dim that a walk's dim steps by
+  Walk walk;
+  for (std::size_t i = segment.dims.size(); i-- > 0;) {
+    const bool batched = segment.dims[i] == ir::kBatch;
+    const Extent extent{batched ? 1 : segment.dims[i], batched};
+    if (!batched && extent.size == 1) continue;
+    if (!kept.empty() && mergeable(streams, i, kept.back(), walk.dims.back())) {
+      walk.dims.back() = {walk.dims.back().size * extent.size, batched};
+      continue;
+    }
+    walk.dims.push_back(extent);
+    kept.push_back(i);
+  }
+  std::reverse(walk.dims.begin(), walk.dims.end());
+  std::reverse(kept.begin(), kept.end());
+  for (const ir::Stream& s : streams) {
+    const auto size = static_cast<std::int64_t>(ir::byte_size(s.dtype));
+    std::vector<std::int64_t>& strides = walk.strides.emplace_back();
+    for (const std::size_t dim : kept) strides.push_back(s.strides[dim] * size);
+    if (kept.empty()) strides.push_back(size);
+  }
+  if (kept.empty()) walk.dims.emplace_back();
+  return walk;
+}
+
+std::vector<ir::Stream> streams_of(const ir::MapSpec& spec, const ir::MapSegment& segment) {
+  if (static_cast<std::int64_t>(segment.inputs.size()) != spec.expr.inputs ||
+      segment.outputs.size() != spec.expr.outputs.size())
+    throw Error(fmt::format(
+        "map: a segment of {} inputs and {} outputs for an expression of {} "
+        "and {}",
+        segment.inputs.size(), segment.outputs.size(), spec.expr.inputs, spec.expr.outputs.size()));
+  std::vector<ir::Stream> streams = segment.inputs;
+  streams.insert(streams.end(), segment.outputs.begin(), segment.outputs.end());
+  for (const ir::Stream& s : streams)
+    if (s.strides.size() != segment.dims.size())
+      throw Error(fmt::format("map: {} strides for {} dims {}", s.strides.size(),
+                              segment.dims.size(), ir::to_string(segment.dims)));
+  return streams;
+}
+
+class MapKernel final : public Kernel {
+ public:
+  MapKernel(const ir::MapSpec& spec, const ir::Isa& isa) {
+    const std::size_t inputs = static_cast<std::size_t>(spec.expr.inputs);
+    const std::size_t outputs = spec.expr.outputs.size(), segments = spec.segments.size();
+    std::vector<std::vector<MapAccess>> patterns;
+    for (std::size_t s = 0; s < segments; ++s) {
+      const std::vector<ir::Stream> streams = streams_of(spec, spec.segments[s]);
+      Walk& walk = walks_.emplace_back(make_walk(spec.segments[s], streams));
+      for (std::size_t i = 0; i < inputs; ++i) walk.buffers.push_back(s * inputs + i);
+      for (std::size_t o = 0; o < outputs; ++o)
+        walk.buffers.push_back(segments * inputs + s * outputs + o);
+      const std::vector<MapAccess> pattern = accesses(walk, streams, inputs);
+      const auto known = std::find(patterns.begin(), patterns.end(), pattern);
+      walk.routine = static_cast<std::size_t>(known - patterns.begin());
+      if (known != patterns.end()) continue;
+      routines_.push_back(
+          make_map_routine(spec.expr, pattern, isa, fmt::format("map_{}", patterns.size())));
+      patterns.push_back(pattern);
+    }
+    by_images_ =
+        segments == 1 && !spec.segments[0].dims.empty() && spec.segments[0].dims[0] == ir::kBatch;
+  }
+
+  std::int64_t units(std::int64_t batch) const override {
+    if (by_images_) return batch;
+    std::int64_t count = 0;
+    for (const Walk& walk : walks_) count += walk.chunks(batch);
+    return count;
+  }
+  Partition partition() const override { return by_images_ ? Partition::images : Partition::units; }
+
+  void run(const Call& call) const override {
+    if (by_images_) {
+      const std::int64_t image = walks_[0].elements(1);
+      run_elements(walks_[0], call, call.begin * image, call.end * image);
+      return;
+    }
+    std::int64_t first = 0;
+    for (const Walk& walk : walks_) {
+      const std::int64_t chunks = walk.chunks(call.batch), elements = walk.elements(call.batch);
+      const std::int64_t begin = std::max<std::int64_t>(call.begin - first, 0);
+      const std::int64_t end = std::min(call.end - first, chunks);
+      if (begin < end) run_elements(walk, call, begin * kChunk, std::min(end * kChunk, elements));
+      first += chunks;
+    }
+  }
+
+  std::vector<const Routine*> routines() const override {
+    std::vector<const Routine*> all;
+    for (const Routine& r : routines_) all.push_back(&r);
+    return all;
+  }
+
+ private:
+  static std::vector<MapAccess> accesses(const Walk& walk, const std::vector<ir::Stream>& streams,
+                                         std::size_t inputs) {
+    std::vector<MapAccess> pattern;
+    for (std::size_t i = 0; i < streams.size(); ++i) {
+      const auto size = static_cast<std::int64_t>(ir::byte_size(streams[i].dtype));
+      pattern.push_back({streams[i].dtype, walk.strides[i].back() / size});
+      if (i >= inputs && pattern.back().stride != 1)
+        throw Error("map: an output that is not dense in its innermost dim");
+    }
+    return pattern;
+  }
+
+  // Elements [begin, end) in row-major order: whole rows together, partial rows alone.
+  void run_elements(const Walk& walk, const Call& call, std::int64_t begin,
+                    std::int64_t end) const {
+    const std::int64_t inner = walk.dims.back().at(call.batch);
+    for (std::int64_t position = begin; position < end;) {
+      MapCall args;
+      args.index = position;
+      const std::int64_t row = locate(walk, call, position, args);
+      args.rows = 1;
+      args.n = std::min(inner - position % inner, end - position);
+      if (args.n == inner && walk.dims.size() > 1) {
+        const std::int64_t left = walk.dims[walk.dims.size() - 2].at(call.batch) - row;
+        args.rows = std::min(left, (end - position) / inner);
+      }
+      position += args.rows * args.n;
+      routines_[walk.routine](&args);
+    }
+  }
+
+  // Sets the pointers to the element at `position`; returns its coordinate in the second last dim.
+  static std::int64_t locate(const Walk& walk, const Call& call, std::int64_t position,
+                             MapCall& args) {
+    const std::size_t streams = walk.buffers.size(), rank = walk.dims.size();
+    for (std::size_t s = 0; s < streams; ++s) {
+      args.pointers[s] = static_cast<std::byte*>(call.buffers[walk.buffers[s]]);
+      args.row_bytes[s] = rank > 1 ? walk.strides[s][rank - 2] : 0;
+    }
+    std::int64_t row = 0;
+    for (std::size_t i = rank; i-- > 0;) {
+      const std::int64_t extent = walk.dims[i].at(call.batch), at = position % extent;
+      position /= extent;
+      if (i + 2 == rank) row = at;
+      for (std::size_t s = 0; s < streams; ++s) args.pointers[s] += at * walk.strides[s][i];
+    }
+    return row;
+  }
+
+  std::vector<Walk> walks_;
+  std::vector<Routine> routines_;
+  bool by_images_ = false;
+};
+
+}  // namespace
+
+std::shared_ptr<const Kernel> compile_map(const ir::MapSpec& spec, const ir::Isa& isa) {
+  return std::make_shared<MapKernel>(spec, isa);
+}
+
+}  // namespace taper::codegen

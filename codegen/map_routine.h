@@ -1,0 +1,35 @@
+// The generated part of a map: rows of n contiguous elements through one expression.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "codegen/kernel.h"
+
+namespace taper::codegen {
+
+inline constexpr std::size_t kMaxMapStreams = 48;
+
+// What a map routine is called with; the routine writes to it.
+struct MapCall {
+  std::int64_t rows = 0, n = 0;
+  std::int64_t index = 0;                                // of the first element, for random ops
+  std::array<std::byte*, kMaxMapStreams> pointers{};     // inputs, then outputs: the row's start
+  std::array<std::byte*, kMaxMapStreams> current{};      // the routine's own
+  std::array<std::int64_t, kMaxMapStreams> row_bytes{};  // from one row to the next
+};
+
+// How the innermost dim walks a stream: 0 repeats, 1 is contiguous, others are strided.
+struct MapAccess {
+  ir::DType dtype = ir::DType::f32;
+  std::int64_t stride = 1;
+  bool operator==(const MapAccess&) const = default;
+};
+
+// `streams` holds inputs, then outputs; outputs have stride 1.
+Routine make_map_routine(const ir::Expr& expr, const std::vector<MapAccess>& streams,
+                         const ir::Isa& isa, const std::string& name);
+
+}  // namespace taper::codegen

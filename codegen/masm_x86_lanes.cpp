@@ -1,0 +1,220 @@
+// Lane-wise arithmetic, constants, scalars and horizontal folds.
+#include <bit>
+
+#include <fmt/format.h>
+
+#include "codegen/masm_x86.h"
+#include "ir/error.h"
+
+namespace taper::codegen {
+
+using namespace asmjit;
+
+namespace {
+
+// AVX2 spells the bitwise operations without a lane size.
+InstId avx2_id(InstId id) {
+  if (id == x86::Inst::kIdVpandd) return x86::Inst::kIdVpand;
+  if (id == x86::Inst::kIdVpord) return x86::Inst::kIdVpor;
+  if (id == x86::Inst::kIdVpxord) return x86::Inst::kIdVpxor;
+  return id;
+}
+
+int predicate_code(Predicate p) {
+  switch (p) {
+    case Predicate::eq:
+      return 0x00;  // ordered, quiet
+    case Predicate::ne:
+      return 0x04;  // unordered, quiet
+    case Predicate::lt:
+      return 0x11;  // ordered, quiet
+    case Predicate::le:
+      return 0x12;  // ordered, quiet
+  }
+  throw Error("unknown predicate");
+}
+
+// vpternlogd tables of mask ? a : b, by which of them is the destination (the table's highest bit).
+constexpr int kSelectIntoMask = 0xca;  // (mask, a, b)
+constexpr int kSelectIntoA = 0xe2;     // (a, mask, b)
+constexpr int kSelectIntoB = 0xb8;     // (b, mask, a)
+
+}  // namespace
+
+x86::Vec MasmX86::v(Vec r) const {
+  if (wide()) return x86::zmm(r.id);
+  return x86::ymm(r.id);
+}
+
+x86::Vec MasmX86::half(Vec r) const {
+  if (wide()) return x86::ymm(r.id);
+  return x86::xmm(r.id);
+}
+
+#define TAPER_VEC_OP_1(name, id)             \
+  void MasmX86::name(Vec d, Vec a) {         \
+    a_.emit(x86::Inst::kId##id, v(d), v(a)); \
+  }
+#define TAPER_VEC_OP_2(name, id)                            \
+  void MasmX86::name(Vec d, Vec a, Vec b) {                 \
+    const InstId any = x86::Inst::kId##id;                  \
+    a_.emit(wide() ? any : avx2_id(any), v(d), v(a), v(b)); \
+  }
+#define TAPER_VEC_SHIFT(name, id)                       \
+  void MasmX86::name(Vec d, Vec a, int bits) {          \
+    a_.emit(x86::Inst::kId##id, v(d), v(a), Imm(bits)); \
+  }
+#include "codegen/vec_ops.def"
+
+void MasmX86::constant(Vec d, float value) {
+  constant_i32(d, std::bit_cast<std::uint32_t>(value));
+}
+
+void MasmX86::constant_i32(Vec d, std::uint32_t bits) {
+  if (bits == 0) {
+    zero(d);
+    return;
+  }
+  const Mem word = pool({bits});
+  a_.vbroadcastss(v(d), word);
+}
+
+void MasmX86::iota(Vec d) {
+  std::vector<std::uint32_t> numbers;
+  for (int lane = 0; lane < isa_.lanes; ++lane) numbers.push_back(static_cast<std::uint32_t>(lane));
+  const Mem source = pool(std::move(numbers));
+  a_.vmovups(v(d), source);
+}
+
+void MasmX86::zero(Vec d) {
+  bit_xor(d, d, d);
+}
+
+void MasmX86::broadcast(Vec d, Address a) {
+  a_.vbroadcastss(v(d), mem(a));
+}
+void MasmX86::broadcast_i32(Vec d, Address a) {
+  a_.vbroadcastss(v(d), mem(a));
+}
+void MasmX86::broadcast(Vec d, Vec s) {
+  a_.vbroadcastss(v(d), x86::xmm(s.id));
+}
+void MasmX86::load_scalar(Vec d, Address a) {
+  a_.vmovss(x86::xmm(d.id), mem(a));
+}
+void MasmX86::store_scalar(Address a, Vec s) {
+  a_.vmovss(mem(a), x86::xmm(s.id));
+}
+
+void MasmX86::fma(Vec acc, Vec a, Vec b) {
+  a_.vfmadd231ps(v(acc), v(a), v(b));
+}
+void MasmX86::fnma(Vec acc, Vec a, Vec b) {
+  a_.vfnmadd231ps(v(acc), v(a), v(b));
+}
+
+void MasmX86::fma_broadcast(Vec acc, Vec a, Address scalar) {
+  if (wide()) {
+    a_.vfmadd231ps(v(acc), v(a), mem(scalar)._1to16());
+    return;
+  }
+  a_.vbroadcastss(v(temp()), mem(scalar));
+  a_.vfmadd231ps(v(acc), v(a), v(temp()));
+}
+
+void MasmX86::move(Vec d, Vec s) {
+  if (d != s) a_.vmovaps(v(d), v(s));
+}
+
+void MasmX86::ones_where_k2(Vec d) {
+  a_.k(x86::k2).z().vpternlogd(v(d), v(d), v(d), 0xff);
+}
+
+void MasmX86::compare(Vec d, Predicate p, Vec a, Vec b) {
+  if (!wide()) {
+    a_.vcmpps(v(d), v(a), v(b), predicate_code(p));
+    return;
+  }
+  a_.vcmpps(x86::k2, v(a), v(b), predicate_code(p));
+  ones_where_k2(d);
+}
+
+void MasmX86::select(Vec d, Vec mask, Vec a, Vec b) {
+  if (!wide()) {
+    const Vec t = temp();
+    a_.vxorps(v(t), v(a), v(b));
+    a_.vandps(v(t), v(t), v(mask));
+    a_.vxorps(v(d), v(t), v(b));
+    return;
+  }
+  if (d == a) {
+    a_.vpternlogd(v(d), v(mask), v(b), kSelectIntoA);
+  } else if (d == b) {
+    a_.vpternlogd(v(d), v(mask), v(a), kSelectIntoB);
+  } else {
+    move(d, mask);
+    a_.vpternlogd(v(d), v(a), v(b), kSelectIntoMask);
+  }
+}
+
+void MasmX86::round(Vec d, Vec a) {
+  constexpr int kNearestEvenQuiet = 0x08;
+  if (wide())
+    a_.vrndscaleps(v(d), v(a), kNearestEvenQuiet);
+  else
+    a_.vroundps(v(d), v(a), kNearestEvenQuiet);
+}
+
+void MasmX86::to_i32(Vec d, Vec a) {
+  a_.vcvtps2dq(v(d), v(a));
+}
+void MasmX86::to_f32(Vec d, Vec a) {
+  a_.vcvtdq2ps(v(d), v(a));
+}
+
+void MasmX86::mul_high_u32(Vec d, Vec a, Vec b) {
+  const Vec t = temp();
+  a_.vpsrlq(v(d), v(a), 32);
+  a_.vpsrlq(v(t), v(b), 32);
+  a_.vpmuludq(v(t), v(d), v(t));  // odd lanes: the high halves are in place
+  a_.vpmuludq(v(d), v(a), v(b));
+  a_.vpsrlq(v(d), v(d), 32);
+  if (!wide()) {
+    a_.vpblendd(v(d), v(d), v(t), 0xaa);
+    return;
+  }
+  a_.mov(x86::r11d, 0xaaaa);
+  a_.kmovw(x86::k2, x86::r11d);
+  a_.k(x86::k2).vmovdqa32(v(d), v(t));
+}
+
+// Folds 16 virtual lanes into lane 0 of v[0]: halves of 8, 4, 2, 1.
+void MasmX86::fold_lanes(const std::vector<Vec>& regs, InstId op) {
+  if (static_cast<int>(regs.size()) != isa_.vectors_per_block())
+    throw Error(fmt::format("a fold over 16 lanes takes {} registers on {}",
+                            isa_.vectors_per_block(), isa_.name));
+  const Vec s = regs[0], t = temp();
+  const x86::Xmm low = x86::xmm(s.id), other = x86::xmm(t.id);
+  if (wide()) {
+    a_.vextractf64x4(half(t), v(s), 1);
+    a_.emit(op, half(s), half(s), half(t));
+    a_.vextractf32x4(other, half(s), 1);
+  } else {
+    a_.emit(op, v(s), v(s), v(regs[1]));
+    a_.vextractf128(other, v(s), 1);
+  }
+  a_.emit(op, low, low, other);
+  a_.vmovhlps(other, low, low);
+  a_.emit(op, low, low, other);
+  a_.vmovshdup(other, low);
+  a_.emit(op, low, low, other);
+}
+
+void MasmX86::sum_lanes(const std::vector<Vec>& regs) {
+  fold_lanes(regs, x86::Inst::kIdVaddps);
+}
+void MasmX86::max_lanes(const std::vector<Vec>& regs) {
+  fold_lanes(regs, x86::Inst::kIdVmaxps);
+}
+
+}  // namespace taper::codegen

@@ -1,0 +1,203 @@
+// Pooling, forward, over c16. Taps are combined in scan order in one chain per element; a NaN in
+// the window is its max. An average is the sum divided by the window's count.
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+#include "codegen/element_epilogue.h"
+#include "codegen/kernel.h"
+#include "codegen/masm.h"
+#include "codegen/maximum.h"
+#include "codegen/pool_window.h"
+#include "codegen/routine.h"
+#include "ir/attrs.h"
+
+namespace taper::codegen {
+namespace {
+
+struct PoolArgs {
+  const float* input;  // first tap inside the input
+  float* result;
+  std::int64_t count;          // whole windows: how many
+  std::int64_t rows, columns;  // clipped window: its taps,
+  std::int64_t skip;           // bytes from the end of one of its rows to the next one
+  float divisor;
+  OperandPointers operands;
+};
+
+class PoolEmitter {
+ public:
+  PoolEmitter(const ir::PoolSpec& spec, const ir::Isa& isa)
+      : spec_(spec), masm_(make_masm(isa)), m_(*masm_) {}
+
+  // A run of `count` windows inside the input.
+  Routine emit_whole() {
+    begin("pool_whole");
+    const Gp count = m_.gp();
+    m_.load(count, {m_.args(), offsetof(PoolArgs, count)});
+    const Label top = m_.label();
+    m_.bind(top);
+    for (int h = 0; h < halves(); ++h) {
+      const Vec acc = m_.vec();
+      m_.load(acc, {input_, h * bytes()});
+      for (std::int64_t tap = 1; tap < pool_taps(spec_); ++tap) {
+        const std::int64_t y = tap / spec_.kernel[1], x = tap % spec_.kernel[1];
+        combine(acc, {input_, (y * spec_.iw + x) * kPoolBlock + h * bytes()});
+      }
+      finish(acc, h);
+      m_.release(acc);
+    }
+    m_.add(input_, spec_.stride[1] * kPoolBlock);
+    m_.add(result_, kPoolBlock);
+    m_.add(element_, kPoolLanes);
+    m_.loop(count, top);
+    return end("pool_whole");
+  }
+
+  // One window of a size known at run time.
+  Routine emit_clipped() {
+    begin("pool_clipped");
+    std::vector<Vec> acc;
+    const float lowest = -std::numeric_limits<float>::infinity();
+    for (int h = 0; h < halves(); ++h) {
+      acc.push_back(m_.vec());
+      m_.constant(acc.back(), max() ? lowest : 0.0f);
+    }
+    const Gp rows = m_.gp(), columns = m_.gp();
+    m_.load(rows, {m_.args(), offsetof(PoolArgs, rows)});
+    const Label row = m_.label(), column = m_.label();
+    m_.bind(row);
+    m_.load(columns, {m_.args(), offsetof(PoolArgs, columns)});
+    m_.bind(column);
+    for (int h = 0; h < halves(); ++h) {
+      combine(acc[static_cast<std::size_t>(h)], {input_, h * bytes()});
+    }
+    m_.add(input_, kPoolBlock);
+    m_.loop(columns, column);
+    m_.load(columns, {m_.args(), offsetof(PoolArgs, skip)});
+    m_.add(input_, columns);
+    m_.loop(rows, row);
+    m_.release(columns);
+    m_.release(rows);
+    for (int h = 0; h < halves(); ++h) finish(acc[static_cast<std::size_t>(h)], h);
+    return end("pool_clipped");
+  }
+
+ private:
+  int halves() const { return m_.isa().vectors_per_block(); }
+  std::int64_t bytes() const { return m_.isa().lanes * 4; }
+  bool max() const { return spec_.kind == ir::PoolKind::max; }
+
+  void begin(const char* name) {
+    m_.begin(name);
+    input_ = m_.gp();
+    result_ = m_.gp();
+    element_ = m_.gp();
+    m_.load(input_, {m_.args(), offsetof(PoolArgs, input)});
+    m_.load(result_, {m_.args(), offsetof(PoolArgs, result)});
+    m_.move(element_, 0);
+    x_ = m_.vec();
+    scratch_ = m_.vec();
+    if (max()) return;
+    divisor_ = m_.vec();
+    m_.broadcast(divisor_, {m_.args(), offsetof(PoolArgs, divisor)});
+  }
+  Routine end(const char* name) {
+    m_.end();
+    return finish_routine(m_, name);
+  }
+
+  void combine(Vec acc, Address tap) {
+    m_.load(x_, tap);
+    if (max()) {
+      maximum_into(m_, acc, x_, scratch_);
+    } else {
+      m_.add(acc, acc, x_);
+    }
+  }
+
+  void finish(Vec acc, int h) {
+    if (!max()) m_.div(acc, acc, divisor_);
+    const Address operands{m_.args(), offsetof(PoolArgs, operands)};
+    const int lane = h * m_.isa().lanes;
+    emit_epilogue(m_, spec_.epilogue, acc,
+                  {.pointers = operands, .element = element_, .offset = 0, .lane = lane});
+    m_.store({result_, h * bytes()}, acc);
+  }
+
+  const ir::PoolSpec& spec_;
+  std::unique_ptr<Masm> masm_;
+  Masm& m_;
+  Gp input_, result_, element_;
+  Vec x_, scratch_, divisor_;
+};
+
+class PoolKernel final : public Kernel {
+ public:
+  PoolKernel(const ir::PoolSpec& spec, const ir::Isa& isa)
+      : spec_(spec), windows_(pool_windows(spec)) {
+    check_epilogue(spec.epilogue, "pool", true);
+    if (pool_taps(spec) <= kUnrolledTaps) routines_.push_back(PoolEmitter(spec_, isa).emit_whole());
+    routines_.push_back(PoolEmitter(spec_, isa).emit_clipped());
+  }
+
+  std::int64_t units(std::int64_t batch) const override {
+    return spec_.images == ir::kBatch ? batch : spec_.images;
+  }
+  Partition partition() const override { return Partition::images; }
+  std::vector<const Routine*> routines() const override {
+    std::vector<const Routine*> all;
+    for (const Routine& routine : routines_) all.push_back(&routine);
+    return all;
+  }
+
+  void run(const Call& call) const override {
+    const std::int64_t blocks = pool_blocks(spec_);
+    for (std::int64_t plane = call.begin * blocks; plane < call.end * blocks; ++plane) {
+      for (std::int64_t y = 0; y < spec_.oh; ++y) run_row(call, plane, y);
+    }
+  }
+
+ private:
+  void run_row(const Call& call, std::int64_t plane, std::int64_t y) const {
+    const WindowRange& rows = windows_.rows[static_cast<std::size_t>(y)];
+    const auto bind = [&](std::int64_t x) {
+      const WindowRange& columns = windows_.columns[static_cast<std::size_t>(x)];
+      const std::int64_t from = ((plane * spec_.ih + rows.first) * spec_.iw + columns.first);
+      const std::int64_t to = ((plane * spec_.oh + y) * spec_.ow + x) * kPoolLanes;
+      PoolArgs args{};
+      args.input = static_cast<const float*>(call.buffers[0]) + from * kPoolLanes;
+      args.result = static_cast<float*>(call.buffers[1 + spec_.epilogue.operands.size()]) + to;
+      args.rows = rows.count;
+      args.columns = columns.count;
+      args.skip = (spec_.iw - columns.count) * kPoolBlock;
+      args.divisor = static_cast<float>(rows.divided_by * columns.divided_by);
+      args.operands = operand_pointers(spec_.epilogue, call.buffers + 1, to,
+                                       plane % pool_blocks(spec_) * kPoolLanes);
+      return args;
+    };
+    const auto clipped = [&](std::int64_t x) {
+      const PoolArgs args = bind(x);
+      routines_.back()(&args);
+    };
+    const auto run = [&](std::int64_t x, std::int64_t count) {
+      PoolArgs args = bind(x);
+      args.count = count;
+      routines_.front()(&args);
+    };
+    windows_.visit_row(rows.whole && routines_.size() > 1, clipped, run);
+  }
+
+  ir::PoolSpec spec_;
+  PoolWindows windows_;
+  std::vector<Routine> routines_;  // for whole windows, when they are small; for clipped ones
+};
+
+}  // namespace
+
+std::shared_ptr<const Kernel> compile_pool(const ir::PoolSpec& spec, const ir::Isa& isa) {
+  if (spec.backward) return compile_pool_backward(spec, isa);
+  return std::make_shared<PoolKernel>(spec, isa);
+}
+
+}  // namespace taper::codegen

@@ -1,0 +1,167 @@
+// Pooling, backward, over c16. The max of a window is found again in the input: its gradient goes
+// to the first tap that equals the max (the first NaN when there is one). Windows are taken in scan
+// order, so that where they overlap the sum of an element has a fixed order.
+#include <cstring>
+#include <vector>
+
+#include "codegen/kernel.h"
+#include "codegen/pool_backward_code.h"
+#include "codegen/pool_window.h"
+#include "ir/attrs.h"
+
+namespace taper::codegen {
+namespace {
+
+class PoolBackwardKernel final : public Kernel {
+ public:
+  PoolBackwardKernel(const ir::PoolSpec& spec, const ir::Isa& isa)
+      : spec_(spec), windows_(pool_windows(spec)), overlap_(windows_overlap(spec)) {
+    check_epilogue(spec.epilogue, "pool", true);
+    clipped_ = emit_pool_backward_clipped(spec_, isa);
+    if (pool_taps(spec) <= kUnrolledTaps) {
+      whole_.push_back(emit_pool_backward_whole(spec_, isa));
+    }
+    if (!spec.epilogue.expr.empty()) {
+      sweep_.push_back(emit_pool_backward_sweep(spec_, isa, !overlap_));
+    }
+    gaps_ = uncovered(windows_.columns, spec.iw);
+  }
+
+  std::int64_t units(std::int64_t batch) const override {
+    return spec_.images == ir::kBatch ? batch : spec_.images;
+  }
+  Partition partition() const override { return Partition::images; }
+  std::vector<const Routine*> routines() const override {
+    std::vector<const Routine*> all{&clipped_};
+    for (const Routine& routine : whole_) all.push_back(&routine);
+    for (const Routine& routine : sweep_) all.push_back(&routine);
+    return all;
+  }
+
+  void run(const Call& call) const override {
+    const std::int64_t blocks = pool_blocks(spec_);
+    for (std::int64_t plane = call.begin * blocks; plane < call.end * blocks; ++plane) {
+      if (overlap_) {
+        clear(call, plane, 0, spec_.ih * spec_.iw);
+        for (std::int64_t y = 0; y < spec_.oh; ++y) run_row(call, plane, y);
+        if (!sweep_.empty()) sweep(call, plane, 0, spec_.ih * spec_.iw);
+      } else {
+        write_plane(call, plane);
+      }
+    }
+  }
+
+ private:
+  struct Gap {
+    std::int64_t first = 0, count = 0;
+  };
+
+  static std::vector<Gap> uncovered(const std::vector<WindowRange>& windows, std::int64_t extent) {
+    std::vector<Gap> gaps;
+    std::int64_t next = 0;
+    for (const WindowRange& w : windows) {
+      if (w.first > next) gaps.push_back({next, w.first - next});
+      next = w.first + w.count;
+    }
+    if (extent > next) gaps.push_back({next, extent - next});
+    return gaps;
+  }
+
+  float* result(const Call& call, std::int64_t element) const {
+    return static_cast<float*>(call.buffers[2 + spec_.epilogue.operands.size()]) + element;
+  }
+  std::int64_t element(std::int64_t plane, std::int64_t position) const {
+    return (plane * spec_.ih * spec_.iw + position) * kPoolLanes;
+  }
+  OperandPointers operands(const Call& call, std::int64_t plane, std::int64_t at) const {
+    return operand_pointers(spec_.epilogue, call.buffers + 2, at,
+                            plane % pool_blocks(spec_) * kPoolLanes);
+  }
+
+  void clear(const Call& call, std::int64_t plane, std::int64_t first, std::int64_t count) const {
+    std::memset(result(call, element(plane, first)), 0,
+                static_cast<std::size_t>(count * kPoolBlock));
+  }
+
+  void sweep(const Call& call, std::int64_t plane, std::int64_t first, std::int64_t count) const {
+    PoolBackwardArgs args;
+    args.result = result(call, element(plane, first));
+    args.count = count;
+    args.operands = operands(call, plane, element(plane, first));
+    sweep_.front()(&args);
+  }
+
+  // Positions that no window reaches.
+  void write_gap(const Call& call, std::int64_t plane, std::int64_t first,
+                 std::int64_t count) const {
+    if (count <= 0) return;
+    if (sweep_.empty()) {
+      clear(call, plane, first, count);
+    } else {
+      sweep(call, plane, first, count);
+    }
+  }
+
+  void write_plane(const Call& call, std::int64_t plane) const {
+    std::int64_t next = 0;
+    for (std::int64_t y = 0; y < spec_.oh; ++y) {
+      const WindowRange& rows = windows_.rows[static_cast<std::size_t>(y)];
+      write_gap(call, plane, next * spec_.iw, (rows.first - next) * spec_.iw);
+      next = rows.first + rows.count;
+      run_row(call, plane, y);
+      for (const Gap& gap : gaps_) {
+        for (std::int64_t row = rows.first; row < next; ++row) {
+          write_gap(call, plane, row * spec_.iw + gap.first, gap.count);
+        }
+      }
+    }
+    write_gap(call, plane, next * spec_.iw, (spec_.ih - next) * spec_.iw);
+  }
+
+  PoolBackwardArgs bind(const Call& call, std::int64_t plane, std::int64_t y,
+                        std::int64_t x) const {
+    const WindowRange& rows = windows_.rows[static_cast<std::size_t>(y)];
+    const WindowRange& columns = windows_.columns[static_cast<std::size_t>(x)];
+    const std::int64_t at = element(plane, rows.first * spec_.iw + columns.first);
+    const std::int64_t from = ((plane * spec_.oh + y) * spec_.ow + x) * kPoolLanes;
+    PoolBackwardArgs args;
+    args.input = static_cast<const float*>(call.buffers[0]) + at;
+    args.gradient = static_cast<const float*>(call.buffers[1]) + from;
+    args.result = result(call, at);
+    args.rows = rows.count;
+    args.columns = columns.count;
+    args.skip = (spec_.iw - columns.count) * kPoolLanes;
+    args.divisor = static_cast<float>(rows.divided_by * columns.divided_by);
+    args.operands = operands(call, plane, at);
+    return args;
+  }
+
+  void run_row(const Call& call, std::int64_t plane, std::int64_t y) const {
+    const auto clipped = [&](std::int64_t x) {
+      const PoolBackwardArgs args = bind(call, plane, y, x);
+      clipped_(&args);
+    };
+    const auto run = [&](std::int64_t x, std::int64_t count) {
+      PoolBackwardArgs args = bind(call, plane, y, x);
+      args.count = count;
+      whole_.front()(&args);
+    };
+    const bool whole = windows_.rows[static_cast<std::size_t>(y)].whole && !whole_.empty();
+    windows_.visit_row(whole, clipped, run);
+  }
+
+  ir::PoolSpec spec_;
+  PoolWindows windows_;
+  bool overlap_;
+  std::vector<Gap> gaps_;  // columns that no window reaches
+  Routine clipped_;
+  std::vector<Routine> whole_, sweep_;  // one each, where needed
+};
+
+}  // namespace
+
+std::shared_ptr<const Kernel> compile_pool_backward(const ir::PoolSpec& spec, const ir::Isa& isa) {
+  return std::make_shared<PoolBackwardKernel>(spec, isa);
+}
+
+}  // namespace taper::codegen

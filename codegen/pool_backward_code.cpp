@@ -1,0 +1,222 @@
+#include "codegen/pool_backward_code.h"
+
+#include <cstddef>
+#include <limits>
+#include <vector>
+
+#include "codegen/masm.h"
+#include "codegen/maximum.h"
+#include "codegen/pool_window.h"
+#include "codegen/routine.h"
+#include "ir/attrs.h"
+
+namespace taper::codegen {
+namespace {
+
+class Emitter {
+ public:
+  Emitter(const ir::PoolSpec& spec, const ir::Isa& isa)
+      : spec_(spec),
+        overlap_(windows_overlap(spec)),
+        max_(spec.kind == ir::PoolKind::max),
+        masm_(make_masm(isa)),
+        m_(*masm_) {}
+
+  Routine emit_whole() {
+    begin("pool_backward_whole");
+    const Gp gradient = load_arg(offsetof(PoolBackwardArgs, gradient));
+    const Gp count = load_arg(offsetof(PoolBackwardArgs, count));
+    const Label top = m_.label();
+    m_.bind(top);
+    for (int h = 0; h < halves(); ++h) emit_whole_half(gradient, h);
+    const std::int64_t stride = spec_.stride[1];
+    m_.add(input_, stride * kPoolBlock);
+    m_.add(result_, stride * kPoolBlock);
+    m_.add(element_, stride * kPoolLanes);
+    m_.add(gradient, kPoolBlock);
+    m_.loop(count, top);
+    return end("pool_backward_whole");
+  }
+
+  Routine emit_clipped() {
+    begin("pool_backward_clipped");
+    const std::vector<Vec> max = vectors(max_), rest = vectors(true);
+    if (max_) {
+      for (const Vec v : max) m_.constant(v, -std::numeric_limits<float>::infinity());
+      each_tap([&](int h) { take_max(max[static_cast<std::size_t>(h)], {input_, h * bytes()}); });
+      m_.load(input_, {m_.args(), offsetof(PoolBackwardArgs, input)});
+      m_.load(result_, {m_.args(), offsetof(PoolBackwardArgs, result)});
+      m_.move(element_, 0);
+    }
+    const Gp gradient = load_arg(offsetof(PoolBackwardArgs, gradient));
+    for (int h = 0; h < halves(); ++h) {
+      load_gradient(rest[static_cast<std::size_t>(h)], {gradient, h * bytes()});
+    }
+    m_.release(gradient);
+    each_tap([&](int h) {
+      const auto i = static_cast<std::size_t>(h);
+      write_tap(max_ ? max[i] : Vec{}, rest[i], 0, h);
+    });
+    return end("pool_backward_clipped");
+  }
+
+  Routine emit_sweep(bool from_zero) {
+    begin("pool_backward_sweep");
+    const Gp count = load_arg(offsetof(PoolBackwardArgs, count));
+    const Label top = m_.label();
+    m_.bind(top);
+    for (int h = 0; h < halves(); ++h) {
+      if (from_zero) {
+        m_.zero(x_);
+      } else {
+        m_.load(x_, {result_, h * bytes()});
+      }
+      apply_epilogue(x_, 0, h);
+      m_.store({result_, h * bytes()}, x_);
+    }
+    m_.add(result_, kPoolBlock);
+    m_.add(element_, kPoolLanes);
+    m_.loop(count, top);
+    return end("pool_backward_sweep");
+  }
+
+ private:
+  int halves() const { return m_.isa().vectors_per_block(); }
+  std::int64_t bytes() const { return m_.isa().lanes * 4; }
+
+  Gp load_arg(std::int64_t field) {
+    const Gp g = m_.gp();
+    m_.load(g, {m_.args(), field});
+    return g;
+  }
+  std::vector<Vec> vectors(bool wanted) {
+    std::vector<Vec> all;
+    for (int h = 0; wanted && h < halves(); ++h) all.push_back(m_.vec());
+    return all;
+  }
+
+  void begin(const char* name) {
+    m_.begin(name);
+    input_ = load_arg(offsetof(PoolBackwardArgs, input));
+    result_ = load_arg(offsetof(PoolBackwardArgs, result));
+    element_ = m_.gp();
+    m_.move(element_, 0);
+    x_ = m_.vec();
+    scratch_ = m_.vec();
+  }
+  Routine end(const char* name) {
+    m_.end();
+    return finish_routine(m_, name);
+  }
+
+  // Walks input_, result_ and element_ over the taps of a clipped window.
+  template <class Body>
+  void each_tap(Body&& body) {
+    const Gp rows = load_arg(offsetof(PoolBackwardArgs, rows)), columns = m_.gp();
+    const Label row = m_.label(), column = m_.label();
+    m_.bind(row);
+    m_.load(columns, {m_.args(), offsetof(PoolBackwardArgs, columns)});
+    m_.bind(column);
+    for (int h = 0; h < halves(); ++h) body(h);
+    m_.add(input_, kPoolBlock);
+    m_.add(result_, kPoolBlock);
+    m_.add(element_, kPoolLanes);
+    m_.loop(columns, column);
+    m_.load(columns, {m_.args(), offsetof(PoolBackwardArgs, skip)});
+    m_.add(element_, columns);
+    m_.shift_left(columns, 2);
+    m_.add(input_, columns);
+    m_.add(result_, columns);
+    m_.loop(rows, row);
+    m_.release(columns);
+    m_.release(rows);
+  }
+
+  void emit_whole_half(Gp gradient, int h) {
+    const std::int64_t half = h * bytes();
+    const auto tap_element = [&](std::int64_t tap) {
+      return (tap / spec_.kernel[1] * spec_.iw + tap % spec_.kernel[1]) * kPoolLanes;
+    };
+    const Vec max = m_.vec(), rest = m_.vec();
+    if (max_) {
+      m_.load(max, {input_, half});
+      for (std::int64_t tap = 1; tap < pool_taps(spec_); ++tap) {
+        take_max(max, {input_, tap_element(tap) * 4 + half});
+      }
+    }
+    load_gradient(rest, {gradient, half});
+    for (std::int64_t tap = 0; tap < pool_taps(spec_); ++tap) {
+      write_tap(max, rest, tap_element(tap), h);
+    }
+    m_.release(rest);
+    m_.release(max);
+  }
+
+  void take_max(Vec max, Address tap) {
+    m_.load(x_, tap);
+    maximum_into(m_, max, x_, scratch_);
+  }
+
+  void load_gradient(Vec d, Address a) {
+    m_.load(d, a);
+    if (max_) return;
+    m_.broadcast(x_, {m_.args(), offsetof(PoolBackwardArgs, divisor)});
+    m_.div(d, d, x_);
+  }
+
+  // Gives the tap at `element` its share: for max, what `rest` still holds in the lanes where the
+  // tap is the max (or the first NaN); a lane of `rest` is empty once it has been given away.
+  void write_tap(Vec max, Vec rest, std::int64_t element, int h) {
+    const std::int64_t offset = element * 4 + h * bytes();
+    Vec share = scratch_;
+    if (max_) {
+      m_.load(x_, {input_, offset});
+      m_.compare(scratch_, Predicate::eq, x_, max);
+      m_.compare(x_, Predicate::ne, x_, x_);
+      m_.bit_or(scratch_, scratch_, x_);
+      m_.bit_and(scratch_, scratch_, rest);
+      m_.bit_xor(rest, rest, scratch_);
+    } else {
+      m_.move(share, rest);
+    }
+    if (overlap_) {
+      m_.load(x_, {result_, offset});
+      m_.add(share, x_, share);
+    } else {
+      apply_epilogue(share, element, h);
+    }
+    m_.store({result_, offset}, share);
+  }
+
+  void apply_epilogue(Vec acc, std::int64_t element, int h) {
+    const Address operands{m_.args(), offsetof(PoolBackwardArgs, operands)};
+    const int lane = h * m_.isa().lanes;
+    emit_epilogue(m_, spec_.epilogue, acc,
+                  {.pointers = operands, .element = element_, .offset = element, .lane = lane});
+  }
+
+  const ir::PoolSpec& spec_;
+  bool overlap_, max_;
+  std::unique_ptr<Masm> masm_;
+  Masm& m_;
+  Gp input_, result_, element_;
+  Vec x_, scratch_;
+};
+
+}  // namespace
+
+bool windows_overlap(const ir::PoolSpec& spec) {
+  return spec.stride[0] < spec.kernel[0] || spec.stride[1] < spec.kernel[1];
+}
+
+Routine emit_pool_backward_whole(const ir::PoolSpec& spec, const ir::Isa& isa) {
+  return Emitter(spec, isa).emit_whole();
+}
+Routine emit_pool_backward_clipped(const ir::PoolSpec& spec, const ir::Isa& isa) {
+  return Emitter(spec, isa).emit_clipped();
+}
+Routine emit_pool_backward_sweep(const ir::PoolSpec& spec, const ir::Isa& isa, bool from_zero) {
+  return Emitter(spec, isa).emit_sweep(from_zero);
+}
+
+}  // namespace taper::codegen

@@ -1,0 +1,51 @@
+// Geometry of pooling windows, shared by the forward and the backward kernel.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "codegen/kernel.h"
+
+namespace taper::codegen {
+
+// Windows of more taps than this are walked by loops instead of straight code.
+inline constexpr std::int64_t kUnrolledTaps = 32;
+inline constexpr std::int64_t kPoolLanes = 16, kPoolBlock = 64;  // floats, bytes of a c16 block
+
+// One window along one axis.
+struct WindowRange {
+  std::int64_t first = 0, count = 0;  // its part inside the input
+  std::int64_t divided_by = 0;        // its part of the divisor of an average
+  bool whole = false;                 // count is the kernel's extent
+};
+
+struct PoolWindows {
+  std::vector<WindowRange> rows, columns;
+  std::int64_t whole_begin = 0, whole_end = 0;  // columns [whole_begin, whole_end) are whole
+
+  // Calls clipped(column) and run(first column, count), left to right, for one row of windows.
+  template <class Clipped, class Run>
+  void visit_row(bool unrolled, Clipped&& clipped, Run&& run) const {
+    const auto end = static_cast<std::int64_t>(columns.size());
+    const std::int64_t stop = unrolled ? whole_begin : end;
+    for (std::int64_t c = 0; c < stop; ++c) clipped(c);
+    if (!unrolled) return;
+    if (whole_begin < whole_end) run(whole_begin, whole_end - whole_begin);
+    for (std::int64_t c = whole_end; c < end; ++c) clipped(c);
+  }
+};
+
+// Throws taper::Error when a window lies outside of the input.
+PoolWindows pool_windows(const ir::PoolSpec& spec);
+
+inline std::int64_t pool_taps(const ir::PoolSpec& spec) {
+  return spec.kernel[0] * spec.kernel[1];
+}
+inline std::int64_t pool_blocks(const ir::PoolSpec& spec) {
+  return (spec.channels + kPoolLanes - 1) / kPoolLanes;
+}
+
+std::shared_ptr<const Kernel> compile_pool_backward(const ir::PoolSpec&, const ir::Isa&);
+
+}  // namespace taper::codegen

@@ -1,0 +1,19 @@
+// Finished code as a Routine.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "codegen/kernel.h"
+#include "codegen/masm.h"
+
+namespace taper::codegen {
+
+// Call after m.end().
+inline Routine finish_routine(Masm& m, std::string name) {
+  Masm::Code code = m.finish();
+  return {std::move(name), std::move(code.listing), std::make_unique<CodeMemory>(code.bytes)};
+}
+
+}  // namespace taper::codegen

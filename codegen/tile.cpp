@@ -1,0 +1,291 @@
+#include "codegen/tile.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+
+#include "codegen/masm.h"
+#include "codegen/routine.h"
+#include "codegen/tile_epilogue.h"
+#include "ir/error.h"
+
+namespace taper::codegen {
+namespace {
+
+constexpr int kUnrolledFmas = 256;  // FMAs of an unrolled loop: it has to fit the decoded-op cache
+constexpr int kKeptByMasm = 1;      // vector registers that the emitter does not hand out
+constexpr int kMostBlocks = 8;      // more would only lengthen the code
+
+// Two ways to hold a step's operands beside the accumulators: all vectors of b and one broadcast
+// of a at a time, or all broadcasts and one vector at a time.
+struct StepRegisters {
+  bool broadcasts_kept = false;
+  int count = 0;
+};
+StepRegisters step_registers(const ir::Isa& isa, int rows, int vectors) {
+  const int vectors_kept = vectors + (vectors == 1 ? isa.broadcast_registers : 1);
+  if (rows + 1 < vectors_kept) return {true, rows + 1};
+  return {false, vectors_kept};
+}
+
+class TileEmitter {
+ public:
+  TileEmitter(Masm& m, const TileShape& shape)
+      : m_(m), shape_(shape), vectors_(tile_vectors(shape, m.isa())) {}
+
+  void emit(const ir::Epilogue& epilogue) {
+    for (int i = 0; i < shape_.rows * width(); ++i) {
+      accumulators_.push_back(m_.vec());
+      m_.zero(accumulators_.back());
+    }
+    take_registers();
+    if (shape_.uniform) {
+      m_.load(a_, {m_.args(), offsetof(TileCall, a)});
+      m_.load(b_, {m_.args(), offsetof(TileCall, b)});
+      emit_uniform(offsetof(TileCall, count), shape_.steps);
+      emit_uniform(offsetof(TileCall, tail_count), 1);
+    } else {
+      emit_table(offsetof(TileCall, entries), offsetof(TileCall, count), shape_.steps);
+      emit_table(offsetof(TileCall, tail_entries), offsetof(TileCall, tail_count),
+                 shape_.tail_steps);
+    }
+    release_registers();
+    emit_tile_epilogue(m_, shape_, vectors_, epilogue, std::move(accumulators_));
+  }
+
+ private:
+  int width() const { return static_cast<int>(vectors_.size()); }
+  Vec accumulator(int row, int v) const {
+    return accumulators_[static_cast<std::size_t>(row * width() + v)];
+  }
+
+  void take_registers() {
+    const StepRegisters step = step_registers(m_.isa(), shape_.rows, width());
+    broadcasts_kept_ = step.broadcasts_kept;
+    const bool embedded = !broadcasts_kept_ && width() == 1;
+    const int count = embedded ? 1 : step.count;
+    for (int i = 0; i < count; ++i) operands_.push_back(m_.vec());
+    for (Gp* r : {&a_, &b_, &count_, &inner_}) *r = m_.gp();
+  }
+
+  void release_registers() {
+    for (const Vec v : operands_) m_.release(v);
+    for (const Gp r : {a_, b_, count_, inner_}) m_.release(r);
+  }
+
+  void emit_uniform(std::int64_t count_field, int steps) {
+    const Label done = m_.label();
+    const Label top = m_.label();
+    m_.load(count_, {m_.args(), count_field});
+    m_.jump_if(Condition::less_equal, count_, 0, done);
+    m_.bind(top);
+    for (int k = 0; k < steps; ++k) emit_step(k * shape_.a_step, k * shape_.b_step, shape_.taps[0]);
+    m_.add(a_, steps * shape_.a_step);
+    m_.add(b_, steps * shape_.b_step);
+    m_.loop(count_, top);
+    m_.bind(done);
+  }
+
+  void emit_table(std::int64_t table_field, std::int64_t count_field, int steps) {
+    if (steps == 0 || shape_.taps.empty()) return;
+    const Gp table = m_.gp();
+    const Gp a_base = m_.gp();
+    const Gp b_base = m_.gp();
+    const Label done = m_.label();
+    const Label top = m_.label();
+    m_.load(count_, {m_.args(), count_field});
+    m_.jump_if(Condition::less_equal, count_, 0, done);
+    m_.load(table, {m_.args(), table_field});
+    m_.load(a_base, {m_.args(), offsetof(TileCall, a)});
+    m_.load(b_base, {m_.args(), offsetof(TileCall, b)});
+    m_.bind(top);
+    m_.load(a_, {table, offsetof(TileEntry, a)});
+    m_.load(b_, {table, offsetof(TileEntry, b)});
+    m_.add(a_, a_base);
+    m_.add(b_, b_base);
+    emit_entry(steps);
+    m_.add(table, sizeof(TileEntry));
+    m_.loop(count_, top);
+    m_.bind(done);
+    m_.release(b_base);
+    m_.release(a_base);
+    m_.release(table);
+  }
+
+  // Largest power of two that keeps the code of all taps small.
+  int unrolled(int steps) const {
+    int fmas = 0;
+    for (const TileTap& tap : shape_.taps) fmas += (tap.end_row - tap.first_row) * width();
+    int unroll = 1;
+    while (unroll < steps && 2 * unroll * fmas <= kUnrolledFmas) unroll *= 2;
+    return std::min(unroll, steps);
+  }
+
+  void emit_entry(int steps) {
+    const int unroll = unrolled(steps);
+    const int rounds = steps / unroll;
+    int moved = 0;  // steps that a_ and b_ have advanced by
+    for (const TileTap& tap : shape_.taps) {
+      const Label top = m_.label();
+      if (rounds > 1) {
+        m_.move(inner_, rounds);
+        m_.bind(top);
+      }
+      emit_steps(0, unroll, moved, tap);
+      if (rounds > 1) {
+        m_.add(a_, unroll * shape_.a_step);
+        m_.add(b_, unroll * shape_.b_step);
+        m_.loop(inner_, top);
+        moved += unroll * rounds;
+      }
+      emit_steps(unroll * rounds, steps, moved, tap);
+    }
+  }
+
+  void emit_steps(int first, int end, int moved, const TileTap& tap) {
+    for (int k = first; k < end; ++k) {
+      emit_step((k - moved) * shape_.a_step, (k - moved) * shape_.b_step, tap);
+    }
+  }
+
+  void emit_step(std::int64_t a_offset, std::int64_t b_offset, const TileTap& tap) {
+    const Address a{a_, a_offset + tap.a};
+    const Address b{b_, b_offset + tap.b};
+    if (broadcasts_kept_) {
+      emit_rows_first(a, b, tap);
+    } else {
+      emit_vectors_first(a, b, tap);
+    }
+  }
+
+  void emit_vectors_first(Address a, Address b, const TileTap& tap) {
+    for (int v = 0; v < width(); ++v) m_.load(operand(v), b + vectors_[index(v)].b);
+    for (int row = tap.first_row; row < tap.end_row; ++row) {
+      if (width() == 1) {
+        m_.fma_broadcast(accumulator(row, 0), operand(0), a + row * shape_.a_row);
+        continue;
+      }
+      m_.broadcast(operand(width()), a + row * shape_.a_row);
+      for (int v = 0; v < width(); ++v) {
+        m_.fma(accumulator(row, v), operand(v), operand(width()));
+      }
+    }
+  }
+
+  void emit_rows_first(Address a, Address b, const TileTap& tap) {
+    for (int row = tap.first_row; row < tap.end_row; ++row) {
+      m_.broadcast(operand(row), a + row * shape_.a_row);
+    }
+    for (int v = 0; v < width(); ++v) {
+      m_.load(operand(shape_.rows), b + vectors_[index(v)].b);
+      for (int row = tap.first_row; row < tap.end_row; ++row) {
+        m_.fma(accumulator(row, v), operand(shape_.rows), operand(row));
+      }
+    }
+  }
+
+  static std::size_t index(int i) { return static_cast<std::size_t>(i); }
+  Vec operand(int i) const { return operands_[index(i)]; }
+
+  Masm& m_;
+  const TileShape& shape_;
+  std::vector<TileVector> vectors_;
+  std::vector<Vec> accumulators_, operands_;
+  bool broadcasts_kept_ = false;
+  Gp a_, b_, count_, inner_;
+};
+
+std::int64_t magnitude(std::int64_t x) {
+  return x < 0 ? -x : x;
+}
+
+void check_reach(const TileShape& s) {
+  const auto steps = s.steps * static_cast<std::int64_t>(s.taps.size() + 1);
+  std::int64_t a = s.rows * magnitude(s.a_row) + steps * magnitude(s.a_step);
+  std::int64_t b = s.blocks * magnitude(s.b_block) + steps * magnitude(s.b_step);
+  const std::int64_t c = s.rows * magnitude(s.c_row) + s.blocks * magnitude(s.c_block);
+  for (const TileTap& tap : s.taps) {
+    a = std::max(a, a + magnitude(tap.a));
+    b = std::max(b, b + magnitude(tap.b));
+  }
+  if (std::max({a, b, c}) > std::numeric_limits<std::int32_t>::max()) {
+    throw Error("contraction: a register tile spans more than 2 GB of an operand");
+  }
+}
+
+}  // namespace
+
+TileSet::TileSet(const ir::Isa& isa, const ir::Epilogue& epilogue, std::string name)
+    : isa_(isa), epilogue_(epilogue), name_(std::move(name)) {
+  if (epilogue.operands.size() > kMaxEpilogueOperands) {
+    throw Error(name_ + ": an epilogue of more than 12 operands is not supported");
+  }
+  for (const ir::EpilogueOperand& operand : epilogue.operands) {
+    if (operand.access == ir::EpilogueAccess::scalar && operand.dtype != ir::DType::f32) {
+      throw Error(name_ + ": a scalar epilogue operand that is not f32 is not supported");
+    }
+  }
+  for (const ir::ExprInstr& instr : epilogue.expr.instrs) {
+    if (instr.op == ir::Op::random) {
+      throw Error(name_ + ": random numbers in an epilogue are not supported");
+    }
+  }
+}
+
+std::size_t TileSet::add(const TileShape& shape) {
+  const auto [found, is_new] = index_.try_emplace(shape, routines_.size());
+  if (!is_new) return found->second;
+  check_reach(shape);
+  const std::string name = name_ + "_" + std::to_string(shape.rows) + "x" +
+                           std::to_string(shape.blocks) + "_" + std::to_string(routines_.size());
+  const std::unique_ptr<Masm> m = make_masm(isa_);
+  m->begin(name);
+  TileEmitter(*m, shape).emit(epilogue_);
+  m->end();
+  routines_.push_back(finish_routine(*m, name));
+  return found->second;
+}
+
+std::vector<const Routine*> TileSet::routines() const {
+  std::vector<const Routine*> all;
+  for (const Routine& r : routines_) all.push_back(&r);
+  return all;
+}
+
+void TileSet::bind_operands(TileCall& call, void* const* buffers, std::int64_t c_offset,
+                            std::int64_t channel) const {
+  for (std::size_t i = 0; i < epilogue_.operands.size(); ++i) {
+    const ir::EpilogueOperand& operand = epilogue_.operands[i];
+    const auto size = static_cast<std::int64_t>(ir::byte_size(operand.dtype));
+    std::int64_t offset = 0;
+    if (operand.access == ir::EpilogueAccess::same) offset = c_offset * size;
+    if (operand.access == ir::EpilogueAccess::channel) offset = channel * size;
+    call.operands[i] =
+        reinterpret_cast<std::uintptr_t>(buffers[i]) + static_cast<std::uintptr_t>(offset);
+  }
+}
+
+int max_tile_blocks(const ir::Isa& isa, int rows) {
+  int blocks = 1;
+  while (blocks < kMostBlocks) {
+    const int vectors = (blocks + 1) * isa.vectors_per_block();
+    const int registers = rows * vectors + step_registers(isa, rows, vectors).count;
+    if (registers > isa.vector_registers - kKeptByMasm) break;
+    ++blocks;
+  }
+  return blocks;
+}
+
+std::vector<Piece> split_evenly(std::int64_t total, std::int64_t most) {
+  std::vector<Piece> pieces;
+  const std::int64_t count = (total + most - 1) / most;
+  std::int64_t first = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t size = total / count + (i < total % count ? 1 : 0);
+    pieces.push_back({first, size});
+    first += size;
+  }
+  return pieces;
+}
+
+}  // namespace taper::codegen

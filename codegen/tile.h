@@ -1,0 +1,92 @@
+// The register tile of every contraction: `rows` rows (pixels) by `blocks` 16-wide column blocks of
+// the result stay in registers while the reduction is walked once.
+//
+// Order of the reduction, the same on every ISA and for every tiling: entries in table order, taps
+// in order, then the steps of an entry. For convolution: block of 16 channels > kh > kw > channel.
+// Every element is one chain of FMAs that starts at zero; taps without a row are left out.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "codegen/kernel.h"
+
+namespace taper::codegen {
+
+// A tap of an entry: byte offsets from the entry's a (row 0) and b, and the rows that have it.
+struct TileTap {
+  std::int64_t a = 0, b = 0;
+  int first_row = 0, end_row = 0;
+  auto operator<=>(const TileTap&) const = default;
+};
+
+// Where an entry's operands are, in bytes from TileCall::a and TileCall::b.
+struct TileEntry {
+  std::int64_t a = 0, b = 0;
+  auto operator<=>(const TileEntry&) const = default;
+};
+
+// What a routine is generated from. Strides are in bytes.
+struct TileShape {
+  int rows = 1, blocks = 1;
+  int last_columns = 16;     // real columns of the last block
+  bool whole_blocks = true;  // columns beyond them may be stored to
+  std::int64_t a_row = 0, a_step = 0;
+  std::int64_t b_block = 0, b_step = 0;
+  std::int64_t c_row = 0, c_block = 0;
+  std::vector<TileTap> taps;
+  // Steps of an entry, and of the entries of the second table.
+  int steps = 16, tail_steps = 0;
+  // No tables: operands advance by their steps, `count` times `steps`, then `tail_count` steps.
+  bool uniform = false;
+  auto operator<=>(const TileShape&) const = default;
+};
+
+inline constexpr int kMaxEpilogueOperands = 12;
+
+// What a routine is called with.
+struct TileCall {
+  std::uintptr_t a = 0, b = 0, c = 0;
+  const TileEntry* entries = nullptr;
+  std::int64_t count = 0;
+  const TileEntry* tail_entries = nullptr;
+  std::int64_t tail_count = 0;
+  void* scratch = nullptr;                          // kTileScratch bytes
+  std::uintptr_t operands[kMaxEpilogueOperands]{};  // of the epilogue, at the tile's first element
+};
+inline constexpr std::size_t kTileScratch = 4096;
+
+// The routines of a kernel, one per distinct shape.
+class TileSet {
+ public:
+  // Throws taper::Error when the epilogue is not one this generator can emit.
+  TileSet(const ir::Isa& isa, const ir::Epilogue& epilogue, std::string name);
+  std::size_t add(const TileShape& shape);
+  void run(std::size_t index, const TileCall& call) const { routines_[index](&call); }
+  std::vector<const Routine*> routines() const;
+  // Sets call.operands for the tile whose first element is `c_offset` elements into the result and
+  // in column `channel`. `buffers`: one per epilogue operand.
+  void bind_operands(TileCall& call, void* const* buffers, std::int64_t c_offset,
+                     std::int64_t channel) const;
+
+ private:
+  const ir::Isa& isa_;
+  ir::Epilogue epilogue_;
+  std::string name_;
+  std::map<TileShape, std::size_t> index_;
+  std::vector<Routine> routines_;
+};
+
+// Most column blocks that fit the registers of `isa` beside `rows` rows.
+int max_tile_blocks(const ir::Isa& isa, int rows);
+
+// [0, total) in as few pieces of at most `most` as possible, their sizes differing by at most one,
+// larger ones first.
+struct Piece {
+  std::int64_t first = 0, size = 0;
+};
+std::vector<Piece> split_evenly(std::int64_t total, std::int64_t most);
+
+}  // namespace taper::codegen

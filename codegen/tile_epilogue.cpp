@@ -1,0 +1,148 @@
+#include "codegen/tile_epilogue.h"
+
+#include <algorithm>
+#include <cstddef>
+
+#include "codegen/expr.h"
+
+namespace taper::codegen {
+namespace {
+
+constexpr std::int64_t kF32 = 4;
+// Operand pointers that are kept in registers; further ones are loaded at each use.
+constexpr std::size_t kPinned = 3;
+
+std::int64_t operand_pointer(std::size_t i) {
+  return static_cast<std::int64_t>(offsetof(TileCall, operands) + i * sizeof(std::uintptr_t));
+}
+
+class EpilogueEmitter {
+ public:
+  EpilogueEmitter(Masm& m, const TileShape& shape, const std::vector<TileVector>& vectors,
+                  const ir::Epilogue& epilogue)
+      : m_(m), shape_(shape), vectors_(vectors), epilogue_(epilogue) {
+    for (const ir::EpilogueOperand& o : epilogue.operands) input_types_.push_back(o.dtype);
+  }
+
+  void emit(std::vector<Vec> accumulators) {
+    result_ = m_.gp();
+    m_.load(result_, {m_.args(), offsetof(TileCall, c)});
+    set_tail();
+    pin_operands();
+    // Accumulators in excess of the expression's registers wait in scratch memory, not in the
+    // result: an operand may share the result's buffer.
+    const std::size_t kept = accumulators.size() - excess(accumulators.size());
+    const Gp scratch = m_.gp();
+    if (kept < accumulators.size()) m_.load(scratch, {m_.args(), offsetof(TileCall, scratch)});
+    const std::int64_t bytes = m_.isa().lanes * kF32;
+    for (std::size_t i = kept; i < accumulators.size(); ++i) {
+      m_.store({scratch, static_cast<std::int64_t>(i - kept) * bytes}, accumulators[i]);
+      m_.release(accumulators[i]);
+    }
+    for (std::size_t i = 0; i < accumulators.size(); ++i) {
+      Vec acc = accumulators[i];
+      if (i >= kept) {
+        acc = m_.vec();
+        m_.load(acc, {scratch, static_cast<std::int64_t>(i - kept) * bytes});
+      }
+      finish(acc, static_cast<int>(i / vectors_.size()), vectors_[i % vectors_.size()]);
+      m_.release(acc);
+    }
+    m_.release(scratch);
+    for (const Gp p : pinned_) m_.release(p);
+    m_.release(result_);
+  }
+
+ private:
+  std::size_t excess(std::size_t accumulators) const {
+    if (epilogue_.expr.empty()) return 0;
+    const int missing = max_registers(epilogue_.expr) - m_.free_vecs();
+    return std::min(accumulators, static_cast<std::size_t>(std::max(missing, 0)));
+  }
+
+  bool partial(const TileVector& v) const { return v.lanes < m_.isa().lanes; }
+
+  void set_tail() {
+    for (const TileVector& v : vectors_) {
+      if (partial(v)) m_.set_tail(v.lanes);
+    }
+  }
+
+  void pin_operands() {
+    for (std::size_t i = 0; i < std::min(kPinned, epilogue_.operands.size()); ++i) {
+      pinned_.push_back(m_.gp());
+      m_.load(pinned_.back(), {m_.args(), operand_pointer(i)});
+    }
+  }
+
+  void finish(Vec acc, int row, const TileVector& v) {
+    const Address where{result_, row * shape_.c_row + v.c};
+    Vec value = acc;
+    if (!epilogue_.expr.empty()) {
+      std::vector<Vec> bound(static_cast<std::size_t>(epilogue_.expr.inputs));
+      if (!bound.empty()) bound[0] = acc;
+      const auto load = [&](Vec d, int i) {
+        load_operand(d, static_cast<std::size_t>(i - 1), row, v);
+      };
+      value = emit_expr(m_, epilogue_.expr, bound, load, {}, input_types_).front();
+    }
+    if (partial(v)) {
+      m_.store_tail(where, value);
+    } else {
+      m_.store(where, value);
+    }
+    if (!(value == acc)) m_.release(value);
+  }
+
+  void load_operand(Vec d, std::size_t i, int row, const TileVector& v) {
+    const ir::EpilogueOperand& operand = epilogue_.operands[i];
+    const bool pinned = i < pinned_.size();
+    const Gp base = pinned ? pinned_[i] : m_.gp();
+    if (!pinned) m_.load(base, {m_.args(), operand_pointer(i)});
+    const auto size = static_cast<std::int64_t>(ir::byte_size(operand.dtype));
+    switch (operand.access) {
+      case ir::EpilogueAccess::same:
+        load_lanes(m_, d, {base, (row * shape_.c_row + v.c) / kF32 * size}, operand.dtype,
+                   partial(v));
+        break;
+      case ir::EpilogueAccess::channel:
+        load_lanes(m_, d, {base, v.column * size}, operand.dtype, partial(v));
+        break;
+      case ir::EpilogueAccess::scalar:
+        m_.broadcast(d, {base, 0});
+        break;
+    }
+    if (!pinned) m_.release(base);
+  }
+
+  Masm& m_;
+  const TileShape& shape_;
+  const std::vector<TileVector>& vectors_;
+  const ir::Epilogue& epilogue_;
+  Gp result_;
+  std::vector<Gp> pinned_;
+  std::vector<ir::DType> input_types_{ir::DType::f32};
+};
+
+}  // namespace
+
+std::vector<TileVector> tile_vectors(const TileShape& shape, const ir::Isa& isa) {
+  std::vector<TileVector> vectors;
+  for (int block = 0; block < shape.blocks; ++block) {
+    const int columns = block + 1 == shape.blocks ? shape.last_columns : 16;
+    for (int lane = 0; lane < columns; lane += isa.lanes) {
+      const std::int64_t inside = lane * kF32;
+      const int lanes = shape.whole_blocks ? isa.lanes : std::min(isa.lanes, columns - lane);
+      vectors.push_back({block * shape.b_block + inside, block * shape.c_block + inside,
+                         block * 16 + lane, lanes});
+    }
+  }
+  return vectors;
+}
+
+void emit_tile_epilogue(Masm& m, const TileShape& shape, const std::vector<TileVector>& vectors,
+                        const ir::Epilogue& epilogue, std::vector<Vec> accumulators) {
+  EpilogueEmitter(m, shape, vectors, epilogue).emit(std::move(accumulators));
+}
+
+}  // namespace taper::codegen

@@ -1,0 +1,25 @@
+// The end of a register tile: accumulators through the epilogue expression into the result.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "codegen/masm.h"
+#include "codegen/tile.h"
+
+namespace taper::codegen {
+
+// A vector of columns of a tile.
+struct TileVector {
+  std::int64_t b = 0, c = 0;  // bytes from the tile's b and c
+  std::int64_t column = 0;
+  int lanes = 0;  // lanes that may be stored to
+};
+std::vector<TileVector> tile_vectors(const TileShape& shape, const ir::Isa& isa);
+
+// Emits the epilogue; `accumulators` (row-major, one per row and vector) are given back to the
+// pool.
+void emit_tile_epilogue(Masm& m, const TileShape& shape, const std::vector<TileVector>& vectors,
+                        const ir::Epilogue& epilogue, std::vector<Vec> accumulators);
+
+}  // namespace taper::codegen

@@ -1,0 +1,263 @@
+#include "codegen/weights_tile.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "codegen/masm.h"
+#include "codegen/routine.h"
+
+namespace taper::codegen {
+namespace {
+
+constexpr std::int64_t kBlockBytes = 64;
+// Enough work per turn of the column loop to hide its control.
+constexpr std::int64_t kFmasPerTurn = 48;
+// Far enough to come from the second-level cache or beyond in time.
+constexpr std::int64_t kPrefetchBytes = 1024;
+
+bool depthwise(const ir::ConvSpec& spec) {
+  return spec.groups > 1;
+}
+
+int vectors(const ir::Isa& isa, std::int64_t blocks) {
+  return isa.vectors_per_block() * static_cast<int>(blocks);
+}
+
+// One vector per input value: the broadcast is part of the FMA.
+bool fused_broadcast(const ir::ConvSpec& spec, const ir::Isa& isa, std::int64_t blocks) {
+  return vectors(isa, blocks) == 1 && !depthwise(spec);
+}
+
+class TileEmitter {
+ public:
+  TileEmitter(Masm& m, const ir::ConvSpec& spec, const WeightsTile& tile)
+      : m_(m), spec_(spec), tile_(tile), blocks_(tile.blocks) {
+    const bool plain = spec.input == ir::Layout::plain;
+    column_ = plain ? 4 : kBlockBytes;
+    channel_ = plain ? spec.ih * spec.iw * 4 : 4;
+    for (const WeightRow& row : tile.rows) taps_.push_back(row.kx);
+  }
+
+  void emit() {
+    take_registers();
+    load_arguments();
+    const Label image = m_.label();
+    m_.bind(image);
+    for (const Vec acc : accumulators_) m_.zero(acc);
+    emit_rows();
+    fold();
+    next_image();
+    m_.loop(images_, image);
+  }
+
+ private:
+  void take_registers() {
+    for (Gp* r : {&input_, &gradient_, &result_, &images_, &store_, &rows_left_, &columns_left_}) {
+      *r = m_.gp();
+    }
+    const int width = vectors(m_.isa(), blocks_);
+    for (std::size_t i = 0; i < tile_.rows.size() * static_cast<std::size_t>(width); ++i) {
+      accumulators_.push_back(m_.vec());
+    }
+    for (int v = 0; v < width; ++v) pixel_.push_back(m_.vec());
+    if (!fused_broadcast(spec_, m_.isa(), blocks_)) value_ = m_.vec();
+  }
+
+  void load_arguments() {
+    m_.load(input_, {m_.args(), offsetof(WeightsTileArgs, input)});
+    m_.load(gradient_, {m_.args(), offsetof(WeightsTileArgs, gradient)});
+    m_.load(result_, {m_.args(), offsetof(WeightsTileArgs, result)});
+    m_.load(images_, {m_.args(), offsetof(WeightsTileArgs, images)});
+    m_.load(store_, {m_.args(), offsetof(WeightsTileArgs, store)});
+  }
+
+  // The pointers stand at output pixel (at_y_, at_x_); pixels near it are reached by displacement.
+  void go_to(std::int64_t y, std::int64_t x) {
+    const std::int64_t dy = y - at_y_, dx = x - at_x_;
+    const std::int64_t input = (dy * spec_.stride[0] * spec_.iw + dx * spec_.stride[1]) * column_;
+    const std::int64_t gradient = (dy * spec_.ow + dx) * kBlockBytes;
+    if (input != 0) m_.add(input_, input);
+    if (gradient != 0) m_.add(gradient_, gradient);
+    at_y_ = y;
+    at_x_ = x;
+  }
+
+  void emit_rows() {
+    const std::vector<PixelRun> horizontal = runs_of(horizontal_axis(spec_), taps_);
+    for (const PixelRun& run : tile_.vertical) {
+      if (!run.any()) continue;
+      go_to(run.begin, 0);
+      const Label top = m_.label();
+      if (run.count > 1) {
+        m_.move(rows_left_, run.count);
+        m_.bind(top);
+      }
+      for (const PixelRun& columns : horizontal) emit_columns(run.active, columns);
+      if (run.count > 1) {
+        go_to(run.begin + 1, 0);
+        m_.loop(rows_left_, top);
+        at_y_ = run.begin + run.count;
+      }
+    }
+  }
+
+  void emit_columns(const std::vector<bool>& row_active, const PixelRun& run) {
+    std::vector<std::size_t> active;
+    for (std::size_t r = 0; r < tile_.rows.size(); ++r) {
+      if (row_active[r] && run.active[r]) active.push_back(r);
+    }
+    if (active.empty()) return;
+    const auto fmas = static_cast<std::int64_t>(active.size()) * vectors(m_.isa(), blocks_);
+    const std::int64_t unroll = std::clamp<std::int64_t>(kFmasPerTurn / fmas, 1, 8);
+    std::int64_t x = run.begin;
+    const std::int64_t end = run.begin + run.count;
+    if (const std::int64_t turns = run.count / unroll; turns > 2) {
+      go_to(at_y_, x);
+      m_.move(columns_left_, turns);
+      const Label top = m_.label();
+      m_.bind(top);
+      for (std::int64_t i = 0; i < unroll; ++i) emit_pixel(active, x + i);
+      go_to(at_y_, x + unroll);
+      m_.loop(columns_left_, top);
+      x += turns * unroll;
+      at_x_ = x;
+    }
+    for (; x < end; ++x) emit_pixel(active, x);
+  }
+
+  void emit_pixel(const std::vector<std::size_t>& active, std::int64_t x) {
+    const int per_block = m_.isa().vectors_per_block();
+    const std::int64_t vector_bytes = m_.isa().lanes * 4;
+    for (std::size_t v = 0; v < pixel_.size(); ++v) {
+      const auto i = static_cast<std::int64_t>(v);
+      const std::int64_t block = i / per_block * spec_.oh * spec_.ow * kBlockBytes;
+      const std::int64_t lane = i % per_block * vector_bytes;
+      m_.load(pixel_[v], {gradient_, (x - at_x_) * kBlockBytes + block + lane});
+    }
+    if (tile_.stream) prefetch(x - at_x_);
+    for (const std::size_t r : active) {
+      const Address value = input_address(tile_.rows[r], x);
+      const Vec* acc = &accumulators_[r * pixel_.size()];
+      if (fused_broadcast(spec_, m_.isa(), blocks_)) {
+        m_.fma_broadcast(acc[0], pixel_[0], value);
+        continue;
+      }
+      if (!depthwise(spec_)) m_.broadcast(value_, value);
+      for (std::size_t v = 0; v < pixel_.size(); ++v) {
+        if (depthwise(spec_)) m_.load(value_, value + static_cast<std::int64_t>(v) * vector_bytes);
+        m_.fma(acc[v], pixel_[v], value_);
+      }
+    }
+  }
+
+  // A plain input has 16 pixels to a cache line: what it misses is little.
+  void prefetch(std::int64_t pixels) {
+    const std::int64_t ahead = pixels * kBlockBytes + kPrefetchBytes;
+    for (std::int64_t b = 0; b < blocks_; ++b) {
+      m_.prefetch({gradient_, b * spec_.oh * spec_.ow * kBlockBytes + ahead});
+    }
+    if (spec_.input == ir::Layout::c16) {
+      m_.prefetch({input_, pixels * spec_.stride[1] * column_ + kPrefetchBytes});
+    }
+  }
+
+  Address input_address(const WeightRow& row, std::int64_t x) const {
+    const std::int64_t down = row.ky * spec_.dilation[0] * spec_.iw;
+    const std::int64_t right = (x - at_x_) * spec_.stride[1] + row.kx * spec_.dilation[1];
+    return {input_, (down + right) * column_ + row.channel * channel_};
+  }
+
+  // The result's own padding lanes take whatever the gradient's lanes held.
+  void fold() {
+    const Label stored = m_.label();
+    m_.jump_if(Condition::not_equal, store_, 0, stored);
+    for (std::size_t i = 0; i < accumulators_.size(); ++i) {
+      m_.load(pixel_[0], result_address(i));
+      m_.add(accumulators_[i], pixel_[0], accumulators_[i]);
+    }
+    m_.bind(stored);
+    for (std::size_t i = 0; i < accumulators_.size(); ++i) {
+      m_.store(result_address(i), accumulators_[i]);
+    }
+    m_.move(store_, 0);
+  }
+
+  Address result_address(std::size_t accumulator) const {
+    const WeightRow& row = tile_.rows[accumulator / pixel_.size()];
+    const auto v = static_cast<std::int64_t>(accumulator % pixel_.size());
+    const int per_block = m_.isa().vectors_per_block();
+    const std::int64_t channels = depthwise(spec_) ? 1 : spec_.ic;
+    const std::int64_t in_block = v / per_block * channels + row.channel;
+    const std::int64_t position = (in_block * spec_.kh + row.ky) * spec_.kw + row.kx;
+    return {result_, position * kBlockBytes + v % per_block * m_.isa().lanes * 4};
+  }
+
+  void next_image() {
+    go_to(0, 0);
+    const std::int64_t channels =
+        spec_.input == ir::Layout::plain ? spec_.ic : (spec_.ic + ir::kBlock - 1) / ir::kBlock;
+    m_.add(input_, channels * spec_.ih * spec_.iw * column_);
+    const std::int64_t blocks = (spec_.oc + ir::kBlock - 1) / ir::kBlock;
+    m_.add(gradient_, blocks * spec_.oh * spec_.ow * kBlockBytes);
+  }
+
+  Masm& m_;
+  const ir::ConvSpec& spec_;
+  const WeightsTile& tile_;
+  std::int64_t blocks_;
+  std::int64_t column_ = 0, channel_ = 0;  // bytes of one step in the input
+  std::vector<std::int64_t> taps_;
+  Gp input_, gradient_, result_, images_, store_, rows_left_, columns_left_;
+  std::vector<Vec> accumulators_, pixel_;
+  Vec value_;
+  std::int64_t at_y_ = 0, at_x_ = 0;
+};
+
+}  // namespace
+
+bool PixelRun::any() const {
+  return std::find(active.begin(), active.end(), true) != active.end();
+}
+
+bool Axis::covers(std::int64_t output, std::int64_t tap) const {
+  const std::int64_t i = output * stride - pad + tap * dilation;
+  return i >= 0 && i < inputs;
+}
+
+Axis vertical_axis(const ir::ConvSpec& spec) {
+  return {spec.ih, spec.oh, spec.stride[0], spec.dilation[0], spec.pad_top};
+}
+
+Axis horizontal_axis(const ir::ConvSpec& spec) {
+  return {spec.iw, spec.ow, spec.stride[1], spec.dilation[1], spec.pad_left};
+}
+
+std::vector<PixelRun> runs_of(const Axis& axis, const std::vector<std::int64_t>& taps) {
+  std::vector<PixelRun> runs;
+  for (std::int64_t o = 0; o < axis.outputs; ++o) {
+    std::vector<bool> active;
+    for (const std::int64_t tap : taps) active.push_back(axis.covers(o, tap));
+    if (runs.empty() || runs.back().active != active) runs.push_back({o, 0, std::move(active)});
+    ++runs.back().count;
+  }
+  return runs;
+}
+
+std::int64_t weights_tile_rows(const ir::ConvSpec& spec, const ir::Isa& isa, std::int64_t blocks) {
+  const int width = vectors(isa, blocks);
+  const int values = fused_broadcast(spec, isa, blocks) ? isa.broadcast_registers : 1;
+  const int free = make_masm(isa)->free_vecs();
+  return std::max(1, (free - width - values) / width);
+}
+
+Routine compile_weights_tile(const ir::ConvSpec& spec, const WeightsTile& tile, const ir::Isa& isa,
+                             const std::string& name) {
+  const std::unique_ptr<Masm> m = make_masm(isa);
+  m->begin(name);
+  TileEmitter(*m, spec, tile).emit();
+  m->end();
+  return finish_routine(*m, name);
+}
+
+}  // namespace taper::codegen

@@ -1,0 +1,47 @@
+// What an infer function sees, and the ones that live in files of their own.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <source_location>
+#include <string>
+#include <vector>
+
+#include "ir/attrs.h"
+#include "ir/error.h"
+#include "ir/op.h"
+#include "ir/type.h"
+
+namespace taper::ir {
+
+struct Request {
+  Op op;
+  const std::vector<TensorType>& operands;
+  const Attrs& attributes;
+  const std::source_location& where;
+
+  template <class T>
+  const T& attrs() const {
+    const T* found = std::get_if<T>(&attributes);
+    if (found == nullptr) fail("has the attributes of another op");
+    return *found;
+  }
+  std::string text(std::size_t operand) const { return to_string(operands[operand]); }
+  std::string all() const;  // the operand types, comma-separated
+
+  // Throws "OP: sentence (at FILE:LINE)".
+  template <class... Args>
+  [[noreturn]] void fail(fmt::format_string<Args...> sentence, Args&&... args) const {
+    throw Error(
+        fmt::format("{}: {}", traits(op).name, fmt::format(sentence, std::forward<Args>(args)...)),
+        where);
+  }
+};
+
+TensorType infer_conv2d(const Request&);
+TensorType infer_conv2d_backward_data(const Request&);
+TensorType infer_conv2d_backward_weights(const Request&);
+TensorType infer_pool2d(const Request&);
+TensorType infer_pool2d_backward(const Request&);
+
+}  // namespace taper::ir

@@ -1,0 +1,116 @@
+// Shape rules of convolution and pooling.
+#include <algorithm>
+
+#include "ir/infer.h"
+
+namespace taper::ir {
+namespace {
+
+constexpr std::int64_t kMaxExtent = std::int64_t{1} << 30;
+
+bool sane(std::int64_t low, std::int64_t value) {
+  return value >= low && value <= kMaxExtent;
+}
+
+// Operand i as a 4-d f32 tensor.
+const Shape& image(const Request& r, std::size_t i, const char* what) {
+  const TensorType& type = r.operands[i];
+  if (type.dtype != DType::f32 || type.rank() != 4)
+    r.fail("needs {} f32[N,C,H,W], got {}", what, r.text(i));
+  return type.shape;
+}
+
+void check_conv_attrs(const Request& r, const ConvAttrs& a) {
+  for (std::size_t i = 0; i < 2; ++i)
+    if (!sane(1, a.stride[i]) || !sane(1, a.dilation[i]))
+      r.fail("stride {} and dilation {} must be positive", a.stride[i], a.dilation[i]);
+  for (const std::int64_t p : a.padding)
+    if (!sane(0, p)) r.fail("padding {} is negative or too large", p);
+  if (!sane(1, a.groups)) r.fail("groups {} must be positive", a.groups);
+}
+
+// The result of a convolution of x with w.
+Shape conv_shape(const Request& r, const ConvAttrs& a, const Shape& x, const Shape& w) {
+  check_conv_attrs(r, a);
+  if (w.size() != 4 || w[0] < 1 || w[1] < 1 || !sane(1, w[2]) || !sane(1, w[3]))
+    r.fail("weight f32{} is no [O,C/groups,KH,KW]", to_string(w));
+  if (x[1] != w[1] * a.groups || w[0] % a.groups != 0)
+    r.fail("input f32{} has {} channels but weight f32{} with groups {} expects {}", to_string(x),
+           x[1], to_string(w), a.groups, w[1] * a.groups);
+  Shape y{x[0], w[0], 0, 0};
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::int64_t padded = x[2 + i] + a.padding[i] + a.padding[i + 2];
+    const std::int64_t reach = a.dilation[i] * (w[2 + i] - 1) + 1;
+    if (reach > padded)
+      r.fail("the kernel of weight f32{} spans {} of axis {} but input f32{} has {} with padding",
+             to_string(w), reach, i + 2, to_string(x), padded);
+    y[2 + i] = (padded - reach) / a.stride[i] + 1;
+  }
+  return y;
+}
+
+std::int64_t pooled_extent(const Request& r, const PoolAttrs& a, const Shape& x, std::size_t i) {
+  const std::int64_t low = a.padding[i];
+  const std::int64_t high = a.padding[i + 2];
+  if (!sane(1, a.kernel[i]) || !sane(1, a.stride[i]))
+    r.fail("window {} and stride {} must be positive", a.kernel[i], a.stride[i]);
+  if (!sane(0, low) || !sane(0, high) || std::max(low, high) > a.kernel[i] / 2)
+    r.fail("padding {} of axis {} must be 0..{}, half of the window", std::max(low, high), i + 2,
+           a.kernel[i] / 2);
+  const std::int64_t free = x[2 + i] + low + high - a.kernel[i];
+  if (free < 0)
+    r.fail("the window spans {} of axis {} but input f32{} has {} with padding", a.kernel[i], i + 2,
+           to_string(x), x[2 + i] + low + high);
+  std::int64_t count = free / a.stride[i] + 1;
+  if (a.ceil_mode && free % a.stride[i] != 0 && count * a.stride[i] < x[2 + i] + low)
+    ++count;  // the last window must start inside the input or the padding before it
+  return count;
+}
+
+Shape pool_shape(const Request& r, const Shape& x) {
+  const auto& a = r.attrs<PoolAttrs>();
+  const std::int64_t height = pooled_extent(r, a, x, 0);
+  const std::int64_t width = pooled_extent(r, a, x, 1);
+  return {x[0], x[1], height, width};
+}
+
+}  // namespace
+
+TensorType infer_conv2d(const Request& r) {
+  const Shape& x = image(r, 0, "an input");
+  return {DType::f32, conv_shape(r, r.attrs<ConvAttrs>(), x, image(r, 1, "a weight"))};
+}
+
+TensorType infer_conv2d_backward_data(const Request& r) {
+  const auto& a = r.attrs<ConvAttrs>();
+  const Shape& dy = image(r, 0, "a gradient");
+  const Shape& w = image(r, 1, "a weight");
+  if (a.shape.size() != 4) r.fail("the shape {} of the input is not of rank 4", to_string(a.shape));
+  if (conv_shape(r, a, a.shape, w) != dy)
+    r.fail("gradient {} does not fit input f32{} and weight {}", r.text(0), to_string(a.shape),
+           r.text(1));
+  return {DType::f32, a.shape};
+}
+
+TensorType infer_conv2d_backward_weights(const Request& r) {
+  const auto& a = r.attrs<ConvAttrs>();
+  const Shape& x = image(r, 0, "an input");
+  const Shape& dy = image(r, 1, "a gradient");
+  if (conv_shape(r, a, x, a.shape) != dy)
+    r.fail("gradient {} does not fit input {} and weight f32{}", r.text(1), r.text(0),
+           to_string(a.shape));
+  return {DType::f32, a.shape};
+}
+
+TensorType infer_pool2d(const Request& r) {
+  return {DType::f32, pool_shape(r, image(r, 0, "an input"))};
+}
+
+TensorType infer_pool2d_backward(const Request& r) {
+  const Shape& x = image(r, 0, "an input");
+  if (pool_shape(r, x) != image(r, 1, "a gradient"))
+    r.fail("gradient {} does not fit input {}", r.text(1), r.text(0));
+  return {DType::f32, x};
+}
+
+}  // namespace taper::ir

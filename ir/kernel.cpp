@@ -1,0 +1,213 @@
+#include "ir/kernel.h"
+
+#include <fmt/format.h>
+
+#include <numeric>
+
+#include "ir/text.h"
+
+namespace taper::ir {
+namespace {
+
+template <class Range, class Text>
+std::string list(const Range& values, Text text) {
+  std::string out = "[";
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) out += ',';
+    out += text(values[i]);
+  }
+  return out + ']';
+}
+
+template <class Range>
+std::string numbers(const Range& values) {
+  return list(values, [](std::int64_t v) { return fmt::format("{}", v); });
+}
+
+std::string extents(const std::vector<Dim>& dims) {
+  return list(dims, extent_text);
+}
+
+// Each structured binding below names every member, so that a new one cannot be left out of the
+// key.
+
+std::string text(const Stream& stream) {
+  const auto& [dtype, strides] = stream;
+  return fmt::format("{}{}", name(dtype), numbers(strides));
+}
+
+std::string text(const EpilogueOperand& operand) {
+  const auto& [dtype, access] = operand;
+  return fmt::format("{} {}", name(dtype), name(access));
+}
+
+std::string text(const MapSegment& segment);
+std::string text(const CopyPart& part);
+
+std::string text(const MapSegment& segment);
+std::string text(const CopyPart& part);
+
+template <class Part>
+std::string texts(const std::vector<Part>& parts) {
+  return list(parts, [](const Part& part) { return text(part); });
+}
+
+std::string text(const Epilogue& epilogue) {
+  if (epilogue == Epilogue{}) return {};
+  const auto& [expr, operands] = epilogue;
+  return fmt::format(" epilogue {} operands={}", expr_text(expr, ExprRole::epilogue),
+                     texts(operands));
+}
+
+std::string text(const MapSegment& segment) {
+  const auto& [dims, inputs, outputs] = segment;
+  return fmt::format("{{dims={} inputs={} outputs={}}}", extents(dims), texts(inputs),
+                     texts(outputs));
+}
+
+std::string text(const MapSpec& spec) {
+  const auto& [expr, segments] = spec;
+  return fmt::format("map expr={} segments={}", to_string(expr), texts(segments));
+}
+
+std::string text(const ReduceSpec& spec) {
+  const auto& [kind, dims, reduced, input, result, epilogue] = spec;
+  return fmt::format("reduce kind={} dims={} reduced={} input={} result={}{}", name(kind),
+                     extents(dims), numbers(reduced), text(input), text(result), text(epilogue));
+}
+
+std::string text(const GemmSpec& spec) {
+  const auto& [m, n, k, a_m, a_k, b_k, b_block, c_m, c_block, c_padded, epilogue] = spec;
+  return fmt::format(
+      "gemm m={} n={} k={} a_m={} a_k={} b_k={} b_block={} c_m={} c_block={} c_padded={}{}",
+      extent_text(m), extent_text(n), extent_text(k), a_m, a_k, b_k, b_block, c_m, c_block,
+      c_padded, text(epilogue));
+}
+
+std::string text(const ConvSpec& spec) {
+  const auto& [pass, images, ic, ih, iw, oc, oh, ow, kh, kw, stride, dilation, pad_top, pad_left,
+               groups, input, epilogue] = spec;
+  return fmt::format(
+      "conv pass={} images={} ic={} ih={} iw={} oc={} oh={} ow={} kh={} kw={} stride={} "
+      "dilation={} pad_top={} pad_left={} groups={} input={}{}",
+      name(pass), extent_text(images), ic, ih, iw, oc, oh, ow, kh, kw, numbers(stride),
+      numbers(dilation), pad_top, pad_left, groups, name(input), text(epilogue));
+}
+
+std::string text(const PoolSpec& spec) {
+  const auto& [kind, backward, images, channels, ih, iw, oh, ow, kernel, stride, padding,
+               count_include_pad, epilogue] = spec;
+  return fmt::format(
+      "pool kind={} backward={} images={} channels={} ih={} iw={} oh={} ow={} kernel={} stride={} "
+      "padding={} count_include_pad={}{}",
+      name(kind), backward, extent_text(images), channels, ih, iw, oh, ow, numbers(kernel),
+      numbers(stride), numbers(padding), count_include_pad, text(epilogue));
+}
+
+std::string text(const RowSpec& spec) {
+  const auto& [kind, rows, rows_per_image, columns] = spec;
+  return fmt::format("row kind={} rows={} rows_per_image={} columns={}", name(kind),
+                     extent_text(rows), rows_per_image, columns);
+}
+
+std::string text(const CopyPart& part) {
+  const auto& [operand, dims, source, result, source_offset, result_offset] = part;
+  return fmt::format("{{operand={} dims={} source={}+{} result={}+{}}}", operand, extents(dims),
+                     numbers(source), source_offset, numbers(result), result_offset);
+}
+
+std::string text(const CopySpec& spec) {
+  const auto& [dtype, operands, parts, has_fill, fill, result_size, result_batched] = spec;
+  return fmt::format(
+      "copy dtype={} operands={} parts={} has_fill={} fill={} result_size={} result_batched={}",
+      name(dtype), operands, texts(parts), has_fill, fill, result_size, result_batched);
+}
+
+std::string lowering_of(const MapSpec&) {
+  return "map";
+}
+std::string lowering_of(const ReduceSpec& s) {
+  return fmt::format("reduce {}", name(s.kind));
+}
+std::string lowering_of(const GemmSpec&) {
+  return "gemm";
+}
+std::string lowering_of(const RowSpec& s) {
+  return fmt::format("row {}", name(s.kind));
+}
+std::string lowering_of(const CopySpec& s) {
+  return s.parts.empty() ? "fill" : "copy";
+}
+
+std::string lowering_of(const ConvSpec& s) {
+  return fmt::format("conv {} {}x{} {}", s.groups == 1 ? "direct" : "depthwise", s.kh, s.kw,
+                     name(s.pass));
+}
+
+std::string lowering_of(const PoolSpec& s) {
+  return fmt::format("pool {} {}", name(s.kind), s.backward ? "backward" : "forward");
+}
+
+double extent_at(Dim extent, Dim batch) {
+  return static_cast<double>(extent == kBatch ? batch : extent);
+}
+
+double volume(const std::vector<Dim>& dims, Dim batch) {
+  return std::accumulate(dims.begin(), dims.end(), 1.0,
+                         [&](double product, Dim d) { return product * extent_at(d, batch); });
+}
+
+double flops_of(const MapSpec& s, Dim batch) {
+  double operations = 0;
+  for (const ExprInstr& instr : s.expr.instrs) operations += traits(instr.op).elementwise ? 1 : 0;
+  double elements = 0;
+  for (const MapSegment& segment : s.segments) elements += volume(segment.dims, batch);
+  return operations * elements;
+}
+
+double flops_of(const ReduceSpec& s, Dim batch) {
+  return volume(s.dims, batch);
+}
+
+double flops_of(const GemmSpec& s, Dim batch) {
+  return 2 * extent_at(s.m, batch) * extent_at(s.n, batch) * extent_at(s.k, batch);
+}
+
+// The same for all three passes.
+double flops_of(const ConvSpec& s, Dim batch) {
+  const double taps = static_cast<double>(s.kh) * static_cast<double>(s.kw);
+  const double channels = static_cast<double>(s.ic) / static_cast<double>(s.groups);
+  const double pixels = extent_at(s.images, batch) * static_cast<double>(s.oh * s.ow);
+  return 2 * pixels * static_cast<double>(s.oc) * channels * taps;
+}
+
+double flops_of(const PoolSpec& s, Dim batch) {
+  const double pixels = extent_at(s.images, batch) * static_cast<double>(s.oh * s.ow);
+  return pixels * static_cast<double>(s.channels * s.kernel[0] * s.kernel[1]);
+}
+
+// Maximum, subtraction, exponential and sum of every element.
+double flops_of(const RowSpec& s, Dim batch) {
+  const double per_image = s.rows == kBatch ? static_cast<double>(s.rows_per_image) : 1;
+  return 4 * extent_at(s.rows, batch) * per_image * static_cast<double>(s.columns);
+}
+
+double flops_of(const CopySpec&, Dim) {
+  return 0;
+}
+
+}  // namespace
+
+std::string to_string(const KernelSpec& spec) {
+  return std::visit([](const auto& s) { return text(s); }, spec);
+}
+
+std::string lowering(const KernelSpec& spec) {
+  return std::visit([](const auto& s) { return lowering_of(s); }, spec);
+}
+
+double flops(const KernelSpec& spec, Dim batch) {
+  return std::visit([&](const auto& s) { return flops_of(s, batch); }, spec);
+}
+
+}  // namespace taper::ir

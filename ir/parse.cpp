@@ -1,0 +1,149 @@
+// The parser of what print.cpp writes. Every type is inferred again and compared with the written
+// one; only leaves, views and layouts are taken as written. Kernel nodes are the end state of
+// lowering: they print, and parsing them is an error.
+#include <fmt/format.h>
+
+#include <unordered_map>
+
+#include "ir/graph.h"
+#include "ir/node_type.h"
+#include "ir/parse_values.h"
+#include "ir/text.h"
+
+namespace taper::ir {
+namespace {
+
+constexpr std::size_t kMaxNodes = 1'000'000;
+
+class GraphParser {
+ public:
+  GraphParser(std::string_view text, std::string_view name) : lexer_(text, name) {}
+
+  Graph parse() {
+    lexer_.expect("graph");
+    lexer_.expect('{');
+    while (!lexer_.at('}')) parse_statement();
+    lexer_.expect('}');
+    if (lexer_.peek().kind != Lexer::Kind::end) lexer_.fail_expected("the end of the text");
+    return std::move(graph_);
+  }
+
+ private:
+  void parse_statement() {
+    if (lexer_.accept("return")) {
+      std::string name = lexer_.string();
+      lexer_.expect('=');
+      graph_.outputs.push_back({std::move(name), parse_value()});
+    } else if (lexer_.accept("update")) {
+      const ValueId variable = parse_value();
+      lexer_.expect('=');
+      graph_.updates.push_back({variable, parse_value()});
+    } else {
+      parse_definition();
+    }
+  }
+
+  void parse_definition() {
+    const Lexer::Token name =
+        lexer_.expect(Lexer::Kind::value, "'%name = ...', 'return', 'update' or '}'");
+    if (graph_.size() == kMaxNodes) lexer_.fail(name, "a graph has at most 1000000 nodes");
+    lexer_.expect('=');
+    Node node = parse_node();
+    // The name is defined after its own line, so that no node is its own operand.
+    const ValueId id = graph_.append(std::move(node));
+    if (!values_.emplace(name.text, id).second) {
+      lexer_.fail(name, fmt::format("%{} is already defined", name.text));
+    }
+  }
+
+  Op parse_op() {
+    const Lexer::Token token = lexer_.peek();
+    const auto op = token.kind == Lexer::Kind::word ? op_named(token.text) : std::nullopt;
+    if (!op) lexer_.fail_expected("the name of an op");
+    if (*op == Op::kernel) {
+      lexer_.fail(token, "a kernel node is the end state of lowering and cannot be parsed");
+    }
+    lexer_.next();
+    return *op;
+  }
+
+  Node parse_node() {
+    Node node;
+    const Lexer::Token where = lexer_.peek();
+    node.op = parse_op();
+    if (traits(node.op).arity == 0) {
+      parse_leaf_attrs(lexer_, node.op, node.attrs);
+    } else {
+      parse_operands(node);
+    }
+    lexer_.expect(':');
+    const Lexer::Token type_token = lexer_.peek();
+    node.type = parse_type(lexer_);
+    check_type(node, where, type_token);
+    return node;
+  }
+
+  void parse_operands(Node& node) {
+    const Lexer::Token open = lexer_.peek();
+    lexer_.expect('(');
+    parse_values(node.operands);
+    const std::size_t own = node.operands.size();
+    if (lexer_.accept(';')) parse_values(node.operands);
+    const std::size_t extra = node.operands.size() - own;
+    lexer_.expect(')');
+    const int arity = traits(node.op).arity;
+    if (arity != kVariadic && own != static_cast<std::size_t>(arity)) {
+      lexer_.fail(open,
+                  fmt::format("{} takes {} operands, got {}", traits(node.op).name, arity, own));
+    }
+    parse_attrs(lexer_, node.op, node.attrs);
+    if (lexer_.accept("epilogue")) node.epilogue = parse_expr(lexer_);
+    const auto epilogue_operands = std::max<std::int64_t>(node.epilogue.inputs - 1, 0);
+    if (static_cast<std::int64_t>(extra) != epilogue_operands) {
+      lexer_.fail(open, fmt::format("the epilogue takes {} operands after ';', got {}",
+                                    epilogue_operands, extra));
+    }
+  }
+
+  void parse_values(std::vector<ValueId>& values) {
+    if (lexer_.peek().kind != Lexer::Kind::value) return;
+    do {
+      values.push_back(parse_value());
+    } while (lexer_.accept(','));
+  }
+
+  ValueId parse_value() {
+    const Lexer::Token token = lexer_.expect(Lexer::Kind::value, "a value such as %0");
+    const auto it = values_.find(token.text);
+    if (it == values_.end()) {
+      lexer_.fail(token, fmt::format("%{} is not defined before this use", token.text));
+    }
+    return it->second;
+  }
+
+  void check_type(const Node& node, const Lexer::Token& where, const Lexer::Token& type_token) {
+    TensorType expected;
+    try {
+      expected = node_type(graph_, node);
+    } catch (const Error& error) {
+      lexer_.fail(where, with_op(node.op, error.what()));
+    }
+    expected.layout = node.type.layout;
+    if (expected != node.type) {
+      lexer_.fail(type_token, fmt::format("the result of {} is {}, not {}", traits(node.op).name,
+                                          to_string(expected), to_string(node.type)));
+    }
+  }
+
+  Lexer lexer_;
+  Graph graph_;
+  std::unordered_map<std::string_view, ValueId> values_;
+};
+
+}  // namespace
+
+Graph parse(std::string_view text, std::string_view name) {
+  return GraphParser(text, name).parse();
+}
+
+}  // namespace taper::ir

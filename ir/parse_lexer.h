@@ -1,0 +1,57 @@
+// Tokens of the text form, with positions for error messages. The text is untrusted.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace taper::ir {
+
+// One token of lookahead over `text`; `//` starts a comment that ends with the line.
+class Lexer {
+ public:
+  enum class Kind : std::uint8_t { end, word, value, number, string, punctuation };
+  struct Token {
+    Kind kind = Kind::end;
+    std::string_view text;  // `value` without its %; `string` still escaped, in its quotes
+    int line = 1, column = 1;
+  };
+
+  Lexer(std::string_view text, std::string_view name);
+
+  const Token& peek() const { return token_; }
+  Token next();
+  bool at(char punctuation) const;
+  bool at(std::string_view word) const;
+  bool accept(char punctuation);
+  bool accept(std::string_view word);
+  void expect(char punctuation);
+  void expect(std::string_view word);
+  // Consumes a token of `kind`, or fails with "expected <what>".
+  Token expect(Kind kind, std::string_view what);
+
+  std::int64_t integer();
+  std::uint64_t unsigned_integer();
+  double real();         // also inf and nan
+  std::string string();  // unescaped
+  bool at_real() const;
+
+  // "name:line:column: expected `what`, got ..." at the next token.
+  [[noreturn]] void fail_expected(std::string_view what) const;
+  // "name:line:column: `sentence`".
+  [[noreturn]] void fail(const Token& where, std::string_view sentence) const;
+
+ private:
+  void advance();
+  void skip_blanks();
+  Kind scan();
+  template <class Number>
+  Number number(std::string_view what);
+
+  std::string_view text_, name_;
+  std::size_t position_ = 0, line_start_ = 0;
+  int line_ = 1;
+  Token token_;
+};
+
+}  // namespace taper::ir

@@ -1,0 +1,65 @@
+// Shared by the printer and the parser (and nobody else): names of enumerators, the attributes of
+// each op, and the pieces of the text form.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+#include "ir/attrs.h"
+#include "ir/op.h"
+#include "ir/type.h"
+
+namespace taper::ir {
+
+std::string_view name(PoolKind kind);
+std::string_view name(ReduceKind kind);
+std::string_view name(ConvPass pass);
+std::string_view name(RowKind kind);
+std::string_view name(EpilogueAccess access);
+
+// The last enumerator of each enumeration that the text form spells.
+template <class Enum>
+inline constexpr Enum kLast{};
+template <>
+inline constexpr DType kLast<DType> = DType::boolean;
+template <>
+inline constexpr Layout kLast<Layout> = Layout::i16;
+template <>
+inline constexpr PoolKind kLast<PoolKind> = PoolKind::average;
+template <>
+inline constexpr ReduceKind kLast<ReduceKind> = ReduceKind::max;
+
+template <class Enum>
+std::optional<Enum> enumerator_named(std::string_view text) {
+  using Integer = std::underlying_type_t<Enum>;
+  for (int i = 0; i <= static_cast<int>(kLast<Enum>); ++i) {
+    const Enum value{static_cast<Integer>(i)};
+    if (name(value) == text) return value;
+  }
+  return std::nullopt;
+}
+
+// The alternative of Attrs that nodes of `op` carry, with every member at its default. An attribute
+// that equals its default is not written.
+Attrs default_attrs(Op op);
+
+// Whether an attribute of this key holds extents, in which kBatch is written as N.
+inline bool holds_extents(std::string_view key) {
+  return key == "shape" || key == "end";
+}
+std::string extent_text(Dim extent);  // "N" for kBatch
+
+// The dtype of an expression instruction that is not written (cast always writes it).
+DType natural_dtype(Op op);
+
+// Names of the inputs of an expression: acc, c0, c1, ... in an epilogue, else a, b, c, ...
+enum class ExprRole : std::uint8_t { map, epilogue };
+std::string expr_text(const Expr& expr, ExprRole role);
+
+// In double quotes, with \" \\ \n \t and \xHH for control characters.
+std::string quoted(std::string_view text);
+
+}  // namespace taper::ir

@@ -1,0 +1,164 @@
+#include "ir/type.h"
+
+#include <fmt/format.h>
+
+#include "ir/error.h"
+
+namespace taper::ir {
+namespace {
+
+constexpr std::int64_t kMaxElements = std::int64_t{1} << 62;
+
+[[noreturn]] void fail_overflow(const Shape& shape, Dim batch) {
+  const std::string at = batch == 1 ? "" : fmt::format(" at N = {}", batch);
+  throw Error(fmt::format("the size of a tensor of shape {}{} overflows", to_string(shape), at));
+}
+
+std::int64_t product(const Shape& extents, const Shape& shape, Dim batch) {
+  std::int64_t count = 1;
+  for (const Dim extent : extents) {
+    const std::int64_t n = extent == kBatch ? batch : extent;
+    if (__builtin_mul_overflow(count, n, &count) || count > kMaxElements) {
+      fail_overflow(shape, batch);
+    }
+  }
+  return count;
+}
+
+Dim blocks(Dim extent) {
+  return extent / kBlock + (extent % kBlock != 0);
+}
+
+// The logical axes in the order of their physical dimensions, without the lane.
+std::vector<std::size_t> physical_order(const TensorType& type) {
+  std::vector<std::size_t> order;
+  for (std::size_t i = 0; i < type.shape.size(); ++i) order.push_back(i);
+  if (type.layout == Layout::i16) std::swap(order[0], order[1]);
+  return order;
+}
+
+int blocked_axis_of(const TensorType& type) {
+  if (type.layout == Layout::plain) return -1;
+  const int axis = type.layout == Layout::o16 ? 0 : 1;
+  if (type.rank() <= axis) {
+    throw Error(fmt::format("{} has no axis {} to block", to_string(type), axis));
+  }
+  if (type.has_batch() && type.layout != Layout::c16) {
+    throw Error(fmt::format("{}: this layout is for static shapes only", to_string(type)));
+  }
+  return axis;
+}
+
+}  // namespace
+
+std::size_t byte_size(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+    case DType::i32:
+      return 4;
+    case DType::f16:
+    case DType::bf16:
+      return 2;
+    case DType::i8:
+    case DType::u8:
+    case DType::boolean:
+      return 1;
+  }
+  return 0;
+}
+
+std::string_view name(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return "f32";
+    case DType::f16:
+      return "f16";
+    case DType::bf16:
+      return "bf16";
+    case DType::i8:
+      return "i8";
+    case DType::u8:
+      return "u8";
+    case DType::i32:
+      return "i32";
+    case DType::boolean:
+      return "bool";
+  }
+  return "?";
+}
+
+std::string_view name(Layout layout) {
+  switch (layout) {
+    case Layout::plain:
+      return "plain";
+    case Layout::c16:
+      return "c16";
+    case Layout::o16:
+      return "o16";
+    case Layout::i16:
+      return "i16";
+  }
+  return "?";
+}
+
+std::string to_string(const Shape& shape) {
+  std::string out = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) out += ',';
+    out += shape[i] == kBatch ? "N" : fmt::format("{}", shape[i]);
+  }
+  return out + ']';
+}
+
+std::string to_string(const TensorType& type) {
+  std::string out = fmt::format("{}{}", name(type.dtype), to_string(type.shape));
+  if (type.layout != Layout::plain) out += fmt::format("{{{}}}", name(type.layout));
+  return out;
+}
+
+std::int64_t element_count(const Shape& shape, Dim batch) {
+  return product(shape, shape, batch);
+}
+
+PhysicalShape physical(const TensorType& type) {
+  PhysicalShape result;
+  result.blocked_axis = blocked_axis_of(type);
+  result.strides.resize(type.shape.size());
+  const bool blocked = result.blocked_axis >= 0;
+  std::int64_t stride = blocked ? kBlock : 1;
+  const auto order = physical_order(type);
+  result.dims.resize(order.size());
+  for (std::size_t i = order.size(); i-- > 0;) {
+    const std::size_t axis = order[i];
+    const bool is_blocked = static_cast<int>(axis) == result.blocked_axis;
+    const Dim extent = is_blocked ? blocks(type.shape[axis]) : type.shape[axis];
+    result.dims[i] = extent;
+    result.strides[axis] = stride;
+    if (extent != kBatch && __builtin_mul_overflow(stride, extent, &stride)) {
+      fail_overflow(type.shape, 1);
+    }
+  }
+  if (blocked) result.dims.push_back(kBlock);
+  return result;
+}
+
+std::int64_t offset_of(const PhysicalShape& shape, const std::vector<std::int64_t>& coordinates) {
+  std::int64_t offset = 0;
+  for (std::size_t i = 0; i < coordinates.size(); ++i) {
+    if (static_cast<int>(i) == shape.blocked_axis) {
+      offset += coordinates[i] / kBlock * shape.strides[i] + coordinates[i] % kBlock;
+    } else {
+      offset += coordinates[i] * shape.strides[i];
+    }
+  }
+  return offset;
+}
+
+std::int64_t byte_size(const TensorType& type, Dim batch) {
+  std::int64_t bytes = product(physical(type).dims, type.shape, batch);
+  const auto size = static_cast<std::int64_t>(byte_size(type.dtype));
+  if (__builtin_mul_overflow(bytes, size, &bytes)) fail_overflow(type.shape, batch);
+  return bytes;
+}
+
+}  // namespace taper::ir

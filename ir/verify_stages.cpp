@@ -1,0 +1,145 @@
+#include "ir/verify_stages.h"
+
+#include <fmt/format.h>
+
+#include "ir/node_type.h"
+
+namespace taper::ir {
+namespace {
+
+void require_layout(std::string_view what, const TensorType& type, Layout layout) {
+  if (type.layout != layout) {
+    throw Error(fmt::format("its {} must be {}, is {}", what, name(layout), to_string(type)));
+  }
+}
+
+void check_conv_layouts(const Graph& graph, const Node& node) {
+  const TensorType& first = graph[node.operands[0]].type;
+  const TensorType& second = graph[node.operands[1]].type;
+  const bool depthwise = std::get<ConvAttrs>(node.attrs).groups > 1;
+  if (node.op == Op::conv2d_backward_data) {
+    require_layout("gradient", first, Layout::c16);
+    require_layout("weight", second, depthwise ? Layout::o16 : Layout::i16);
+    require_layout("result", node.type, Layout::c16);
+    return;
+  }
+  if (depthwise || first.layout != Layout::plain) require_layout("input", first, Layout::c16);
+  if (node.op == Op::conv2d) {
+    require_layout("weight", second, Layout::o16);
+    require_layout("result", node.type, Layout::c16);
+  } else {
+    require_layout("gradient", second, Layout::c16);
+    require_layout("result", node.type, Layout::o16);
+    if (node.epilogue != Expr{}) throw Error("the gradient of a weight takes no epilogue");
+  }
+}
+
+// The op's own operands (labels and row values have one dimension and no layout) and the result.
+void require_layouts(const Graph& graph, const Node& node, Layout layout) {
+  for (std::size_t i = 0; i < own_operand_count(node); ++i) {
+    const TensorType& operand = graph[node.operands[i]].type;
+    if (operand.rank() > 1) require_layout("operand", operand, layout);
+  }
+  if (node.type.rank() > 1) require_layout("result", node.type, layout);
+}
+
+void check_layouts(const Graph& graph, const Node& node) {
+  if (std::holds_alternative<ConvAttrs>(node.attrs)) check_conv_layouts(graph, node);
+  if (std::holds_alternative<PoolAttrs>(node.attrs)) require_layouts(graph, node, Layout::c16);
+  const bool row_wise = node.op == Op::softmax || node.op == Op::log_softmax ||
+                        node.op == Op::cross_entropy || node.op == Op::cross_entropy_backward ||
+                        node.op == Op::cross_entropy_fused;
+  if (row_wise) require_layouts(graph, node, Layout::plain);
+  if (node.op == Op::relayout) {
+    require_layout("result", node.type, std::get<LayoutAttrs>(node.attrs).layout);
+  }
+  for (std::size_t i = own_operand_count(node); i < node.operands.size(); ++i) {
+    const TensorType& operand = graph[node.operands[i]].type;
+    if (operand.shape == node.type.shape) {
+      require_layout("epilogue operand", operand, node.type.layout);
+    }
+  }
+}
+
+struct Counts {
+  std::size_t operands = 0, results = 1;
+};
+
+Counts counts_of(const MapSpec& s) {
+  Counts counts{0, 0};
+  for (const MapSegment& segment : s.segments) {
+    counts.operands += segment.inputs.size();
+    counts.results += segment.outputs.size();
+  }
+  return counts;
+}
+Counts counts_of(const ReduceSpec& s) {
+  return {1 + s.epilogue.operands.size()};
+}
+Counts counts_of(const GemmSpec& s) {
+  return {2 + s.epilogue.operands.size()};
+}
+Counts counts_of(const ConvSpec& s) {
+  return {2 + s.epilogue.operands.size()};
+}
+Counts counts_of(const PoolSpec& s) {
+  return {(s.backward ? 2u : 1u) + s.epilogue.operands.size()};
+}
+Counts counts_of(const CopySpec& s) {
+  return {static_cast<std::size_t>(s.operands)};
+}
+Counts counts_of(const RowSpec& s) {
+  switch (s.kind) {
+    case RowKind::softmax:
+    case RowKind::log_softmax:
+      return {1};
+    case RowKind::cross_entropy:
+      return {2};
+    case RowKind::cross_entropy_backward:
+      return {3};
+    case RowKind::cross_entropy_fused:
+      return {3, 2};
+  }
+  return {};
+}
+
+void check_kernel(const Node& node) {
+  const auto& kernel = std::get<KernelAttrs>(node.attrs);
+  const Counts counts = std::visit([](const auto& s) { return counts_of(s); }, kernel.spec);
+  if (counts.operands != node.operands.size() || counts.results != kernel.results.size()) {
+    throw Error(fmt::format("its spec has {} operands and {} results, the node {} and {}",
+                            counts.operands, counts.results, node.operands.size(),
+                            kernel.results.size()));
+  }
+}
+
+void check_view(const Graph& graph, const Node& node) {
+  const TensorType& from = graph[node.operands[0]].type;
+  for (const Dim batch : {1, 2}) {
+    if (byte_size(from, batch) != byte_size(node.type, batch)) {
+      throw Error(
+          fmt::format("{} and {} are not the same bytes", to_string(from), to_string(node.type)));
+    }
+  }
+}
+
+void check_selected(const Graph& graph, const Node& node) {
+  if (node.op == Op::kernel) return check_kernel(node);
+  if (node.op == Op::view) return check_view(graph, node);
+  if (traits(node.op).arity != 0 && node.op != Op::result) throw Error("it has no kernel");
+}
+
+}  // namespace
+
+void check_stage(const Graph& graph, const Node& node, Stage stage) {
+  if (stage == Stage::recorded) return;
+  if (node.op == Op::gradient) throw Error("it was not differentiated");
+  if (stage == Stage::differentiated) return;
+  const bool unfused = traits(node.op).elementwise || node.op == Op::cast ||
+                       node.op == Op::random || node.op == Op::broadcast_to;
+  if (unfused) throw Error("it was not fused");
+  if (stage == Stage::laid_out) check_layouts(graph, node);
+  if (stage == Stage::selected) check_selected(graph, node);
+}
+
+}  // namespace taper::ir

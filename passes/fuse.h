@@ -1,0 +1,97 @@
+// The steps of `fuse`, in the order in which it runs them, and what they share.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace taper::passes {
+
+// Convolutions with 1 < groups that are not depthwise become a slice, a convolution and a concat
+// per group; softmax and log_softmax over another axis than the last become reductions.
+ir::Graph expand_structured(const ir::Graph&);
+
+// cross_entropy and a cross_entropy_backward of the same operands become cross_entropy_fused,
+// unless the gradient that flows in depends on the loss.
+ir::Graph fuse_losses(const ir::Graph&);
+
+// Elementwise ops read the operand of a broadcast_to instead of its result: a map repeats it.
+ir::Graph bypass_broadcasts(const ir::Graph&);
+
+// The elementwise ops that alone use the result of a contraction, pooling or reduction become its
+// epilogue. Limits: kMaxEpilogueOperands extra operands, kMaxEpilogueInstrs instructions.
+ir::Graph fuse_epilogues(const ir::Graph&);
+
+// The remaining elementwise, cast, random and broadcast_to nodes become single-segment maps:
+// producers join their consumers of the same shape as long as the group stays convex.
+ir::Graph fuse_maps(const ir::Graph&);
+
+// Maps with the same expression whose results only end up in outputs and updates become one map
+// with a segment for each.
+ir::Graph merge_maps(const ir::Graph&);
+
+// ---- Shared ----
+
+// Copies a graph in the old order; a rule may replace a value, and may use values that come later
+// in the old order as long as the result has no cycle.
+class DemandCopy {
+ public:
+  // Returns the new value of `old`, or nothing to copy its node as it is.
+  using Rule = std::function<std::optional<ir::ValueId>(DemandCopy&, ir::ValueId old)>;
+
+  DemandCopy(const ir::Graph& from, Rule rule);
+  ir::Graph run();  // the whole graph, canonical
+
+  ir::ValueId operator()(ir::ValueId old);  // the new value
+  std::vector<ir::ValueId> operator()(const std::vector<ir::ValueId>& old);
+  void bind(ir::ValueId old, ir::ValueId now) { now_[old.index] = now; }
+  bool bound(ir::ValueId old) const { return now_[old.index] != ir::kNoValue; }
+  ir::Graph& to() { return to_; }
+
+ private:
+  const ir::Graph& from_;
+  Rule rule_;
+  ir::Graph to_;
+  std::vector<ir::ValueId> now_;
+};
+
+// Who uses each value: nodes (each once, ascending), and whether an output or update does.
+struct Users {
+  std::vector<std::vector<ir::ValueId>> nodes;
+  std::vector<bool> escapes;
+};
+Users users_of(const ir::Graph&);
+
+// The value of a constant whose elements are all the same, of dtype f32 or bool.
+std::optional<double> splat_value(const ir::Node&);
+
+// `results` computed from `members`; what else the members read are the inputs, numbered by their
+// first use in depth-first order, so that equal computations have equal expressions. Splat
+// constants become instructions. `acc`, when valid, is input 0 and not among the operands.
+struct FusedExpr {
+  ir::Expr expr;
+  std::vector<ir::ValueId> operands;
+};
+FusedExpr build_expr(const ir::Graph&, const std::set<ir::ValueId>& members,
+                     const std::vector<ir::ValueId>& results, ir::ValueId acc = ir::kNoValue);
+
+// Most values of instructions that are alive at once; constants live as long as their one use.
+int max_live(const ir::Expr&);
+// Instructions other than constants.
+int computations(const ir::Expr&);
+
+inline constexpr int kMaxEpilogueOperands = 4;
+inline constexpr int kMaxEpilogueInstrs = 12;
+inline constexpr int kMaxEpilogueLive = 4;
+inline constexpr int kMaxMapInputs = 12;
+inline constexpr int kMaxMapInstrs = 24;
+inline constexpr int kMaxMapLive = 8;
+
+// How the epilogue of `root` reads an operand of this type; nothing when it cannot.
+std::optional<ir::EpilogueAccess> epilogue_access(const ir::Node& root,
+                                                  const ir::TensorType& operand);
+
+}  // namespace taper::passes

@@ -1,0 +1,176 @@
+#include <algorithm>
+#include <map>
+
+#include "passes/fuse.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::Node;
+using ir::Op;
+using ir::ValueId;
+
+bool takes_epilogue(const Node& node) {
+  switch (node.op) {
+    case Op::conv2d:
+    case Op::conv2d_backward_data:
+    case Op::matmul:
+    case Op::pool2d:
+    case Op::pool2d_backward:
+    case Op::reduce:
+      return node.epilogue.empty() && node.type.dtype == ir::DType::f32;
+#define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) case Op::name:
+#include "ir/ops.def"
+    case Op::input:
+    case Op::parameter:
+    case Op::state:
+    case Op::constant:
+    case Op::cast:
+    case Op::random:
+    case Op::extent:
+    case Op::broadcast_to:
+    case Op::reshape:
+    case Op::transpose:
+    case Op::slice:
+    case Op::pad:
+    case Op::concat:
+    case Op::conv2d_backward_weights:
+    case Op::softmax:
+    case Op::log_softmax:
+    case Op::cross_entropy:
+    case Op::cross_entropy_backward:
+    case Op::cross_entropy_fused:
+    case Op::gradient:
+    case Op::relayout:
+    case Op::map:
+    case Op::result:
+    case Op::view:
+    case Op::kernel:
+      return false;
+  }
+  return false;
+}
+
+// A root, the elementwise nodes fused into it and the last of them, whose value the node gets.
+struct Region {
+  ValueId root, exit;
+  std::set<ValueId> members;
+};
+
+class EpilogueFusion {
+ public:
+  explicit EpilogueFusion(const ir::Graph& graph)
+      : graph_(graph), users_(users_of(graph)), taken_(graph.size(), false) {}
+
+  ir::Graph run() {
+    for (std::size_t i = 0; i < graph_.size(); ++i) {
+      if (takes_epilogue(graph_[graph_.id(i)])) grow(graph_.id(i));
+    }
+    for (Region& region : regions_) absorb_producers(region);
+    return rebuild();
+  }
+
+ private:
+  // Adds users in topological order. Whenever nothing but the newest node leads out of the region,
+  // that node is a possible exit; the last acceptable one wins.
+  void grow(ValueId root) {
+    Region region{root, root, {}};
+    std::set<ValueId> members;
+    std::set<ValueId> pending(users_.nodes[root.index].begin(), users_.nodes[root.index].end());
+    ValueId newest = root;
+    while (!pending.empty() && !users_.escapes[newest.index]) {
+      const ValueId next = *pending.begin();
+      if (!can_join(root, next)) break;
+      pending.erase(pending.begin());
+      members.insert(next);
+      newest = next;
+      if (pending.empty() && graph_[next].type == graph_[root].type) {
+        if (!fits(members, next, root)) break;
+        region.exit = next;
+        region.members = members;
+      }
+      // An escaping node inside the region is an exit or nothing.
+      if (users_.escapes[next.index]) break;
+      const std::vector<ValueId>& users = users_.nodes[next.index];
+      pending.insert(users.begin(), users.end());
+    }
+    if (region.members.empty()) return;
+    for (const ValueId v : region.members) taken_[v.index] = true;
+    regions_.push_back(std::move(region));
+  }
+
+  bool joinable(ValueId root, ValueId v) const {
+    const Node& node = graph_[v];
+    return ir::traits(node.op).elementwise && node.type.shape == graph_[root].type.shape;
+  }
+  bool can_join(ValueId root, ValueId v) const { return joinable(root, v) && !taken_[v.index]; }
+
+  bool fits(const std::set<ValueId>& members, ValueId exit, ValueId root) const {
+    const FusedExpr fused = build_expr(graph_, members, {exit}, root);
+    const auto readable = [&](ValueId v) {
+      return epilogue_access(graph_[root], graph_[v].type).has_value();
+    };
+    return static_cast<int>(fused.operands.size()) <= kMaxEpilogueOperands &&
+           static_cast<int>(fused.expr.instrs.size()) <= kMaxEpilogueInstrs &&
+           max_live(fused.expr) <= kMaxEpilogueLive &&
+           std::all_of(fused.operands.begin(), fused.operands.end(), readable);
+  }
+
+  // Operands that only this epilogue reads are computed in it; predicates, being cheap and read as
+  // a mask again and again, even when others need them too.
+  void absorb_producers(Region& region) {
+    bool changed = true;
+    while (changed) {
+      changed = false;
+      const FusedExpr fused = build_expr(graph_, region.members, {region.exit}, region.root);
+      for (const ValueId v : fused.operands) {
+        if (!can_join(region.root, v)) continue;
+        const bool exclusive = used_only_by(v, region.members);
+        if (!exclusive && graph_[v].type.dtype != ir::DType::boolean) continue;
+        std::set<ValueId> members = region.members;
+        members.insert(v);
+        if (!fits(members, region.exit, region.root)) continue;
+        region.members = std::move(members);
+        taken_[v.index] = exclusive;
+        changed = true;
+        break;
+      }
+    }
+  }
+
+  bool used_only_by(ValueId v, const std::set<ValueId>& members) const {
+    const std::vector<ValueId>& users = users_.nodes[v.index];
+    return !users_.escapes[v.index] &&
+           std::all_of(users.begin(), users.end(), [&](ValueId u) { return members.contains(u); });
+  }
+
+  ir::Graph rebuild() const {
+    std::map<ValueId, const Region*> by_exit;
+    for (const Region& region : regions_) by_exit[region.exit] = &region;
+    const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
+      const auto it = by_exit.find(old);
+      if (it == by_exit.end()) return std::nullopt;
+      const Region& region = *it->second;
+      FusedExpr fused = build_expr(graph_, region.members, {region.exit}, region.root);
+      Node node = graph_[region.root];
+      node.operands.insert(node.operands.end(), fused.operands.begin(), fused.operands.end());
+      node.operands = copy(node.operands);
+      node.epilogue = std::move(fused.expr);
+      return copy.to().append(std::move(node));
+    };
+    return DemandCopy(graph_, rule).run();
+  }
+
+  const ir::Graph& graph_;
+  const Users users_;
+  std::vector<bool> taken_;
+  std::vector<Region> regions_;
+};
+
+}  // namespace
+
+ir::Graph fuse_epilogues(const ir::Graph& graph) {
+  return EpilogueFusion(graph).run();
+}
+
+}  // namespace taper::passes

@@ -1,0 +1,89 @@
+// Rewrites structured ops that no kernel computes into ones that kernels compute.
+#include "ir/builder.h"
+#include "passes/fuse.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::Builder;
+using ir::Node;
+using ir::Op;
+using ir::ValueId;
+
+ValueId slice_axis(Builder& b, ValueId x, std::size_t axis, ir::Dim begin, ir::Dim end) {
+  const ir::Shape shape = b.type(x).shape;
+  ir::SliceAttrs attrs{.begin = std::vector<std::int64_t>(shape.size(), 0),
+                       .end = shape,
+                       .step = std::vector<std::int64_t>(shape.size(), 1)};
+  attrs.begin[axis] = begin;
+  attrs.end[axis] = end;
+  return b.slice(x, std::move(attrs));
+}
+
+// The axes along which the operands and the result of a grouped convolution split.
+struct GroupAxes {
+  std::size_t first, second, result;
+};
+
+ValueId split_groups(Builder& b, const Node& node, ValueId first, ValueId second, GroupAxes axes) {
+  ir::ConvAttrs attrs = std::get<ir::ConvAttrs>(node.attrs);
+  const std::int64_t groups = attrs.groups;
+  attrs.groups = 1;
+  if (!attrs.shape.empty()) attrs.shape[axes.result] /= groups;
+  const ir::Dim first_size = b.type(first).shape[axes.first] / groups;
+  const ir::Dim second_size = b.type(second).shape[axes.second] / groups;
+  std::vector<ValueId> parts;
+  for (std::int64_t g = 0; g < groups; ++g) {
+    const ValueId x = slice_axis(b, first, axes.first, g * first_size, (g + 1) * first_size);
+    const ValueId y = slice_axis(b, second, axes.second, g * second_size, (g + 1) * second_size);
+    parts.push_back(b.add_node(node.op, {x, y}, attrs));
+  }
+  return b.concat(std::move(parts), static_cast<std::int64_t>(axes.result));
+}
+
+bool needs_split(const Node& node, const ir::Graph& graph) {
+  const std::int64_t groups = std::get<ir::ConvAttrs>(node.attrs).groups;
+  if (groups == 1) return false;
+  const auto channels = [](const ir::TensorType& t) { return t.shape[1]; };
+  const ir::TensorType& second = graph[node.operands[1]].type;
+  const ir::Dim in = node.op == Op::conv2d_backward_data ? channels(node.type)
+                                                         : channels(graph[node.operands[0]].type);
+  const ir::Dim out = node.op == Op::conv2d_backward_weights ? channels(second) : second.shape[0];
+  return groups != in || groups != out;
+}
+
+// exp(x - max) / sum, or its logarithm, along an axis that is not the last.
+ValueId softmax_by_reductions(Builder& b, Op op, ValueId x, std::int64_t axis) {
+  const ValueId highest = b.reduce(x, ir::ReduceKind::max, {axis}, true);
+  const ValueId shifted = b.sub(x, highest);
+  const ValueId exponential = b.exp(shifted);
+  const ValueId total = b.reduce(exponential, ir::ReduceKind::sum, {axis}, true);
+  if (op == Op::softmax) return b.div(exponential, total);
+  const ValueId log_total = b.log(total);
+  return b.sub(shifted, log_total);
+}
+
+}  // namespace
+
+ir::Graph expand_structured(const ir::Graph& graph) {
+  const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
+    const Node& node = graph[old];
+    Builder b(copy.to(), node.location);
+    if (node.op == Op::softmax || node.op == Op::log_softmax) {
+      const std::int64_t axis = std::get<ir::AxisAttrs>(node.attrs).axis;
+      if (axis + 1 == node.type.rank() || node.type.rank() == 0) return std::nullopt;
+      return softmax_by_reductions(b, node.op, copy(node.operands[0]), axis);
+    }
+    const bool forward = node.op == Op::conv2d;
+    const bool data = node.op == Op::conv2d_backward_data;
+    const bool weights = node.op == Op::conv2d_backward_weights;
+    if ((!forward && !data && !weights) || !needs_split(node, graph)) return std::nullopt;
+    const ValueId first = copy(node.operands[0]);
+    const ValueId second = copy(node.operands[1]);
+    const GroupAxes axes = weights ? GroupAxes{1, 1, 0} : GroupAxes{1, 0, 1};
+    return split_groups(b, node, first, second, axes);
+  };
+  return DemandCopy(graph, rule).run();
+}
+
+}  // namespace taper::passes

@@ -1,0 +1,100 @@
+// The simple steps of `fuse`: cross entropy with its gradient, and operands of broadcast_to.
+#include <map>
+
+#include "passes/fuse.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::Node;
+using ir::Op;
+using ir::ValueId;
+
+bool depends_on(const ir::Graph& graph, ValueId value, ValueId on) {
+  std::vector<bool> depends(graph.size(), false);
+  depends[on.index] = true;
+  for (std::size_t i = on.index + 1; i <= value.index; ++i) {
+    for (const ValueId operand : graph[graph.id(i)].operands) {
+      if (depends[operand.index]) depends[i] = true;
+    }
+  }
+  return depends[value.index];
+}
+
+// What is computed from scalars only to be repeated is computed where it is needed: one map instead
+// of two.
+void repeat_scalar_ops(ir::Graph& graph) {
+  const std::vector<int> uses = ir::use_counts(graph);
+  for (std::size_t i = 0; i < graph.size(); ++i) {
+    Node& node = graph[graph.id(i)];
+    if (node.op != Op::broadcast_to) continue;
+    const ValueId source = node.operands[0];
+    const Node& scalar = graph[source];
+    if (!ir::traits(scalar.op).elementwise || !scalar.type.shape.empty()) continue;
+    if (uses[source.index] != 1) continue;
+    node.op = scalar.op;
+    node.operands = scalar.operands;
+    node.attrs = scalar.attrs;
+  }
+}
+
+}  // namespace
+
+ir::Graph fuse_losses(const ir::Graph& graph) {
+  std::map<ValueId, ValueId> backward;  // by the forward node
+  std::map<ValueId, ValueId> forward;
+  for (std::size_t i = 0; i < graph.size(); ++i) {
+    const Node& loss = graph[graph.id(i)];
+    if (loss.op != Op::cross_entropy) continue;
+    for (std::size_t j = 0; j < graph.size(); ++j) {
+      const Node& node = graph[graph.id(j)];
+      if (node.op != Op::cross_entropy_backward || forward.contains(graph.id(j))) continue;
+      if (node.operands[0] != loss.operands[0] || node.operands[1] != loss.operands[1]) continue;
+      if (depends_on(graph, node.operands[2], graph.id(i))) continue;
+      backward[graph.id(i)] = graph.id(j);
+      forward[graph.id(j)] = graph.id(i);
+      break;
+    }
+  }
+  const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
+    const auto as_loss = backward.find(old);
+    const auto as_gradient = forward.find(old);
+    if (as_loss == backward.end() && as_gradient == forward.end()) return std::nullopt;
+    const ValueId loss = as_loss != backward.end() ? old : as_gradient->second;
+    const ValueId gradient = backward.at(loss);
+    Node fused{.op = Op::cross_entropy_fused,
+               .type = graph[loss].type,
+               .operands = copy(graph[gradient].operands),
+               .attrs = {},
+               .epilogue = {},
+               .location = graph[loss].location};
+    const ValueId node = copy.to().append(std::move(fused));
+    const auto result = [&](ValueId of, std::int64_t index) {
+      copy.bind(of, copy.to().append({.op = Op::result,
+                                      .type = graph[of].type,
+                                      .operands = {node},
+                                      .attrs = ir::ResultAttrs{index},
+                                      .epilogue = {},
+                                      .location = graph[of].location}));
+    };
+    result(loss, 0);
+    result(gradient, 1);
+    return copy(old);
+  };
+  return DemandCopy(graph, rule).run();
+}
+
+ir::Graph bypass_broadcasts(const ir::Graph& graph) {
+  ir::Graph result = graph;
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    Node& node = result[result.id(i)];
+    if (!ir::traits(node.op).elementwise) continue;
+    for (ValueId& operand : node.operands) {
+      while (result[operand].op == Op::broadcast_to) operand = result[operand].operands[0];
+    }
+  }
+  repeat_scalar_ops(result);
+  return ir::canonical(result);
+}
+
+}  // namespace taper::passes

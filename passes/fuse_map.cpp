@@ -1,0 +1,191 @@
+#include <algorithm>
+
+#include "passes/fuse.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::Node;
+using ir::Op;
+using ir::ValueId;
+
+bool mappable(const Node& node) {
+  return ir::traits(node.op).elementwise || node.op == Op::cast || node.op == Op::random;
+}
+
+class MapFusion {
+ public:
+  explicit MapFusion(const ir::Graph& graph)
+      : graph_(graph), users_(users_of(graph)), group_(graph.size()), members_(graph.size()) {
+    for (std::size_t i = 0; i < graph.size(); ++i) {
+      group_[i] = i;
+      members_[i] = {graph.id(i)};
+    }
+    mark_masks();
+    rank_updates();
+  }
+
+  ir::Graph run() {
+    // Consumers first: a producer goes where its value is needed last.
+    for (std::size_t i = graph_.size(); i-- > 0;) {
+      if (!mappable(graph_[graph_.id(i)])) continue;
+      for (const ValueId producer : graph_[graph_.id(i)].operands) {
+        if (can_merge(producer, graph_.id(i))) merge(group_[producer.index], group_[i]);
+      }
+    }
+    return DemandCopy(graph_, [this](DemandCopy& copy, ValueId old) { return replace(copy, old); })
+        .run();
+  }
+
+ private:
+  // A random number depends on its element's row-major index, so its map is laid out plain. For 4-d
+  // tensors what is computed from random numbers alone stays apart from the blocked activations.
+  void mark_masks() {
+    mask_.assign(graph_.size(), false);
+    for (std::size_t i = 0; i < graph_.size(); ++i) {
+      const Node& node = graph_[graph_.id(i)];
+      if (node.type.rank() != 4 || !mappable(node)) continue;
+      bool from_random = node.op == Op::random;
+      bool from_tensor = false;
+      for (const ValueId operand : node.operands) {
+        from_random = from_random || mask_[operand.index];
+        from_tensor = from_tensor || (!mask_[operand.index] && graph_[operand].type.rank() > 0);
+      }
+      mask_[i] = from_random && !from_tensor;
+    }
+  }
+
+  // Results in the order of the updates they feed: the same for every parameter of an optimizer.
+  void rank_updates() {
+    update_rank_.assign(graph_.size(), graph_.updates.size());
+    for (std::size_t i = graph_.updates.size(); i-- > 0;) {
+      update_rank_[graph_.updates[i].value.index] = i;
+    }
+  }
+
+  bool can_merge(ValueId producer, ValueId consumer) const {
+    const Node& node = graph_[producer];
+    const bool inside_expr =
+        node.type.dtype == ir::DType::f32 || node.type.dtype == ir::DType::boolean;
+    if (!mappable(node) || !inside_expr) return false;
+    if (node.type.shape != graph_[consumer].type.shape) return false;
+    if (mask_[producer.index] != mask_[consumer.index]) return false;
+    const std::size_t from = group_[producer.index];
+    const std::size_t into = group_[consumer.index];
+    return from != into && fits(from, into) && convex(from, into);
+  }
+
+  bool fits(std::size_t from, std::size_t into) const {
+    std::set<ValueId> members = members_[into];
+    members.insert(members_[from].begin(), members_[from].end());
+    const std::vector<ValueId> results = results_of(members);
+    const FusedExpr fused = build_expr(graph_, members, results);
+    return static_cast<int>(fused.operands.size()) <= kMaxMapInputs &&
+           computations(fused.expr) <= kMaxMapInstrs && max_live(fused.expr) <= kMaxMapLive;
+  }
+
+  // No path from one group to the other through a third.
+  bool convex(std::size_t from, std::size_t into) const {
+    std::vector<bool> seen(graph_.size(), false);
+    std::vector<std::size_t> pending;
+    const auto push_users = [&](std::size_t group) {
+      for (const ValueId member : members_[group]) {
+        for (const ValueId user : users_.nodes[member.index]) {
+          const std::size_t next = group_[user.index];
+          if (next == group || (group == from && next == into) || seen[next]) continue;
+          seen[next] = true;
+          pending.push_back(next);
+        }
+      }
+    };
+    push_users(from);
+    while (!pending.empty()) {
+      const std::size_t group = pending.back();
+      pending.pop_back();
+      if (group == into) return false;
+      push_users(group);
+    }
+    return true;
+  }
+
+  void merge(std::size_t from, std::size_t into) {
+    for (const ValueId member : members_[from]) group_[member.index] = into;
+    members_[into].merge(members_[from]);
+    members_[from].clear();
+  }
+
+  std::vector<ValueId> results_of(const std::set<ValueId>& members) const {
+    std::vector<ValueId> results;
+    for (const ValueId v : members) {
+      const std::vector<ValueId>& users = users_.nodes[v.index];
+      const bool outside =
+          std::any_of(users.begin(), users.end(), [&](ValueId u) { return !members.contains(u); });
+      if (outside || users_.escapes[v.index]) results.push_back(v);
+    }
+    std::stable_sort(results.begin(), results.end(), [&](ValueId a, ValueId b) {
+      return update_rank_[a.index] < update_rank_[b.index];
+    });
+    return results;
+  }
+
+  std::optional<ValueId> replace(DemandCopy& copy, ValueId old) const {
+    const Node& node = graph_[old];
+    if (mappable(node)) {
+      emit_group(copy, members_[group_[old.index]]);
+      return copy(old);
+    }
+    if (node.op != Op::broadcast_to) return std::nullopt;
+    ValueId source = node.operands[0];
+    while (graph_[source].op == Op::broadcast_to) source = graph_[source].operands[0];
+    FusedExpr repeat = build_expr(graph_, {}, {source});
+    return emit(copy, std::move(repeat), {old});
+  }
+
+  void emit_group(DemandCopy& copy, const std::set<ValueId>& members) const {
+    const std::vector<ValueId> results = results_of(members);
+    const ValueId map = emit(copy, build_expr(graph_, members, results), results);
+    if (results.size() == 1) {
+      copy.bind(results.front(), map);
+    } else {
+      for (std::size_t i = 0; i < results.size(); ++i) {
+        copy.bind(results[i],
+                  copy.to().append({.op = Op::result,
+                                    .type = graph_[results[i]].type,
+                                    .operands = {map},
+                                    .attrs = ir::ResultAttrs{static_cast<std::int64_t>(i)},
+                                    .epilogue = {},
+                                    .location = graph_[results[i]].location}));
+      }
+    }
+    // What only the group itself uses has no value of its own any more.
+    for (const ValueId member : members) {
+      if (!copy.bound(member)) copy.bind(member, map);
+    }
+  }
+
+  ValueId emit(DemandCopy& copy, FusedExpr fused, const std::vector<ValueId>& results) const {
+    ir::MapAttrs attrs{.expr = std::move(fused.expr), .segments = 1, .results = {}};
+    for (const ValueId v : results) attrs.results.push_back(graph_[v].type);
+    return copy.to().append({.op = Op::map,
+                             .type = attrs.results.front(),
+                             .operands = copy(fused.operands),
+                             .attrs = std::move(attrs),
+                             .epilogue = {},
+                             .location = graph_[results.front()].location});
+  }
+
+  const ir::Graph& graph_;
+  const Users users_;
+  std::vector<std::size_t> group_;          // by value
+  std::vector<std::set<ValueId>> members_;  // by group
+  std::vector<bool> mask_;
+  std::vector<std::size_t> update_rank_;
+};
+
+}  // namespace
+
+ir::Graph fuse_maps(const ir::Graph& graph) {
+  return MapFusion(graph).run();
+}
+
+}  // namespace taper::passes

@@ -1,0 +1,122 @@
+#include <map>
+
+#include "passes/fuse.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::MapAttrs;
+using ir::Node;
+using ir::Op;
+using ir::ValueId;
+
+// Where a map went: the segment of a merged map.
+struct Segment {
+  std::size_t bucket = 0;
+  std::size_t index = 0;
+};
+
+class SegmentMerger {
+ public:
+  explicit SegmentMerger(const ir::Graph& graph) : graph_(graph), users_(users_of(graph)) {}
+
+  ir::Graph run() {
+    for (std::size_t i = 0; i < graph_.size(); ++i) {
+      if (is_sink(graph_.id(i))) place(graph_.id(i));
+    }
+    return DemandCopy(graph_, [this](DemandCopy& copy, ValueId old) { return replace(copy, old); })
+        .run();
+  }
+
+ private:
+  const MapAttrs& attrs(ValueId map) const { return std::get<MapAttrs>(graph_[map].attrs); }
+
+  bool is_sink(ValueId v) const {
+    const Node& node = graph_[v];
+    if (node.op != Op::map || attrs(v).segments != 1) return false;
+    const std::vector<ValueId>& users = users_.nodes[v.index];
+    if (attrs(v).results.size() == 1) return users.empty();
+    for (const ValueId user : users) {
+      if (!users_.nodes[user.index].empty()) return false;
+    }
+    return true;
+  }
+
+  bool alike(ValueId a, ValueId b) const {
+    if (attrs(a).expr != attrs(b).expr) return false;
+    for (std::size_t i = 0; i < attrs(a).results.size(); ++i) {
+      if (attrs(a).results[i].dtype != attrs(b).results[i].dtype) return false;
+    }
+    for (std::size_t i = 0; i < graph_[a].operands.size(); ++i) {
+      const ir::TensorType& x = graph_[graph_[a].operands[i]].type;
+      const ir::TensorType& y = graph_[graph_[b].operands[i]].type;
+      if (x.dtype != y.dtype) return false;
+    }
+    return true;
+  }
+
+  void place(ValueId map) {
+    for (std::size_t b = 0; b < buckets_.size(); ++b) {
+      if (!alike(buckets_[b].front(), map)) continue;
+      segments_[map] = {b, buckets_[b].size()};
+      buckets_[b].push_back(map);
+      return;
+    }
+    segments_[map] = {buckets_.size(), 0};
+    buckets_.push_back({map});
+  }
+
+  std::optional<ValueId> replace(DemandCopy& copy, ValueId old) {
+    const bool through_result = graph_[old].op == Op::result;
+    const ValueId map = through_result ? graph_[old].operands[0] : old;
+    const auto it = segments_.find(map);
+    if (it == segments_.end()) return std::nullopt;
+    const auto [bucket, segment] = it->second;
+    if (buckets_[bucket].size() < 2) return std::nullopt;
+    const ValueId merged = merged_map(copy, bucket);
+    if (!through_result && attrs(map).results.size() > 1) return merged;
+    const std::int64_t output =
+        through_result ? std::get<ir::ResultAttrs>(graph_[old].attrs).index : 0;
+    const auto outputs = static_cast<std::int64_t>(attrs(map).results.size());
+    const ir::ResultAttrs which{static_cast<std::int64_t>(segment) * outputs + output};
+    return copy.to().append({.op = Op::result,
+                             .type = graph_[old].type,
+                             .operands = {merged},
+                             .attrs = which,
+                             .epilogue = {},
+                             .location = graph_[old].location});
+  }
+
+  ValueId merged_map(DemandCopy& copy, std::size_t bucket) {
+    if (const auto it = merged_.find(bucket); it != merged_.end()) return it->second;
+    const std::vector<ValueId>& maps = buckets_[bucket];
+    Node node = graph_[maps.front()];
+    MapAttrs all{.expr = attrs(maps.front()).expr,
+                 .segments = static_cast<std::int64_t>(maps.size()),
+                 .results = {}};
+    node.operands.clear();
+    for (const ValueId map : maps) {
+      const std::vector<ValueId> operands = copy(graph_[map].operands);
+      node.operands.insert(node.operands.end(), operands.begin(), operands.end());
+      all.results.insert(all.results.end(), attrs(map).results.begin(), attrs(map).results.end());
+    }
+    node.attrs = std::move(all);
+    const ValueId merged = copy.to().append(std::move(node));
+    merged_[bucket] = merged;
+    return merged;
+  }
+
+  const ir::Graph& graph_;
+  const Users users_;
+  std::vector<std::vector<ValueId>> buckets_;
+  std::map<ValueId, Segment> segments_;
+  std::map<std::size_t, ValueId> merged_;
+};
+
+}  // namespace
+
+ir::Graph merge_maps(const ir::Graph& graph) {
+  return SegmentMerger(graph).run();
+}
+
+}  // namespace taper::passes

@@ -1,0 +1,155 @@
+#include "passes/layout.h"
+
+#include "passes/passes.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::Layout;
+using ir::Node;
+using ir::Op;
+using ir::ValueId;
+
+class Placement {
+ public:
+  explicit Placement(const ir::Graph& graph)
+      : graph_(graph),
+        variables_(variable_layouts(graph)),
+        wanted_(wanted_o16(graph, variables_)),
+        holders_(map_results(graph)),
+        out_(graph) {}
+
+  ir::Graph run() {
+    for (std::size_t i = 0; i < graph_.size(); ++i) {
+      const ValueId old = graph_.id(i);
+      out_.bind(old, place(old));
+    }
+    for (const ir::Output& output : graph_.outputs) {
+      out_.graph.outputs.push_back({output.name, out_.as(output.value, Layout::plain)});
+    }
+    for (const ir::Update& update : graph_.updates) {
+      const ValueId variable = out_.native(update.variable);
+      const ValueId value = out_.as(update.value, out_.native_layout(update.variable));
+      out_.graph.updates.push_back({variable, value});
+    }
+    return ir::canonical(out_.graph);
+  }
+
+ private:
+  ValueId place(ValueId old) {
+    const Node& node = graph_[old];
+    switch (node.op) {
+      case Op::parameter:
+      case Op::state:
+        return apply(old, {{}, variables_[old.index]});
+      case Op::conv2d:
+      case Op::conv2d_backward_data:
+      case Op::conv2d_backward_weights:
+        return apply(old, choose_conv(graph_, node, out_));
+      case Op::pool2d:
+      case Op::pool2d_backward:
+        return apply(old, {std::vector<Layout>(node.operands.size(), Layout::c16), Layout::c16});
+      case Op::matmul:
+        return apply(old, choose_matmul(graph_, node, out_, wanted_[old.index]));
+      case Op::map:
+        return place_map(graph_, old, out_, wanted_segments(old));
+      case Op::reduce:
+        return place_reduce(graph_, old, out_);
+      case Op::slice:
+      case Op::pad:
+      case Op::concat:
+        return apply(old, choose_movement(graph_, node, out_));
+      case Op::result:
+        return place_result(old);
+      case Op::extent:
+        return apply(old, {{out_.native_layout(node.operands[0])}, Layout::plain});
+#define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) case Op::name:
+#include "ir/ops.def"
+      case Op::input:
+      case Op::constant:
+      case Op::cast:
+      case Op::random:
+      case Op::broadcast_to:
+      case Op::reshape:
+      case Op::transpose:
+      case Op::softmax:
+      case Op::log_softmax:
+      case Op::cross_entropy:
+      case Op::cross_entropy_backward:
+      case Op::cross_entropy_fused:
+      case Op::gradient:
+      case Op::relayout:
+      case Op::view:
+      case Op::kernel:
+        return apply(old, {std::vector<Layout>(node.operands.size(), Layout::plain)});
+    }
+    return ir::kNoValue;
+  }
+
+  // Operands of the op itself as chosen; of the epilogue, those with the result's shape like the
+  // result and the others plain.
+  ValueId apply(ValueId old, Choice choice) {
+    Node node = graph_[old];
+    for (std::size_t i = 0; i < node.operands.size(); ++i) {
+      const bool of_result = graph_[node.operands[i]].type.shape == node.type.shape;
+      const bool own =
+          node.epilogue.empty() || i < static_cast<std::size_t>(ir::traits(node.op).arity);
+      const Layout layout = own ? choice.operands[i] : of_result ? choice.result : Layout::plain;
+      node.operands[i] = out_.as(node.operands[i], layout);
+    }
+    node.type.layout = choice.result;
+    return out_.graph.append(std::move(node));
+  }
+
+  ValueId place_result(ValueId old) {
+    Node node = graph_[old];
+    node.operands[0] = out_.native(node.operands[0]);
+    const auto index = static_cast<std::size_t>(std::get<ir::ResultAttrs>(node.attrs).index);
+    node.type = ir::result_types(out_.graph, out_.graph[node.operands[0]])[index];
+    return out_.graph.append(std::move(node));
+  }
+
+  std::vector<bool> wanted_segments(ValueId map) const {
+    std::vector<bool> wanted;
+    for (const SegmentView& segment : segments_of(graph_[map])) {
+      bool any = false;
+      for (std::size_t i = 0; i < segment.results.size(); ++i) {
+        const auto it = holders_.find({map, segment.first_result + i});
+        if (it == holders_.end()) continue;
+        for (const ValueId holder : it->second) any = any || wanted_[holder.index];
+      }
+      wanted.push_back(any);
+    }
+    return wanted;
+  }
+
+  const ir::Graph& graph_;
+  const std::vector<Layout> variables_;
+  const std::vector<bool> wanted_;
+  const std::map<std::pair<ValueId, std::size_t>, std::vector<ValueId>> holders_;
+  LaidOut out_;
+};
+
+}  // namespace
+
+ir::Graph layout(const ir::Graph& graph, const PassOptions&) {
+  return Placement(graph).run();
+}
+
+ValueId LaidOut::relayout(ValueId now, Layout layout) {
+  if (graph[now].type.layout == layout) return now;
+  const auto key = std::pair{now, layout};
+  if (const auto it = relayouts_.find(key); it != relayouts_.end()) return it->second;
+  ir::TensorType type = graph[now].type;
+  type.layout = layout;
+  const ValueId moved = graph.append({.op = Op::relayout,
+                                      .type = std::move(type),
+                                      .operands = {now},
+                                      .attrs = ir::LayoutAttrs{layout},
+                                      .epilogue = {},
+                                      .location = graph[now].location});
+  relayouts_[key] = moved;
+  return moved;
+}
+
+}  // namespace taper::passes

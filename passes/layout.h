@@ -1,0 +1,73 @@
+// The parts of `layout`.
+#pragma once
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace taper::passes {
+
+// The storage layout of each parameter and state (by value id; plain for other values). Preset
+// layouts stay; a weight of conv2d or of matmul(.., transpose_b) gets o16, and so does everything
+// of the same shape that is updated together with it.
+std::vector<ir::Layout> variable_layouts(const ir::Graph&);
+
+// Values that are best produced as o16, because an update of an o16 variable consumes them.
+std::vector<bool> wanted_o16(const ir::Graph&, const std::vector<ir::Layout>& variables);
+
+// One group of operands of a map with the results computed from it.
+struct SegmentView {
+  std::vector<ir::ValueId> operands;
+  std::vector<ir::TensorType> results;
+  std::size_t first_operand = 0, first_result = 0;
+};
+std::vector<SegmentView> segments_of(const ir::Node& map);
+// Per result index of a map, the values that hold it (the node itself or `result` nodes).
+std::map<std::pair<ir::ValueId, std::size_t>, std::vector<ir::ValueId>> map_results(
+    const ir::Graph&);
+
+// How an operand that is broadcast along `shape` must lie when the iteration is blocked by
+// `layout`.
+enum class BlockedOperand {
+  blocked,  // in the same layout
+  plain,    // repeated along, or contiguous in, the blocked axis
+  unfit,    // cannot be read: the whole map is plain
+};
+BlockedOperand blocked_operand(const ir::Shape& operand, const ir::Shape& shape, ir::Layout layout);
+
+// The graph under construction: old values, their new ones, and relayouts made so far.
+class LaidOut {
+ public:
+  explicit LaidOut(const ir::Graph& from) : now_(from.size(), ir::kNoValue) {}
+
+  ir::Graph graph;
+  void bind(ir::ValueId old, ir::ValueId now) { now_[old.index] = now; }
+  // The new value in the layout it was produced in.
+  ir::ValueId native(ir::ValueId old) const { return now_[old.index]; }
+  ir::Layout native_layout(ir::ValueId old) const { return graph[native(old)].type.layout; }
+  // The new value in `layout`; one relayout for each value and layout.
+  ir::ValueId as(ir::ValueId old, ir::Layout layout) { return relayout(native(old), layout); }
+  ir::ValueId relayout(ir::ValueId now, ir::Layout layout);
+
+ private:
+  std::vector<ir::ValueId> now_;
+  std::map<std::pair<ir::ValueId, ir::Layout>, ir::ValueId> relayouts_;
+};
+
+// Per op: the layouts of the operands, in order, and of the result.
+struct Choice {
+  std::vector<ir::Layout> operands;
+  ir::Layout result = ir::Layout::plain;
+};
+Choice choose_conv(const ir::Graph&, const ir::Node&, const LaidOut&);
+Choice choose_matmul(const ir::Graph&, const ir::Node&, const LaidOut&, bool wants_o16);
+Choice choose_movement(const ir::Graph&, const ir::Node&, const LaidOut&);
+
+// Append what stands for a map or a reduction.
+ir::ValueId place_map(const ir::Graph&, ir::ValueId old, LaidOut&,
+                      const std::vector<bool>& segment_wants_o16);
+ir::ValueId place_reduce(const ir::Graph&, ir::ValueId old, LaidOut&);
+
+}  // namespace taper::passes

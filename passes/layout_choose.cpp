@@ -1,0 +1,80 @@
+// Layouts of convolutions, matrix products and data movement.
+#include <algorithm>
+
+#include "passes/layout.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::Layout;
+using ir::Node;
+using ir::Op;
+using ir::ValueId;
+
+// Few channels that lie plain, as those of a graph input do, are read as they are.
+Layout image_layout(const LaidOut& out, ValueId input, const ir::TensorType& type, bool depthwise) {
+  const bool plain = out.native_layout(input) == Layout::plain && type.shape[1] < ir::kBlock;
+  return plain && !depthwise ? Layout::plain : Layout::c16;
+}
+
+bool whole_blocks(const ir::TensorType& type) {
+  return type.rank() == 4 && type.shape[1] % ir::kBlock == 0;
+}
+
+// Movement that keeps blocks of channels whole: by blocks along axis 1, anything along 2 and 3.
+bool moves_blocks(const ir::Graph& graph, const Node& node) {
+  const ir::TensorType& operand = graph[node.operands[0]].type;
+  if (operand.rank() != 4) return false;
+  if (node.op == Op::concat) {
+    return std::get<ir::AxisAttrs>(node.attrs).axis != 0 &&
+           std::all_of(node.operands.begin(), node.operands.end(),
+                       [&](ValueId v) { return whole_blocks(graph[v].type); });
+  }
+  if (node.op == Op::pad) {
+    const auto& attrs = std::get<ir::PadAttrs>(node.attrs);
+    return attrs.low[1] == 0 && attrs.high[1] == 0 && attrs.interior[1] == 0;
+  }
+  const auto& attrs = std::get<ir::SliceAttrs>(node.attrs);
+  return attrs.step[1] == 1 && attrs.begin[1] % ir::kBlock == 0 && whole_blocks(operand) &&
+         whole_blocks(node.type);
+}
+
+}  // namespace
+
+Choice choose_conv(const ir::Graph& graph, const Node& node, const LaidOut& out) {
+  const bool depthwise = std::get<ir::ConvAttrs>(node.attrs).groups != 1;
+  if (node.op == Op::conv2d_backward_data) {
+    return {{Layout::c16, depthwise ? Layout::o16 : Layout::i16}, Layout::c16};
+  }
+  const Layout image = image_layout(out, node.operands[0], graph[node.operands[0]].type, depthwise);
+  if (node.op == Op::conv2d) return {{image, Layout::o16}, Layout::c16};
+  return {{image, Layout::c16}, Layout::o16};
+}
+
+Choice choose_matmul(const ir::Graph& graph, const Node& node, const LaidOut& out, bool wants_o16) {
+  const auto& attrs = std::get<ir::MatmulAttrs>(node.attrs);
+  // o16 is the product of the transposes: its columns are the rows here. A bias along the rows
+  // there has no place in that kernel.
+  bool swap = wants_o16 && !node.type.has_batch();
+  for (std::size_t i = 2; i < node.operands.size(); ++i) {
+    const ir::Shape& shape = graph[node.operands[i]].type.shape;
+    const bool scalar = std::all_of(shape.begin(), shape.end(), [](ir::Dim d) { return d == 1; });
+    swap = swap && (scalar || shape == node.type.shape);
+  }
+  if (swap) {
+    return {{attrs.transpose_a ? Layout::plain : Layout::o16, Layout::plain}, Layout::o16};
+  }
+  if (attrs.transpose_b) return {{Layout::plain, Layout::o16}, Layout::plain};
+  const bool stored_o16 = out.native_layout(node.operands[1]) == Layout::o16;
+  return {{Layout::plain, stored_o16 ? Layout::i16 : Layout::plain}, Layout::plain};
+}
+
+Choice choose_movement(const ir::Graph& graph, const Node& node, const LaidOut& out) {
+  const bool any_blocked = std::any_of(node.operands.begin(), node.operands.end(), [&](ValueId v) {
+    return out.native_layout(v) == Layout::c16;
+  });
+  const Layout layout = any_blocked && moves_blocks(graph, node) ? Layout::c16 : Layout::plain;
+  return {std::vector<Layout>(node.operands.size(), layout), layout};
+}
+
+}  // namespace taper::passes

@@ -1,0 +1,161 @@
+// Layouts of maps and reductions.
+#include <algorithm>
+
+#include "passes/layout.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::Layout;
+using ir::Node;
+using ir::Op;
+using ir::ValueId;
+
+std::size_t blocked_axis(Layout layout) {
+  return layout == Layout::c16 ? 1 : 0;
+}
+
+bool fits_blocks(const ir::Graph& graph, const SegmentView& segment, Layout layout) {
+  const ir::Shape& shape = segment.results.front().shape;
+  if (layout == Layout::c16 && shape.size() != 4) return false;
+  if (layout == Layout::o16 && (shape.size() < 2 || shape.front() == ir::kBatch)) return false;
+  return std::all_of(segment.operands.begin(), segment.operands.end(), [&](ValueId v) {
+    return blocked_operand(graph[v].type.shape, shape, layout) != BlockedOperand::unfit;
+  });
+}
+
+Layout segment_layout(const ir::Graph& graph, const ir::Expr& expr, const SegmentView& segment,
+                      const LaidOut& out, bool wants_o16) {
+  // The random number of an element is a function of its row-major index.
+  for (const ir::ExprInstr& instr : expr.instrs) {
+    if (instr.op == Op::random) return Layout::plain;
+  }
+  const auto has_operand = [&](Layout layout) {
+    return std::any_of(segment.operands.begin(), segment.operands.end(), [&](ValueId v) {
+      return graph[v].type.shape == segment.results.front().shape && out.native_layout(v) == layout;
+    });
+  };
+  const bool o16 = wants_o16 || has_operand(Layout::o16);
+  if (o16 && fits_blocks(graph, segment, Layout::o16)) return Layout::o16;
+  if (has_operand(Layout::c16) && fits_blocks(graph, segment, Layout::c16)) return Layout::c16;
+  return Layout::plain;
+}
+
+bool reduces(const ir::ReduceAttrs& attrs, std::int64_t axis) {
+  return std::find(attrs.axes.begin(), attrs.axes.end(), axis) != attrs.axes.end();
+}
+
+// Whether a reduction reads its blocked operand as it is, given a result that keeps its dimensions.
+bool reads_blocks(const ir::TensorType& type, const ir::ReduceAttrs& attrs) {
+  const auto axis = static_cast<std::int64_t>(blocked_axis(type.layout));
+  // Padding lanes must not be summed up.
+  if (reduces(attrs, axis)) return type.shape[blocked_axis(type.layout)] % ir::kBlock == 0;
+  if (type.layout != Layout::c16) return false;
+  return attrs.keep_dims || (reduces(attrs, 2) && reduces(attrs, 3));
+}
+
+ir::Shape kept_shape(const ir::Shape& shape, const ir::ReduceAttrs& attrs) {
+  ir::Shape kept = shape;
+  for (const std::int64_t axis : attrs.axes) kept[static_cast<std::size_t>(axis)] = 1;
+  return kept;
+}
+
+ValueId reshaped(ir::Graph& graph, ValueId v, const ir::TensorType& type) {
+  if (graph[v].type.shape == type.shape) return v;
+  return graph.append({.op = Op::reshape,
+                       .type = type,
+                       .operands = {v},
+                       .attrs = ir::ShapeAttrs{type.shape},
+                       .epilogue = {},
+                       .location = graph[v].location});
+}
+
+// The result keeps its dimensions and stays in blocks, so that whole vectors are stored; moving it
+// to the place it should have is cheap, as it is small.
+ValueId reduce_in_blocks(const ir::Graph& from, ValueId old, LaidOut& out, Layout result) {
+  Node node = from[old];
+  const ir::TensorType wanted = node.type;
+  auto& attrs = std::get<ir::ReduceAttrs>(node.attrs);
+  attrs.keep_dims = true;
+  node.type.shape = kept_shape(from[node.operands[0]].type.shape, attrs);
+  node.type.layout = result;
+  node.operands[0] = out.native(node.operands[0]);
+  for (std::size_t i = 1; i < node.operands.size(); ++i) {
+    const ir::TensorType& operand = from[node.operands[i]].type;
+    const bool same = operand.shape == wanted.shape;
+    node.operands[i] = out.as(node.operands[i], Layout::plain);
+    if (!same) continue;
+    const ir::TensorType as_kept{operand.dtype, node.type.shape, Layout::plain};
+    const ValueId kept = reshaped(out.graph, node.operands[i], as_kept);
+    node.operands[i] = out.relayout(kept, result);
+  }
+  const ValueId reduced = out.graph.append(std::move(node));
+  if (out.graph[reduced].type.shape == wanted.shape) return reduced;
+  return reshaped(out.graph, out.relayout(reduced, Layout::plain), wanted);
+}
+
+ValueId reduce_plain_result(const ir::Graph& from, ValueId old, LaidOut& out, Layout input) {
+  Node node = from[old];
+  node.operands[0] = out.as(node.operands[0], input);
+  for (std::size_t i = 1; i < node.operands.size(); ++i) {
+    node.operands[i] = out.as(node.operands[i], Layout::plain);
+  }
+  return out.graph.append(std::move(node));
+}
+
+}  // namespace
+
+BlockedOperand blocked_operand(const ir::Shape& operand, const ir::Shape& shape, Layout layout) {
+  if (operand == shape) return BlockedOperand::blocked;
+  const std::size_t axis = blocked_axis(layout);
+  const std::size_t missing = shape.size() - operand.size();
+  if (axis < missing || operand[axis - missing] == 1) return BlockedOperand::plain;
+  const auto spans = [](ir::Dim d) { return d != 1; };
+  if (std::count_if(operand.begin(), operand.end(), spans) == 1) return BlockedOperand::plain;
+  return missing == 0 ? BlockedOperand::blocked : BlockedOperand::unfit;
+}
+
+ValueId place_map(const ir::Graph& graph, ValueId old, LaidOut& out,
+                  const std::vector<bool>& segment_wants_o16) {
+  Node node = graph[old];
+  auto& attrs = std::get<ir::MapAttrs>(node.attrs);
+  const std::vector<SegmentView> segments = segments_of(node);
+  for (std::size_t s = 0; s < segments.size(); ++s) {
+    const SegmentView& segment = segments[s];
+    const Layout layout = segment_layout(graph, attrs.expr, segment, out, segment_wants_o16[s]);
+    const ir::Shape shape = segment.results.front().shape;
+    for (std::size_t i = 0; i < segment.operands.size(); ++i) {
+      const ValueId v = segment.operands[i];
+      const bool blocked =
+          layout != Layout::plain &&
+          blocked_operand(graph[v].type.shape, shape, layout) == BlockedOperand::blocked;
+      node.operands[segment.first_operand + i] = out.as(v, blocked ? layout : Layout::plain);
+    }
+    for (std::size_t i = 0; i < segment.results.size(); ++i) {
+      attrs.results[segment.first_result + i].layout = layout;
+    }
+  }
+  node.type = attrs.results.front();
+  return out.graph.append(std::move(node));
+}
+
+ValueId place_reduce(const ir::Graph& graph, ValueId old, LaidOut& out) {
+  const Node& node = graph[old];
+  const auto& attrs = std::get<ir::ReduceAttrs>(node.attrs);
+  const ir::TensorType& operand = out.graph[out.native(node.operands[0])].type;
+  if (operand.layout == Layout::plain || operand.layout == Layout::i16 ||
+      !reads_blocks(operand, attrs)) {
+    return reduce_plain_result(graph, old, out, Layout::plain);
+  }
+  if (reduces(attrs, static_cast<std::int64_t>(blocked_axis(operand.layout)))) {
+    return reduce_plain_result(graph, old, out, operand.layout);
+  }
+  const bool image_result = attrs.keep_dims && !reduces(attrs, 0);
+  const bool whole_blocks = operand.shape[1] % ir::kBlock == 0;
+  if (whole_blocks && !image_result && reduces(attrs, 2) && reduces(attrs, 3)) {
+    return reduce_plain_result(graph, old, out, operand.layout);
+  }
+  return reduce_in_blocks(graph, old, out, Layout::c16);
+}
+
+}  // namespace taper::passes

@@ -1,0 +1,33 @@
+#include "passes/rewrite.h"
+
+#include <utility>
+
+namespace taper::passes {
+
+using namespace ir;
+
+Rewriter::Rewriter(const Graph& from) : from_(from), map_(from.size()) {}
+
+Node Rewriter::translated(ValueId old) const {
+  Node node = from_[old];
+  for (ValueId& operand : node.operands) operand = map_[operand.index];
+  return node;
+}
+
+ValueId Rewriter::copy(ValueId old) {
+  const ValueId now = to_.append(translated(old));
+  map(old, now);
+  return now;
+}
+
+Graph Rewriter::finish() {
+  for (const Output& output : from_.outputs) {
+    to_.outputs.push_back({output.name, map_[output.value.index]});
+  }
+  for (const Update& update : from_.updates) {
+    to_.updates.push_back({map_[update.variable.index], map_[update.value.index]});
+  }
+  return canonical(to_);
+}
+
+}  // namespace taper::passes

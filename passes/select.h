@@ -1,0 +1,60 @@
+// The parts of `select`: one function per op family, from a laid-out node to its KernelSpec.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "ir/graph.h"
+
+namespace taper::passes {
+
+// Everything a lowering may look at: the node and the types of its operands.
+struct Lowering {
+  const ir::Node& node;
+  std::vector<ir::TensorType> operands;
+};
+
+ir::KernelSpec select_map(const Lowering&);
+ir::KernelSpec select_reduce(const Lowering&);
+ir::KernelSpec select_matmul(const Lowering&);
+ir::KernelSpec select_conv(const Lowering&);
+ir::KernelSpec select_pool(const Lowering&);
+ir::KernelSpec select_row(const Lowering&);
+ir::KernelSpec select_transpose(const Lowering&);
+ir::KernelSpec select_slice(const Lowering&);
+ir::KernelSpec select_pad(const Lowering&);
+ir::KernelSpec select_concat(const Lowering&);
+// Nothing when both layouts place every element alike: a view.
+std::optional<ir::KernelSpec> select_relayout(const Lowering&);
+
+// The epilogue of a node whose own operands are the first `own`.
+ir::Epilogue lower_epilogue(const Lowering&, std::size_t own);
+
+// Physical iteration dims, outermost first, with the logical axis of each; a blocked axis has two:
+// its blocks and, innermost, its lanes.
+struct Walk {
+  std::vector<ir::Dim> dims;
+  std::vector<int> axes;
+  std::vector<bool> lanes;  // the innermost half of a blocked axis
+};
+Walk walk_of(const ir::TensorType& type);
+
+// Strides of `operand`, broadcast to `shape`, along `walk`, which walks `shape`.
+std::vector<std::int64_t> strides_along(const Walk& walk, const ir::TensorType& operand,
+                                        const ir::Shape& shape);
+
+// Merges neighbouring dims that all `streams` step through as one, and drops dims of extent 1.
+// `mergeable(i, j)`, when given, may forbid merging dim i with a later one j. `keep` holds the
+// indices of the dims that start the merged ones.
+struct Collapsed {
+  std::vector<ir::Dim> dims;
+  std::vector<std::vector<std::int64_t>> streams;
+  std::vector<std::size_t> keep;
+};
+using Mergeable = std::function<bool(std::size_t, std::size_t)>;
+Collapsed collapse(const std::vector<ir::Dim>& dims,
+                   const std::vector<std::vector<std::int64_t>>& streams,
+                   const Mergeable& mergeable = {});
+
+}  // namespace taper::passes

@@ -1,0 +1,217 @@
+// Data movement: every op is a CopySpec over the physical dims of the result.
+#include <algorithm>
+#include <numeric>
+
+#include "passes/select.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::CopyPart;
+using ir::CopySpec;
+using ir::Dim;
+using ir::TensorType;
+using Strides = std::vector<std::int64_t>;
+
+CopyPart part_of(std::int64_t operand, const std::vector<Dim>& dims, const Strides& source,
+                 const Strides& result, std::int64_t source_offset, std::int64_t result_offset) {
+  const Collapsed collapsed = collapse(dims, {source, result});
+  return {operand,       collapsed.dims, collapsed.streams[0], collapsed.streams[1],
+          source_offset, result_offset};
+}
+
+// A tensor as the dims that hold its elements, in memory order, and the axis of each; movement that
+// keeps blocks whole sees blocks as elements of the axis.
+struct Dense {
+  Walk walk;
+  Strides strides;
+};
+Dense dense(const TensorType& type) {
+  Dense d{walk_of(type), {}};
+  d.strides = strides_along(d.walk, type, type.shape);
+  return d;
+}
+
+// Elements to skip for `offsets`, one per logical axis; along a blocked axis whole blocks.
+std::int64_t offset_along(const Dense& d, const std::vector<std::int64_t>& offsets) {
+  std::int64_t offset = 0;
+  for (std::size_t i = 0; i < d.strides.size(); ++i) {
+    if (d.walk.lanes[i]) continue;
+    const bool blocked = d.walk.lanes.back() && d.walk.axes.back() == d.walk.axes[i];
+    const std::int64_t steps = offsets[static_cast<std::size_t>(d.walk.axes[i])];
+    offset += (blocked ? steps / ir::kBlock : steps) * d.strides[i];
+  }
+  return offset;
+}
+
+std::int64_t size_per_image(const TensorType& type) {
+  const std::vector<Dim> dims = walk_of(type).dims;
+  return std::accumulate(dims.begin(), dims.end(), std::int64_t{1},
+                         [](std::int64_t n, Dim d) { return d == ir::kBatch ? n : n * d; });
+}
+
+// One piece of a logical axis, as dims of a copy: whole blocks and lanes, or what is left.
+struct Piece {
+  std::vector<Dim> dims;
+  Strides source, result;
+  std::int64_t source_offset = 0, result_offset = 0;
+};
+
+class Relayout {
+ public:
+  Relayout(const TensorType& from, const TensorType& to)
+      : type_(to), from_(ir::physical(from)), to_(ir::physical(to)) {}
+
+  std::vector<CopyPart> parts() {
+    combine(0, {});
+    return parts_;
+  }
+
+ private:
+  bool blocked(int axis) const { return axis == from_.blocked_axis || axis == to_.blocked_axis; }
+
+  static std::int64_t block_step(const ir::PhysicalShape& p, std::size_t axis) {
+    const bool in_blocks = p.blocked_axis == static_cast<int>(axis);
+    return in_blocks ? p.strides[axis] : p.strides[axis] * ir::kBlock;
+  }
+  static std::int64_t lane_step(const ir::PhysicalShape& p, std::size_t axis) {
+    return p.blocked_axis == static_cast<int>(axis) ? 1 : p.strides[axis];
+  }
+
+  std::vector<Piece> pieces(std::size_t axis) const {
+    const Dim dim = type_.shape[axis];
+    if (!blocked(static_cast<int>(axis))) {
+      return {{{dim}, {from_.strides[axis]}, {to_.strides[axis]}}};
+    }
+    const Strides source{block_step(from_, axis), lane_step(from_, axis)};
+    const Strides result{block_step(to_, axis), lane_step(to_, axis)};
+    const Dim whole = dim / ir::kBlock;
+    std::vector<Piece> pieces;
+    if (whole > 0) pieces.push_back({{whole, ir::kBlock}, source, result});
+    if (dim % ir::kBlock != 0) {
+      pieces.push_back(
+          {{dim % ir::kBlock}, {source[1]}, {result[1]}, whole * source[0], whole * result[0]});
+    }
+    return pieces;
+  }
+
+  void combine(std::size_t axis, const Piece& outer) {
+    if (axis == type_.shape.size()) {
+      parts_.push_back(in_result_order(outer));
+      return;
+    }
+    for (const Piece& piece : pieces(axis)) {
+      Piece joined = outer;
+      joined.dims.insert(joined.dims.end(), piece.dims.begin(), piece.dims.end());
+      joined.source.insert(joined.source.end(), piece.source.begin(), piece.source.end());
+      joined.result.insert(joined.result.end(), piece.result.begin(), piece.result.end());
+      joined.source_offset += piece.source_offset;
+      joined.result_offset += piece.result_offset;
+      combine(axis + 1, joined);
+    }
+  }
+
+  // Outermost first by the result, so that it is written front to back.
+  static CopyPart in_result_order(const Piece& piece) {
+    std::vector<std::size_t> order(piece.dims.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+      return piece.result[a] > piece.result[b];
+    });
+    Piece sorted;
+    for (const std::size_t i : order) {
+      sorted.dims.push_back(piece.dims[i]);
+      sorted.source.push_back(piece.source[i]);
+      sorted.result.push_back(piece.result[i]);
+    }
+    return part_of(0, sorted.dims, sorted.source, sorted.result, piece.source_offset,
+                   piece.result_offset);
+  }
+
+  const TensorType& type_;
+  const ir::PhysicalShape from_, to_;
+  std::vector<CopyPart> parts_;
+};
+
+CopySpec copy_to(const TensorType& type) {
+  return {.dtype = type.dtype,
+          .operands = 1,
+          .parts = {},
+          .result_size = size_per_image(type),
+          .result_batched = type.has_batch()};
+}
+
+}  // namespace
+
+std::optional<ir::KernelSpec> select_relayout(const Lowering& lowering) {
+  CopySpec spec = copy_to(lowering.node.type);
+  spec.parts = Relayout(lowering.operands[0], lowering.node.type).parts();
+  // Without a partial block nothing is padded, and equal strides mean equal places.
+  if (spec.parts.size() == 1 && spec.parts[0].source == spec.parts[0].result &&
+      ir::byte_size(lowering.operands[0], 1) == ir::byte_size(lowering.node.type, 1)) {
+    return std::nullopt;
+  }
+  return spec;
+}
+
+ir::KernelSpec select_transpose(const Lowering& lowering) {
+  const auto& axes = std::get<ir::AxesAttrs>(lowering.node.attrs).axes;
+  const Dense from = dense(lowering.operands[0]);
+  const Dense to = dense(lowering.node.type);
+  Strides source;
+  for (const std::int64_t axis : axes) {
+    source.push_back(from.strides[static_cast<std::size_t>(axis)]);
+  }
+  CopySpec spec = copy_to(lowering.node.type);
+  spec.parts.push_back(part_of(0, to.walk.dims, source, to.strides, 0, 0));
+  return spec;
+}
+
+ir::KernelSpec select_slice(const Lowering& lowering) {
+  const auto& attrs = std::get<ir::SliceAttrs>(lowering.node.attrs);
+  const Dense from = dense(lowering.operands[0]);
+  const Dense to = dense(lowering.node.type);
+  Strides source = from.strides;
+  for (std::size_t i = 0; i < source.size(); ++i) {
+    source[i] *= attrs.step[static_cast<std::size_t>(from.walk.axes[i])];
+  }
+  CopySpec spec = copy_to(lowering.node.type);
+  spec.parts.push_back(
+      part_of(0, to.walk.dims, source, to.strides, offset_along(from, attrs.begin), 0));
+  return spec;
+}
+
+ir::KernelSpec select_pad(const Lowering& lowering) {
+  const auto& attrs = std::get<ir::PadAttrs>(lowering.node.attrs);
+  const Dense from = dense(lowering.operands[0]);
+  const Dense to = dense(lowering.node.type);
+  Strides result = to.strides;
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    result[i] *= 1 + attrs.interior[static_cast<std::size_t>(to.walk.axes[i])];
+  }
+  CopySpec spec = copy_to(lowering.node.type);
+  spec.has_fill = true;
+  spec.fill = attrs.value;
+  spec.parts.push_back(
+      part_of(0, from.walk.dims, from.strides, result, 0, offset_along(to, attrs.low)));
+  return spec;
+}
+
+ir::KernelSpec select_concat(const Lowering& lowering) {
+  const std::int64_t axis = std::get<ir::AxisAttrs>(lowering.node.attrs).axis;
+  const Dense to = dense(lowering.node.type);
+  std::size_t along_dim = 0;
+  while (to.walk.axes[along_dim] != axis) ++along_dim;
+  CopySpec spec = copy_to(lowering.node.type);
+  spec.operands = static_cast<std::int64_t>(lowering.operands.size());
+  std::int64_t offset = 0;
+  for (std::size_t i = 0; i < lowering.operands.size(); ++i) {
+    const Dense from = dense(lowering.operands[i]);
+    spec.parts.push_back(
+        part_of(static_cast<std::int64_t>(i), from.walk.dims, from.strides, to.strides, 0, offset));
+    offset += from.walk.dims[along_dim] * to.strides[along_dim];
+  }
+  return spec;
+}
+
+}  // namespace taper::passes

@@ -1,0 +1,200 @@
+// How physical dims, strides and broadcasting meet; maps and reductions, which are all walk.
+#include <algorithm>
+
+#include "passes/fuse.h"
+#include "passes/select.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::Dim;
+using ir::Layout;
+using ir::TensorType;
+
+int blocked_axis(Layout layout) {
+  switch (layout) {
+    case Layout::plain:
+      return -1;
+    case Layout::o16:
+      return 0;
+    case Layout::c16:
+    case Layout::i16:
+      return 1;
+  }
+  return -1;
+}
+
+}  // namespace
+
+Walk walk_of(const TensorType& type) {
+  Walk walk;
+  const int blocked = blocked_axis(type.layout);
+  const auto add = [&](Dim dim, int axis, bool lanes) {
+    walk.dims.push_back(dim);
+    walk.axes.push_back(axis);
+    walk.lanes.push_back(lanes);
+  };
+  const auto add_axis = [&](int axis) {
+    const Dim dim = type.shape[static_cast<std::size_t>(axis)];
+    add(axis == blocked ? (dim + ir::kBlock - 1) / ir::kBlock : dim, axis, false);
+  };
+  if (type.layout == Layout::i16) add_axis(1);
+  for (int axis = 0; axis < type.rank(); ++axis) {
+    if (type.layout != Layout::i16 || axis != 1) add_axis(axis);
+  }
+  if (blocked >= 0) add(ir::kBlock, blocked, true);
+  return walk;
+}
+
+std::vector<std::int64_t> strides_along(const Walk& walk, const TensorType& operand,
+                                        const ir::Shape& shape) {
+  const ir::PhysicalShape physical = ir::physical(operand);
+  const int missing = static_cast<int>(shape.size()) - operand.rank();
+  const int blocked = walk.lanes.empty() || !walk.lanes.back() ? -1 : walk.axes.back();
+  std::vector<std::int64_t> strides;
+  for (std::size_t i = 0; i < walk.dims.size(); ++i) {
+    const int axis = walk.axes[i] - missing;
+    const bool repeated = axis < 0 || (operand.shape[static_cast<std::size_t>(axis)] == 1 &&
+                                       shape[static_cast<std::size_t>(walk.axes[i])] != 1);
+    if (repeated) {
+      strides.push_back(0);
+      continue;
+    }
+    const std::int64_t step = physical.strides[static_cast<std::size_t>(axis)];
+    // One step along a blocked axis of `physical` is a whole block; along a plain one an element.
+    const bool in_blocks = physical.blocked_axis == axis;
+    if (walk.lanes[i]) {
+      strides.push_back(in_blocks ? 1 : step);
+    } else if (walk.axes[i] == blocked) {
+      strides.push_back(in_blocks ? step : step * ir::kBlock);
+    } else {
+      strides.push_back(step);
+    }
+  }
+  return strides;
+}
+
+Collapsed collapse(const std::vector<Dim>& dims,
+                   const std::vector<std::vector<std::int64_t>>& streams,
+                   const Mergeable& mergeable) {
+  Collapsed out{{}, std::vector<std::vector<std::int64_t>>(streams.size()), {}};
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i] == 1) continue;
+    bool merge = !out.dims.empty() && out.dims.back() != ir::kBatch &&
+                 (!mergeable || mergeable(out.keep.back(), i));
+    for (std::size_t s = 0; s < streams.size() && merge; ++s) {
+      merge = out.streams[s].back() == streams[s][i] * dims[i];
+    }
+    if (merge) {
+      out.dims.back() *= dims[i];
+    } else {
+      out.dims.push_back(dims[i]);
+      out.keep.push_back(i);
+    }
+    for (std::size_t s = 0; s < streams.size(); ++s) {
+      if (merge) {
+        out.streams[s].back() = streams[s][i];
+      } else {
+        out.streams[s].push_back(streams[s][i]);
+      }
+    }
+  }
+  if (!out.dims.empty()) return out;
+  out.dims = {1};
+  out.keep = {0};
+  // A single element is read and written with unit stride.
+  for (std::vector<std::int64_t>& stream : out.streams) stream = {1};
+  return out;
+}
+
+ir::KernelSpec select_map(const Lowering& lowering) {
+  const auto& attrs = std::get<ir::MapAttrs>(lowering.node.attrs);
+  const auto inputs = static_cast<std::size_t>(attrs.expr.inputs);
+  const std::size_t outputs = attrs.expr.outputs.size();
+  ir::MapSpec spec{attrs.expr, {}};
+  for (std::size_t s = 0; s < static_cast<std::size_t>(attrs.segments); ++s) {
+    std::vector<TensorType> types;
+    for (std::size_t i = 0; i < inputs; ++i) types.push_back(lowering.operands[s * inputs + i]);
+    for (std::size_t i = 0; i < outputs; ++i) types.push_back(attrs.results[s * outputs + i]);
+    const TensorType& result = types.back();
+    const Walk walk = walk_of(result);
+    std::vector<std::vector<std::int64_t>> streams;
+    for (const TensorType& type : types) {
+      streams.push_back(strides_along(walk, type, result.shape));
+    }
+    const Collapsed collapsed = collapse(walk.dims, streams);
+    ir::MapSegment segment{collapsed.dims, {}, {}};
+    for (std::size_t i = 0; i < types.size(); ++i) {
+      auto& side = i < inputs ? segment.inputs : segment.outputs;
+      side.push_back({types[i].dtype, collapsed.streams[i]});
+    }
+    spec.segments.push_back(std::move(segment));
+  }
+  return spec;
+}
+
+namespace {
+
+// A reduction over single elements leaves only its epilogue.
+ir::MapSpec map_of(const ir::ReduceSpec& reduce) {
+  ir::MapSpec map{reduce.epilogue.expr, {{reduce.dims, {reduce.input}, {reduce.result}}}};
+  if (map.expr.empty()) map.expr = {.inputs = 1, .instrs = {}, .outputs = {0}};
+  for (const ir::EpilogueOperand& operand : reduce.epilogue.operands) {
+    const bool same = operand.access == ir::EpilogueAccess::same;
+    map.segments[0].inputs.push_back(
+        {operand.dtype,
+         same ? reduce.result.strides : std::vector<std::int64_t>(reduce.dims.size(), 0)});
+  }
+  return map;
+}
+
+}  // namespace
+
+ir::KernelSpec select_reduce(const Lowering& lowering) {
+  const auto& attrs = std::get<ir::ReduceAttrs>(lowering.node.attrs);
+  const TensorType& input = lowering.operands[0];
+  // The result, with its reduced dims kept, has the strides that it has without them.
+  ir::Shape kept = input.shape;
+  for (const std::int64_t axis : attrs.axes) kept[static_cast<std::size_t>(axis)] = 1;
+  const TensorType result{lowering.node.type.dtype, kept, lowering.node.type.layout};
+  const Walk walk = walk_of(input);
+  const auto reduced = [&](std::size_t i) {
+    return std::find(attrs.axes.begin(), attrs.axes.end(), walk.axes[i]) != attrs.axes.end();
+  };
+  std::vector<std::int64_t> to = strides_along(walk, result, input.shape);
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    if (reduced(i)) to[i] = 0;
+  }
+  const Collapsed collapsed =
+      collapse(walk.dims, {strides_along(walk, input, input.shape), to},
+               [&](std::size_t i, std::size_t j) { return reduced(i) == reduced(j); });
+  ir::ReduceSpec spec{.kind = attrs.kind,
+                      .dims = collapsed.dims,
+                      .reduced = {},
+                      .input = {input.dtype, collapsed.streams[0]},
+                      .result = {lowering.node.type.dtype, collapsed.streams[1]},
+                      .epilogue = lower_epilogue(lowering, 1)};
+  for (std::size_t i = 0; i < spec.dims.size(); ++i) {
+    spec.reduced.push_back(spec.dims[i] != 1 && reduced(collapsed.keep[i]));
+  }
+  const auto is_reduced = [](bool r) { return r; };
+  if (std::none_of(spec.reduced.begin(), spec.reduced.end(), is_reduced)) return map_of(spec);
+  return spec;
+}
+
+ir::Epilogue lower_epilogue(const Lowering& lowering, std::size_t own) {
+  ir::Epilogue epilogue{lowering.node.epilogue, {}};
+  for (std::size_t i = own; i < lowering.operands.size(); ++i) {
+    const TensorType& type = lowering.operands[i];
+    const auto access = epilogue_access(lowering.node, type);
+    if (!access) {
+      throw Error("select: an epilogue of " + ir::to_string(lowering.node.type) +
+                      " cannot read an operand " + ir::to_string(type),
+                  lowering.node.location);
+    }
+    epilogue.operands.push_back({type.dtype, *access});
+  }
+  return epilogue;
+}
+
+}  // namespace taper::passes

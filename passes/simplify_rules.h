@@ -1,0 +1,39 @@
+// The rules of `simplify` as data. A rule keeps every element of the value it replaces, bit for bit
+// but for the sign of a zero; one NaN is as good as another. tests/rules.cpp proves each rule on
+// random instances.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "ir/builder.h"
+
+namespace taper::passes {
+
+// Elementwise algebra: a value of the form `from` becomes `to` (see passes/pattern.h), broadcast to
+// the shape it had.
+struct Identity {
+  std::string_view from, to;
+};
+std::span<const Identity> identities();
+// The replacement of `id`, appended to the builder's graph; kNoValue when the rule does not apply.
+ir::ValueId apply(const Identity& identity, ir::Builder& builder, ir::ValueId id);
+
+// Everything that looks at shapes and attributes.
+struct StructuralRule {
+  std::string_view name;
+  ir::ValueId (*apply)(ir::Builder& builder, ir::ValueId id);  // as above
+};
+std::span<const StructuralRule> structural_rules();
+
+// Rules of that table in simplify_constants.cpp.
+// A small constant computed from constants, where interpreter and generated code agree on the bits.
+ir::ValueId fold_constants(ir::Builder& builder, ir::ValueId id);
+// Elementwise ops broadcast by themselves: f(broadcast_to(x), y) -> broadcast_to(f(x, y)), the same
+// for a constant of one value.
+ir::ValueId broadcast_after_elementwise(ir::Builder& builder, ir::ValueId id);
+
+// The first rule that applies to `id`, elementwise ones first; kNoValue when none does.
+ir::ValueId apply_rules(ir::Builder& builder, ir::ValueId id);
+
+}  // namespace taper::passes

@@ -1,0 +1,134 @@
+// Dispatch, elementwise ops (the vjp column of ir/ops.def) and the ops no gradient flows through.
+#include "passes/vjp.h"
+
+#include "ir/op.h"
+
+namespace taper::passes {
+
+using namespace ir;
+
+ValueId VjpBuilder::sign(ValueId x) {
+  const ValueId none = zero();
+  const ValueId negative = lt(x, none);
+  const ValueId below = select(negative, scalar(-1), none);
+  const ValueId positive = gt(x, none);
+  return select(positive, scalar(1), below);
+}
+
+ValueId VjpBuilder::positive_part(ValueId y, ValueId g) {
+  const ValueId none = zero();
+  const ValueId positive = gt(y, none);
+  return select(positive, g, none);
+}
+
+ValueId VjpBuilder::winner(ValueId strict, ValueId a, ValueId b, ValueId g) {
+  const ValueId half = scale(g, 0.5);
+  const ValueId equal = eq(a, b);
+  const ValueId tied = select(equal, half, zero());
+  return select(strict, g, tied);
+}
+
+namespace {
+
+constexpr ValueId kNoGradient = kNoValue;
+
+// The vjp column as member functions, so that its words are looked up in VjpBuilder.
+class Column : private VjpBuilder {
+ public:
+  explicit Column(VjpBuilder& builder) : VjpBuilder(builder) {}
+
+#define TAPER_UNWRAP(...) __VA_ARGS__
+#define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit)                \
+  Gradients vjp_##name([[maybe_unused]] ValueId g, [[maybe_unused]] ValueId y, \
+                       [[maybe_unused]] ValueId a, [[maybe_unused]] ValueId b, \
+                       [[maybe_unused]] ValueId c) {                           \
+    return TAPER_UNWRAP vjp;                                                   \
+  }
+#include "ir/ops.def"
+#undef TAPER_UNWRAP
+};
+
+ValueId operand_or_none(const VjpRequest& r, std::size_t i) {
+  return i < r.node.operands.size() ? r.node.operands[i] : kNoValue;
+}
+
+Gradients undo_broadcasting(VjpBuilder& builder, const VjpRequest& r, Gradients gradients) {
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    if (gradients[i] == kNoGradient || !r.wanted[i]) continue;
+    const Shape shape = builder.type(r.operand(i)).shape;
+    gradients[i] = builder.sum_to(gradients[i], shape);
+  }
+  return gradients;
+}
+
+Gradients none(const VjpRequest& r) {
+  return Gradients(r.node.operands.size(), kNoGradient);
+}
+
+[[noreturn]] void refuse(const VjpRequest& r) {
+  throw Error("differentiate: op '" + std::string(traits(r.node.op).name) +
+                  "' has no gradient, because it is made by a later pass",
+              r.node.location);
+}
+
+}  // namespace
+
+Gradients vjp(VjpBuilder& builder, const VjpRequest& r) {
+  builder.set_location(r.node.location);
+  const ValueId a = operand_or_none(r, 0);
+  const ValueId b = operand_or_none(r, 1);
+  const ValueId c = operand_or_none(r, 2);
+  switch (r.node.op) {
+#define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) \
+  case Op::name:                                                \
+    return undo_broadcasting(builder, r, Column(builder).vjp_##name(r.g, r.y, a, b, c));
+#define TAPER_STRUCTURAL(name, arity) \
+  case Op::name:                      \
+    return vjp_##name(builder, r);
+#include "ir/ops.def"
+  }
+  return none(r);
+}
+
+Gradients vjp_input(VjpBuilder&, const VjpRequest& r) {
+  return none(r);
+}
+Gradients vjp_parameter(VjpBuilder&, const VjpRequest& r) {
+  return none(r);
+}
+Gradients vjp_state(VjpBuilder&, const VjpRequest& r) {
+  return none(r);
+}
+Gradients vjp_constant(VjpBuilder&, const VjpRequest& r) {
+  return none(r);
+}
+Gradients vjp_random(VjpBuilder&, const VjpRequest& r) {
+  return none(r);
+}
+Gradients vjp_extent(VjpBuilder&, const VjpRequest& r) {
+  return none(r);
+}
+
+Gradients vjp_gradient(VjpBuilder&, const VjpRequest& r) {
+  refuse(r);
+}
+Gradients vjp_cross_entropy_fused(VjpBuilder&, const VjpRequest& r) {
+  refuse(r);
+}
+Gradients vjp_relayout(VjpBuilder&, const VjpRequest& r) {
+  refuse(r);
+}
+Gradients vjp_map(VjpBuilder&, const VjpRequest& r) {
+  refuse(r);
+}
+Gradients vjp_result(VjpBuilder&, const VjpRequest& r) {
+  refuse(r);
+}
+Gradients vjp_view(VjpBuilder&, const VjpRequest& r) {
+  refuse(r);
+}
+Gradients vjp_kernel(VjpBuilder&, const VjpRequest& r) {
+  refuse(r);
+}
+
+}  // namespace taper::passes

@@ -1,0 +1,139 @@
+// Golden text. A file in tests/golden/ir or tests/golden/bad:
+//   // run: simplify fuse      the passes, in order; none to print only
+//   graph { ... }              the input
+//   // ----
+//   the whole expected output: the printed graph (ir), or the error's sentence (bad)
+// TAPER_BLESS=1 rewrites the expected outputs.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "ir/graph.h"
+#include "passes/passes.h"
+
+namespace taper {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kRun = "// run:";
+constexpr std::string_view kSeparator = "// ----\n";
+
+const std::array<passes::Pass, 6> kPasses{{
+    {"differentiate", passes::differentiate, ir::Stage::differentiated},
+    {"simplify", passes::simplify, ir::Stage::recorded},
+    {"dce", passes::dce, ir::Stage::recorded},
+    {"fuse", passes::fuse, ir::Stage::recorded},
+    {"layout", passes::layout, ir::Stage::laid_out},
+    {"select", passes::select, ir::Stage::selected},
+}};
+
+std::vector<fs::path> golden_files(const std::string& folder) {
+  std::vector<fs::path> files;
+  const fs::path directory = fs::path(TAPER_SOURCE_DIR) / "tests/golden" / folder;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.path().extension() == ".tir") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::string read_file(const fs::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  return text.str();
+}
+
+struct Golden {
+  std::vector<std::string> passes;
+  std::string input;  // with the first line, so that error positions are those of the file
+  std::string expected;
+};
+
+Golden read_golden(const fs::path& path) {
+  const std::string text = read_file(path);
+  Golden golden;
+  if (!text.starts_with(kRun)) throw Error(path.string() + ": the first line is not '// run:'");
+  std::istringstream run(text.substr(kRun.size(), text.find('\n') - kRun.size()));
+  for (std::string pass; run >> pass;) golden.passes.push_back(pass);
+  const std::size_t separator = text.find("\n" + std::string(kSeparator));
+  golden.input = text.substr(0, separator == std::string::npos ? separator : separator + 1);
+  if (separator != std::string::npos) {
+    golden.expected = text.substr(separator + 1 + kSeparator.size());
+  }
+  return golden;
+}
+
+ir::Graph run_passes(const Golden& golden, const fs::path& path) {
+  ir::Graph graph = ir::parse(golden.input, path.filename().string());
+  ir::verify(graph, ir::Stage::recorded);
+  for (const std::string& name : golden.passes) {
+    const auto pass =
+        std::find_if(kPasses.begin(), kPasses.end(), [&](const auto& p) { return p.name == name; });
+    if (pass == kPasses.end()) throw std::invalid_argument("there is no pass " + name);
+    graph = pass->run(graph, {});
+    ir::verify(graph, pass->stage);
+  }
+  return graph;
+}
+
+bool has_kernels(const ir::Graph& graph) {
+  return std::any_of(graph.nodes().begin(), graph.nodes().end(),
+                     [](const ir::Node& node) { return node.op == ir::Op::kernel; });
+}
+
+void compare_or_bless(const Golden& golden, const fs::path& path, const std::string& actual) {
+  if (std::getenv("TAPER_BLESS") != nullptr) {
+    std::ofstream(path, std::ios::binary) << golden.input << kSeparator << actual;
+    return;
+  }
+  EXPECT_EQ(golden.expected, actual);
+}
+
+std::string test_name(const testing::TestParamInfo<fs::path>& info) {
+  std::string name = info.param.stem().string();
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !std::isalnum(static_cast<unsigned char>(c)); },
+      '_');
+  return name;
+}
+
+class GoldenIr : public testing::TestWithParam<fs::path> {};
+class GoldenBad : public testing::TestWithParam<fs::path> {};
+
+TEST_P(GoldenIr, PrintsWhatIsExpected) {
+  const Golden golden = read_golden(GetParam());
+  const ir::Graph graph = run_passes(golden, GetParam());
+  const std::string printed = ir::print(graph);
+  compare_or_bless(golden, GetParam(), printed);
+  if (!has_kernels(graph)) {
+    EXPECT_EQ(ir::print(ir::parse(printed)), printed);
+  }
+}
+
+TEST_P(GoldenBad, SaysWhatIsWrong) {
+  const Golden golden = read_golden(GetParam());
+  try {
+    const std::string printed = ir::print(run_passes(golden, GetParam()));
+    FAIL() << "expected an error, got\n" << printed;
+  } catch (const Error& error) {
+    compare_or_bless(golden, GetParam(), std::string(error.what()) + '\n');
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Files, GoldenIr, testing::ValuesIn(golden_files("ir")), test_name);
+INSTANTIATE_TEST_SUITE_P(Files, GoldenBad, testing::ValuesIn(golden_files("bad")), test_name);
+
+TEST(Golden, ThereAreFiles) {
+  EXPECT_FALSE(golden_files("ir").empty());
+  EXPECT_FALSE(golden_files("bad").empty());
+}
+
+}  // namespace
+}  // namespace taper

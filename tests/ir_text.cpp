@@ -1,0 +1,310 @@
+// The text form: what is printed parses back to the same graph, and bad text is an Error.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+#include <set>
+
+#include "ir/builder.h"
+#include "ir/graph.h"
+#include "ir/kernel.h"
+
+namespace taper::ir {
+namespace {
+
+// Every structural op but `kernel`, with attributes, epilogues, segments and layouts.
+constexpr std::string_view kStructural = R"(graph {
+  %images = input "images" : f32[N,4,8,8]
+  %labels = input "labels" : i32[N]
+  %w = parameter "0.weight" : f32[16,4,3,3]{o16}
+  %b = parameter "0.bias" : f32[16]
+  %v = parameter "1 \"quoted\"\n\\ \x01" : f32[10,256]
+  %step = state "step" : f32[]
+  %half = constant 0.5 : f32[]
+  %list = constant [1,-2.5,inf] : f32[3]
+  %bytes = constant [0,255] : u8[2]
+  %c = conv2d(%images, %w; %b) {padding=[1,1,1,1]} epilogue (acc, c0) { t0 = add(acc, c0); t1 = relu(t0); t1 } : f32[N,16,8,8]{c16}
+  %strided = conv2d(%images, %w) {stride=[2,2], dilation=[2,1], padding=[2,1,2,1]} : f32[N,16,4,4]
+  %p = pool2d(%c) : f32[N,16,4,4]{c16}
+  %avg = pool2d(%c) {kind=average, kernel=[3,3], stride=[1,1], padding=[1,1,1,1], count_include_pad=false} : f32[N,16,8,8]
+  %flat = reshape(%p) {shape=[N,256]} : f32[N,256]
+  %z = matmul(%flat, %v) {transpose_b=true} : f32[N,10]
+  %loss = cross_entropy(%z, %labels) : f32[N]
+  %mean = reduce(%loss) {kind=mean, axes=[0]} : f32[]
+  %keep = reduce(%v) {axes=[0,1], keep_dims=true} epilogue (acc) { t0 = sqrt(acc); t0 } : f32[1,1]
+  %gv = gradient(%mean, %v) : f32[10,256]
+  %r = random(%step) {seed=18446744073709551615, stream=3, shape=[10,256]} : f32[10,256]
+  %e = extent(%z) {axes=[0,1]} : f32[]
+  %u8 = cast(%b) {dtype=u8} : u8[16]
+  %wide = broadcast_to(%step) {shape=[N,10]} : f32[N,10]
+  %turned = transpose(%v) {axes=[1,0]} : f32[256,10]
+  %rows = slice(%z) {begin=[0,1], end=[N,9], step=[1,2]} : f32[N,4]
+  %spread = pad(%b) {low=[1], high=[2], interior=[1], value=-inf} : f32[34]
+  %twice = concat(%v, %v) : f32[20,256]
+  %beside = concat(%v, %v, %v) {axis=1} : f32[10,768]
+  %dx = conv2d_backward_data(%c, %w) {padding=[1,1,1,1], shape=[N,4,8,8]} : f32[N,4,8,8]
+  %dw = conv2d_backward_weights(%images, %c) {padding=[1,1,1,1], shape=[16,4,3,3]} : f32[16,4,3,3]
+  %dp = pool2d_backward(%c, %p; %c) epilogue (acc, c0) { t0 = 0; t1 = gt(c0, t0); t2 = select(t1, acc, t0); t2 } : f32[N,16,8,8]
+  %soft = softmax(%z) {axis=1} : f32[N,10]
+  %logs = log_softmax(%z) {axis=1} : f32[N,10]
+  %dz = cross_entropy_backward(%z, %labels, %loss) : f32[N,10]
+  %both = cross_entropy_fused(%z, %labels, %loss) : f32[N]
+  %second = result(%both) {index=1} : f32[N,10]
+  %moved = relayout(%w) {layout=i16} : f32[16,4,3,3]{i16}
+  %noise = map(%z, %step) {expr=(a, b) { t0 = random(b) {seed=7, stream=1}; t1 = 1e-05; t2 = lt(t0, t1); t3 = select(t2, a, t0); t4 = cast(t3) : i32; t3, t4 }, results=[f32[N,10],i32[N,10]]} : f32[N,10]
+  %integers = result(%noise) {index=1} : i32[N,10]
+  %updated = map(%b, %half, %v, %half) {expr=(a, b) { t0 = mul(a, b); t0 }, segments=2, results=[f32[16],f32[10,256]]} : f32[16]
+  %newv = result(%updated) {index=1} : f32[10,256]
+  %seen = view(%flat) : f32[N,2,128]
+  return "list" = %list
+  return "bytes" = %bytes
+  return "strided" = %strided
+  return "avg" = %avg
+  return "keep" = %keep
+  return "gv" = %gv
+  return "r" = %r
+  return "e" = %e
+  return "u8" = %u8
+  return "wide" = %wide
+  return "turned" = %turned
+  return "rows" = %rows
+  return "spread" = %spread
+  return "twice" = %twice
+  return "beside" = %beside
+  return "dx" = %dx
+  return "dw" = %dw
+  return "dp" = %dp
+  return "soft" = %soft
+  return "logs" = %logs
+  return "dz" = %dz
+  return "second" = %second
+  return "moved" = %moved
+  return "integers" = %integers
+  return "seen" = %seen
+  update %b = %updated
+  update %v = %newv
+}
+)";
+
+std::string wrapped(std::string_view body) {
+  return "graph {\n" + std::string(body) + "\n}\n";
+}
+
+void expect_round_trip(const Graph& graph) {
+  const std::string text = print(graph);
+  const Graph back = parse(text);
+  EXPECT_EQ(back, canonical(graph)) << text;
+  EXPECT_EQ(print(back), text);
+}
+
+TEST(Text, StructuralOpsRoundTrip) {
+  const Graph graph = parse(kStructural);
+  EXPECT_NO_THROW(verify(graph, Stage::recorded));
+  expect_round_trip(graph);
+  std::set<Op> seen;
+  for (const Node& node : graph.nodes()) seen.insert(node.op);
+#define TAPER_STRUCTURAL(name, arity) \
+  EXPECT_EQ(seen.contains(Op::name), Op::name != Op::kernel) << #name;
+#include "ir/ops.def"
+}
+
+TEST(Text, ElementwiseOpsRoundTrip) {
+  Graph graph;
+  Builder b(graph);
+  const ValueId x = b.input("x", {DType::f32, {kBatch, 3}});
+  const ValueId y = b.input("y", {DType::f32, {3}});
+  const ValueId chosen = b.gt(x, y);
+  const auto operands = [&](int arity, bool select) {
+    if (select) return std::vector<ValueId>{chosen, x, y};
+    return arity == 1 ? std::vector<ValueId>{x} : std::vector<ValueId>{x, y};
+  };
+#define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) \
+  graph.outputs.push_back({#name, b.add_node(Op::name, operands(arity, Op::name == Op::select))});
+#include "ir/ops.def"
+  expect_round_trip(graph);
+}
+
+TEST(Text, AwkwardNumbersRoundTrip) {
+  Graph graph;
+  Builder b(graph);
+  const double inf = std::numeric_limits<double>::infinity();
+  const std::vector<double> values{0.1, -0.0, 1e-45, 3.4028234663852886e38, 1.0 / 3, inf, -inf};
+  graph.outputs.push_back({"c", b.constant({DType::f32, {7}}, values)});
+  expect_round_trip(graph);
+  const Graph back = parse(print(graph));
+  EXPECT_TRUE(std::signbit(std::get<ConstantAttrs>(back[back.outputs[0].value].attrs).values[1]));
+  // A NaN equals nothing, so its text is compared.
+  Graph nan;
+  Builder c(nan);
+  nan.outputs.push_back({"c", c.scalar(std::nan(""))});
+  EXPECT_EQ(print(parse(print(nan))), print(nan));
+}
+
+TEST(Text, LocationsAreCommentsOnRequest) {
+  Graph graph;
+  const auto here = std::source_location::current();
+  Builder b(graph, here);
+  graph.outputs.push_back({"x", b.relu(b.input("x", {DType::f32, {kBatch}}))});
+  EXPECT_EQ(print(graph).find("//"), std::string::npos);
+  const std::string text = print(graph, {.locations = true});
+  const std::string comment = "// " + std::string(here.file_name()) + ":";
+  EXPECT_NE(text.find(comment + std::to_string(here.line())), std::string::npos) << text;
+  EXPECT_EQ(parse(text), canonical(graph));
+}
+
+TEST(Text, KernelsPrintAndDoNotParse) {
+  Graph graph;
+  Builder b(graph);
+  const ValueId x = b.input("x", {DType::f32, {kBatch, 10}});
+  Node kernel{Op::kernel, {DType::f32, {kBatch, 10}}, {x}, {}, {}, {}};
+  kernel.attrs = KernelAttrs{RowSpec{RowKind::softmax, kBatch, 1, 10}, {kernel.type}};
+  graph.outputs.push_back({"y", graph.append(kernel)});
+  const std::string text = print(graph);
+  EXPECT_NE(text.find("spec=row kind=softmax rows=N rows_per_image=1 columns=10"),
+            std::string::npos)
+      << text;
+  EXPECT_THROW(parse(text), Error);
+}
+
+struct BadText {
+  std::string body;
+  std::string message;
+};
+
+TEST(Text, MalformedTextIsAnError) {
+  const std::string x = "%x = input \"x\" : f32[N,4]\n";
+  const std::vector<BadText> cases{
+      {"%0 = ", "t:3:1: expected the name of an op, got '}'"},
+      {"%0 = inputs \"x\" : f32[]", "t:2:6: expected the name of an op, got 'inputs'"},
+      {"%0 = input x : f32[]", "t:2:12: expected a string, got 'x'"},
+      {"%0 = input \"x : f32[]", "t:2:12: this string has no end on its line"},
+      {"%0 = input \"\\q\" : f32[]", "t:2:12: a string escape is one of"},
+      {"%0 = input \"x\" : f33[]", "t:2:18: expected a tensor type such as f32[N,10], got 'f33'"},
+      {"%0 = input \"x\" : f32[2,N]", "t:2:24: N can only be the leading dimension"},
+      {"%0 = input \"x\" : f32[-2]", "t:2:22: a dimension cannot be negative"},
+      {"%0 = input \"x\" : f32[9223372036854775808]", "t:2:22: expected an integer of 64 bits"},
+      {"%0 = constant 1e999 : f32[]", "t:2:15: expected a number that a double can hold"},
+      {"%0 = constant [1,,2] : f32[3]", "t:2:18: expected a number, got ','"},
+      {x + "%y = relu(%z) : f32[N,4]", "t:3:11: %z is not defined before this use"},
+      {x + "%y = relu(%y) : f32[N,4]", "t:3:11: %y is not defined before this use"},
+      {x + x, "t:3:1: %x is already defined"},
+      {x + "%y = relu(%x, %x) : f32[N,4]", "t:3:10: relu takes 1 operands, got 2"},
+      {x + "%y = relu(%x) : f32[N,5]", "t:3:17: the result of relu is f32[N,4], not f32[N,5]"},
+      {x + "%y = relu(%x) : u8[N,4]", "t:3:17: the result of relu is f32[N,4], not u8[N,4]"},
+      {x + "%y = softmax(%x) {axes=1} : f32[N,4]",
+       "t:3:19: softmax has no attribute 'axes' (it has: axis)"},
+      {x + "%y = softmax(%x) {axis=1, axis=1} : f32[N,4]",
+       "t:3:27: attribute 'axis' is given twice"},
+      {x + "%y = reduce(%x) {kind=median} : f32[N,4]", "t:3:23: expected a value of 'kind'"},
+      {x + "%y = reduce(%x; %x) {axes=[1]} : f32[N]",
+       "t:3:12: the epilogue takes 0 operands after ';', got 1"},
+      {x + "%y = map(%x) {expr=(a) { t0 = relu(b); t0 }} : f32[N,4]", "t:3:36: 'b' is not defined"},
+      {x + "%y = map(%x) {expr=(a) { a = relu(a); a }} : f32[N,4]",
+       "t:3:26: 'a' is already defined"},
+      {x + "%y = map(%x) {expr=(a) { t0 = matmul(a, a); t0 }} : f32[N,4]",
+       "t:3:31: expected a number, an elementwise op, cast or random, got 'matmul'"},
+      {x + "%y = kernel(%x) : f32[N,4]",
+       "t:3:6: a kernel node is the end state of lowering and cannot be parsed"},
+      {x + "return \"y\" = 3", "t:3:14: expected a value such as %0, got '3'"},
+      {x + "}\n}", "t:4:1: expected the end of the text, got '}'"},
+  };
+  for (const BadText& bad : cases) {
+    const std::string text = wrapped(bad.body);
+    try {
+      parse(text, "t");
+      ADD_FAILURE() << "parsed: " << text;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(bad.message), std::string::npos)
+          << text << "says: " << error.what() << "\nnot:  " << bad.message;
+    }
+  }
+}
+
+TEST(Text, TruncatedTextIsAnError) {
+  for (std::size_t size = 0; size + 2 < kStructural.size(); size += 3) {
+    EXPECT_THROW(parse(kStructural.substr(0, size)), Error) << size;
+  }
+}
+
+std::string mutated(std::mt19937& random, std::string text) {
+  constexpr std::string_view alphabet = "{}()[],;:=%\"\\/- .N0129aft\n\x01\xff";
+  const auto below = [&](std::size_t bound) { return random() % bound; };
+  for (std::size_t change = 0, changes = 1 + below(3); change < changes; ++change) {
+    const std::size_t at = below(text.size() - 40);
+    const std::size_t length = below(20);
+    switch (below(4)) {
+      case 0:
+        text[at] = alphabet[below(alphabet.size())];
+        break;
+      case 1:
+        text.insert(at, 1, alphabet[below(alphabet.size())]);
+        break;
+      case 2:
+        text.erase(at, length);
+        break;
+      case 3:
+        text.insert(below(text.size()), text.substr(at, length));
+        break;
+    }
+  }
+  return text;
+}
+
+TEST(Text, MutatedTextParsesOrIsAnError) {
+  std::mt19937 random(20240229);
+  int parsed = 0;
+  for (int i = 0; i < 5000; ++i) {
+    const std::string text = mutated(random, std::string(kStructural));
+    try {
+      const Graph graph = parse(text);
+      verify(graph, Stage::recorded);
+      const std::string printed = print(graph);
+      EXPECT_EQ(print(parse(printed)), printed);
+      ++parsed;
+    } catch (const Error&) {
+      continue;
+    }
+  }
+  EXPECT_GT(parsed, 100);
+  EXPECT_LT(parsed, 4500);
+}
+
+TEST(KernelText, NamesEveryField) {
+  Epilogue bias;
+  bias.expr = Expr{2, {{Op::add, {0, 1, -1}}}, {2}};
+  bias.operands = {{DType::f32, EpilogueAccess::channel}};
+  const GemmSpec gemm{kBatch, 128, 784, 800, 1, 128, 16, 128, 16, true, bias};
+  EXPECT_EQ(to_string(KernelSpec(gemm)),
+            "gemm m=N n=128 k=784 a_m=800 a_k=1 b_k=128 b_block=16 c_m=128 c_block=16 "
+            "c_padded=true epilogue (acc, c0) { t0 = add(acc, c0); t0 } operands=[f32 channel]");
+  EXPECT_EQ(lowering(gemm), "gemm");
+  EXPECT_EQ(flops(gemm, 10), 2.0 * 10 * 128 * 784);
+  const Stream row{DType::f32, {4, 1}};
+  const ReduceSpec reduce{ReduceKind::mean,     {kBatch, 4}, {false, true}, row,
+                          {DType::f32, {1, 0}}, {}};
+  EXPECT_EQ(to_string(KernelSpec(reduce)),
+            "reduce kind=mean dims=[N,4] reduced=[0,1] input=f32[4,1] result=f32[1,0]");
+  const CopySpec copy{DType::u8, 1, {{0, {kBatch, 4}, {4, 1}, {8, 1}, 0, 2}}, true, 0.5, 8, true};
+  EXPECT_EQ(to_string(KernelSpec(copy)),
+            "copy dtype=u8 operands=1 parts=[{operand=0 dims=[N,4] source=[4,1]+0 result=[8,1]+2}] "
+            "has_fill=true fill=0.5 result_size=8 result_batched=true");
+}
+
+TEST(KernelText, ConvolutionCountsNominalFlops) {
+  ConvSpec conv;
+  conv.ic = 32, conv.ih = conv.iw = 28, conv.oc = 64, conv.oh = conv.ow = 28;
+  conv.kh = conv.kw = 3;
+  for (const ConvPass pass :
+       {ConvPass::forward, ConvPass::backward_data, ConvPass::backward_weights}) {
+    conv.pass = pass;
+    EXPECT_EQ(flops(conv, 2), 2.0 * 2 * 64 * 28 * 28 * 32 * 9);
+  }
+  EXPECT_EQ(lowering(conv), "conv direct 3x3 backward_weights");
+  conv.oc = conv.groups = 32;
+  EXPECT_EQ(flops(conv, 1), 2.0 * 32 * 28 * 28 * 9);
+  EXPECT_EQ(lowering(conv), "conv depthwise 3x3 backward_weights");
+}
+
+}  // namespace
+}  // namespace taper::ir

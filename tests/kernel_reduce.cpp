@@ -1,0 +1,216 @@
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cmath>
+
+#include "ir/attrs.h"
+#include "tests/kernel_everywhere.h"
+
+namespace taper::testing {
+namespace {
+
+using ir::kBatch;
+using ir::ReduceKind;
+
+struct Case {
+  std::vector<ir::Dim> dims;
+  std::vector<bool> reduced;
+  std::int64_t batch = 1;
+  std::vector<std::int64_t> strides{};  // of the input; empty: dense
+};
+
+std::int64_t extent(ir::Dim dim, std::int64_t batch) {
+  return dim == kBatch ? batch : dim;
+}
+
+ir::ReduceSpec make_spec(const Case& c, ReduceKind kind, EpilogueKind epilogue) {
+  ir::ReduceSpec spec;
+  spec.kind = kind;
+  spec.dims = c.dims;
+  spec.reduced = c.reduced;
+  spec.epilogue = make_epilogue(epilogue);
+  spec.input.strides.resize(c.dims.size());
+  spec.result.strides.resize(c.dims.size());
+  std::int64_t in = 1, out = 1;
+  for (std::size_t i = c.dims.size(); i-- > 0;) {
+    spec.input.strides[i] = in;
+    spec.result.strides[i] = c.reduced[i] ? 0 : out;
+    in *= c.dims[i];
+    if (!c.reduced[i]) out *= c.dims[i];
+  }
+  if (!c.strides.empty()) spec.input.strides = c.strides;
+  return spec;
+}
+
+struct Reference {
+  std::vector<double> value, magnitude;
+};
+
+// Naive: every input element is added to (or compared with) its result element.
+Reference reduce(const ir::ReduceSpec& spec, const Case& c, Buffer& input, std::int64_t results) {
+  Reference r;
+  const auto n = static_cast<std::size_t>(results);
+  r.value.assign(n, spec.kind == ReduceKind::max ? -INFINITY : 0.0);
+  r.magnitude.assign(n, 0.0);
+  std::int64_t total = 1, count = 1;
+  for (std::size_t i = 0; i < c.dims.size(); ++i) {
+    total *= extent(c.dims[i], c.batch);
+    if (c.reduced[i]) count *= extent(c.dims[i], c.batch);
+  }
+  for (std::int64_t flat = 0; flat < total; ++flat) {
+    std::int64_t index = flat, from = 0, to = 0;
+    for (std::size_t i = c.dims.size(); i-- > 0;) {
+      const std::int64_t size = extent(c.dims[i], c.batch);
+      from += index % size * spec.input.strides[i];
+      to += index % size * spec.result.strides[i];
+      index /= size;
+    }
+    const double x = input[from];
+    double& y = r.value[static_cast<std::size_t>(to)];
+    if (spec.kind == ReduceKind::max) {
+      y = std::isnan(x) || x > y ? x : y;
+    } else {
+      y += x;
+      r.magnitude[static_cast<std::size_t>(to)] += std::fabs(x);
+    }
+  }
+  if (spec.kind == ReduceKind::mean) {
+    for (std::size_t i = 0; i < n; ++i) {
+      r.value[i] /= static_cast<double>(count);
+      r.magnitude[i] /= static_cast<double>(count);
+    }
+  }
+  return r;
+}
+
+void check(const Case& c, ReduceKind kind, EpilogueKind epilogue) {
+  const ir::ReduceSpec spec = make_spec(c, kind, epilogue);
+  SCOPED_TRACE(ir::to_string(ir::KernelSpec(spec)) + " N=" + std::to_string(c.batch));
+  std::int64_t elements = 1, results = 1;
+  for (std::size_t i = 0; i < c.dims.size(); ++i) {
+    elements += (extent(c.dims[i], c.batch) - 1) * spec.input.strides[i];
+    if (!c.reduced[i]) results *= extent(c.dims[i], c.batch);
+  }
+  std::mt19937 generator(7);
+  Buffer input(elements);
+  for (std::int64_t i = 0; i < elements; ++i) input[i] = random_value(generator);
+  EpilogueData extra(epilogue, results, results, generator);
+  std::vector<void*> operands{input.data()};
+  for (Buffer& b : extra.buffers) operands.push_back(b.data());
+  const auto got =
+      run_everywhere([&](const ir::Isa& isa) { return codegen::compile_reduce(spec, isa); },
+                     operands, {results * 4}, c.batch);
+  const Reference want = reduce(spec, c, input, results);
+  for (std::int64_t i = 0; i < results; ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    const double expected = extra.reference(want.value[at], i, 0);
+    ASSERT_NEAR(floats(got[0])[i], expected, 1e-6 * (1 + want.magnitude[at])) << "element " << i;
+  }
+}
+
+std::vector<Case> cases() {
+  return {
+      {{kBatch, 7}, {true, false}, 5},
+      {{kBatch, 130}, {true, false}, 37},
+      {{kBatch, 16}, {true, false}, 1100},
+      {{kBatch, 5}, {false, true}, 9},
+      {{kBatch, 100}, {false, true}, 3},
+      {{kBatch, 9}, {true, true}, 4},
+      {{kBatch}, {true}, 1},
+      {{kBatch}, {true}, 250},
+      {{kBatch}, {false}, 6},
+      {{kBatch, 3, 49, 16}, {true, false, true, false}, 5},
+      {{kBatch, 3, 49, 16}, {false, false, true, false}, 5},
+      {{kBatch, 3, 49, 16}, {false, true, true, true}, 2},
+      {{kBatch, 3, 4, 5}, {true, false, true, true}, 6},
+      {{kBatch, 6, 7, 2}, {false, true, false, true}, 3},
+      {{5, 6, 7}, {true, false, false}},
+      {{5, 6, 7}, {false, true, false}},
+      {{5, 6, 7}, {true, false, true}},
+      {{5, 1, 7}, {true, true, true}},
+      {{3, 30000}, {false, true}},
+      {{4, 3, 5, 6, 2}, {false, true, false, true, false}},
+      {{3, 5}, {false, false}},
+      {{6, 35}, {true, false}, 1, {1, 6}},   // transposed input
+      {{6, 35}, {false, true}, 1, {1, 6}},   //
+      {{6, 35}, {false, true}, 1, {70, 2}},  // no contiguous dim
+      {{6, 35}, {true, false}, 1, {0, 1}},   // broadcast input
+  };
+}
+
+TEST(Reduce, MatchesNaiveSums) {
+  for (const Case& c : cases()) {
+    for (const ReduceKind kind : {ReduceKind::sum, ReduceKind::mean, ReduceKind::max}) {
+      check(c, kind, EpilogueKind::none);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(Reduce, AppliesItsEpilogue) {
+  for (const Case& c : cases()) {
+    check(c, ReduceKind::sum, EpilogueKind::residual);
+    check(c, ReduceKind::mean, EpilogueKind::mask);
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST(Reduce, CutsBatchedResultsByImages) {
+  const ir::Isa& isa = *host_isas().front();
+  const auto kept = make_spec({{kBatch, 40}, {false, true}}, ReduceKind::sum, EpilogueKind::none);
+  const auto gone = make_spec({{kBatch, 40}, {true, false}}, ReduceKind::sum, EpilogueKind::none);
+  const auto by_images = codegen::compile_reduce(kept, isa);
+  EXPECT_EQ(by_images->partition(), codegen::Partition::images);
+  EXPECT_EQ(by_images->units(11), 11);
+  const auto by_units = codegen::compile_reduce(gone, isa);
+  EXPECT_EQ(by_units->partition(), codegen::Partition::units);
+  EXPECT_EQ(by_units->units(11), 3);
+}
+
+TEST(Reduce, SumsInTheDocumentedOrder) {
+  constexpr std::int64_t kSize = 16 * 517 + 5;
+  Buffer input(kSize);
+  std::mt19937 generator(3);
+  for (std::int64_t i = 0; i < kSize; ++i) input[i] = random_value(generator) / 3.0f;
+  std::array<float, 16> totals{};
+  for (std::int64_t lane = 0; lane < 16; ++lane) {
+    float& total = totals[static_cast<std::size_t>(lane)];
+    for (const auto& [first, rows] : {std::array<std::int64_t, 2>{0, 512}, {512, 5}}) {
+      std::array<float, 4> chains{};
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const std::int64_t chain = r < rows / 4 * 4 ? r % 4 : 0;
+        chains[static_cast<std::size_t>(chain)] += input[(first + r) * 16 + lane];
+      }
+      if (first == 512 && lane < 5) chains[0] += input[517 * 16 + lane];
+      total += (chains[0] + chains[1]) + (chains[2] + chains[3]);
+    }
+  }
+  for (std::size_t width = 8; width > 0; width /= 2) {
+    for (std::size_t i = 0; i < width; ++i) totals[i] += totals[i + width];
+  }
+  const auto spec = make_spec({{kSize}, {true}}, ReduceKind::sum, EpilogueKind::none);
+  const auto got =
+      run_everywhere([&](const ir::Isa& isa) { return codegen::compile_reduce(spec, isa); },
+                     {input.data()}, {4}, 1);
+  EXPECT_EQ(floats(got[0])[0], totals[0]);
+}
+
+TEST(Reduce, MaxPropagatesNaN) {
+  for (const std::vector<bool>& reduced : {std::vector<bool>{true, false}, {false, true}}) {
+    const auto spec = make_spec({{40, 40}, reduced}, ReduceKind::max, EpilogueKind::none);
+    for (const std::int64_t at : {0, 1, 17, 39}) {
+      Buffer input(1600);
+      for (std::int64_t i = 0; i < 1600; ++i) input[i] = static_cast<float>(-i);
+      input[at * 40 + at] = std::nanf("");
+      const auto got =
+          run_everywhere([&](const ir::Isa& isa) { return codegen::compile_reduce(spec, isa); },
+                         {input.data()}, {160}, 1);
+      for (std::int64_t i = 0; i < 40; ++i) {
+        EXPECT_EQ(std::isnan(floats(got[0])[i]), i == at) << i;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace taper::testing

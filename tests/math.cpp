@@ -1,0 +1,194 @@
+// Our transcendentals: accuracy over all exponents, special values, the same bits on every ISA.
+#include "codegen/math.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "ir/eval.h"
+#include "masm_run.h"
+
+namespace taper {
+namespace {
+
+using codegen::Gp;
+using codegen::Label;
+using codegen::Masm;
+using codegen::Math;
+using codegen::Vec;
+
+constexpr float kInf = std::numeric_limits<float>::infinity();
+const float kNan = std::numeric_limits<float>::quiet_NaN();
+
+using Unary = void (Math::*)(Vec, Vec);
+
+// y[i] = f(x[i]); x.size() is a multiple of 16.
+std::vector<float> apply(const ir::Isa& isa, Unary f, const std::vector<float>& x) {
+  const auto m = codegen::make_masm(isa);
+  const codegen::CodeMemory code = assemble(*m, [&] {
+    const Gp in = pointer(*m, 0), out = pointer(*m, 1), count = pointer(*m, 2);
+    const Vec a = m->vec(), d = m->vec();
+    const int before = m->free_vecs();
+    const Label top = m->label();
+    m->bind(top);
+    m->load(a, {in});
+    Math math(*m);
+    (math.*f)(d, a);
+    EXPECT_EQ(m->free_vecs(), before);
+    m->store({out}, d);
+    m->add(in, 4 * isa.lanes);
+    m->add(out, 4 * isa.lanes);
+    m->loop(count, top, isa.lanes);
+  });
+  std::vector<float> y(x.size());
+  const void* args[] = {x.data(), y.data(), reinterpret_cast<const void*>(x.size())};
+  code.entry()(args);
+  return y;
+}
+
+// Distance in units of the last place of the exact result, a normal number.
+double ulps(float got, double want) {
+  const int exponent = std::max(std::ilogb(want), -126);
+  return std::fabs(got - want) / std::ldexp(1.0, exponent - 23);
+}
+
+// Values of both signs, every exponent, and a dense sweep of [-110, 110].
+std::vector<float> sweep() {
+  std::vector<float> x;
+  std::mt19937 random(1);
+  for (std::uint32_t exponent = 1; exponent < 255; ++exponent)
+    for (int i = 0; i < 1000; ++i) {
+      const std::uint32_t bits = exponent << 23 | (static_cast<std::uint32_t>(random()) >> 9);
+      x.push_back(from_bits(bits));
+      x.push_back(-x.back());
+    }
+  std::uniform_real_distribution<float> middle(-110, 110), small(-3, 3);
+  for (int i = 0; i < 400000; ++i) {
+    x.push_back(middle(random));
+    x.push_back(small(random));
+  }
+  x.resize((x.size() + 15) / 16 * 16, 1.0f);
+  return x;
+}
+
+// The largest error where the exact result is a normal f32; elsewhere the result must be what
+// flushing and overflow make of it.
+void check(Unary f, double (*exact)(double), double bound) {
+  const std::vector<float> x = sweep();
+  std::vector<float> first;
+  for (const ir::Isa* isa : host_isas()) {
+    const std::vector<float> y = apply(*isa, f, x);
+    double worst = 0;
+    float where = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double want = exact(x[i]);
+      if (std::isnan(want)) {
+        ASSERT_TRUE(std::isnan(y[i])) << x[i];
+      } else if (std::fabs(want) > std::numeric_limits<float>::max()) {
+        ASSERT_EQ(y[i], want > 0 ? kInf : -kInf) << x[i];
+      } else if (std::fabs(want) < std::numeric_limits<float>::min()) {
+        ASSERT_LE(std::fabs(y[i] - want), std::numeric_limits<float>::min() * 1.000001) << x[i];
+      } else if (const double error = ulps(y[i], want); !(error <= worst)) {
+        worst = error;
+        where = x[i];
+      }
+    }
+    EXPECT_LE(worst, bound) << isa->name << " at " << where;
+    testing::Test::RecordProperty(std::string(isa->name), std::to_string(worst));
+    if (first.empty()) first = y;
+    for (std::size_t i = 0; i < y.size(); ++i)
+      ASSERT_EQ(to_bits(y[i]), to_bits(first[i])) << x[i] << " on " << isa->name;
+  }
+}
+
+float at(Unary f, float x) {
+  float result = 0;
+  for (const ir::Isa* isa : host_isas()) result = apply(*isa, f, std::vector<float>(16, x))[5];
+  return result;
+}
+
+TEST(Math, Exp) {
+  check(
+      &Math::exp, [](double x) { return std::exp(x); }, 1.5);
+}
+TEST(Math, Log) {
+  check(
+      &Math::log, [](double x) { return std::log(x); }, 1.5);
+}
+TEST(Math, Sigmoid) {
+  check(
+      &Math::sigmoid, [](double x) { return 1 / (1 + std::exp(-x)); }, 3);
+}
+TEST(Math, Tanh) {
+  check(
+      &Math::tanh, [](double x) { return std::tanh(x); }, 3);
+}
+
+TEST(Math, SpecialValues) {
+  for (const Unary f : {&Math::exp, &Math::log, &Math::sigmoid, &Math::tanh, &Math::relu})
+    EXPECT_TRUE(std::isnan(at(f, kNan)));
+  EXPECT_EQ(at(&Math::exp, kInf), kInf);
+  EXPECT_EQ(at(&Math::exp, -kInf), 0);
+  EXPECT_EQ(at(&Math::exp, 0), 1);
+  EXPECT_EQ(at(&Math::exp, 88.7228317f), std::exp(88.7228317f));
+  EXPECT_EQ(at(&Math::exp, 88.7228394f), kInf);
+  EXPECT_EQ(at(&Math::exp, -87.5f), 0);
+  EXPECT_EQ(at(&Math::log, 0), -kInf);
+  EXPECT_EQ(at(&Math::log, -0.0f), -kInf);
+  EXPECT_EQ(at(&Math::log, kInf), kInf);
+  EXPECT_TRUE(std::isnan(at(&Math::log, -1)));
+  EXPECT_TRUE(std::isnan(at(&Math::log, -kInf)));
+  EXPECT_EQ(to_bits(at(&Math::log, 1)), 0u);
+  EXPECT_EQ(at(&Math::sigmoid, -kInf), 0);
+  EXPECT_EQ(at(&Math::sigmoid, kInf), 1);
+  EXPECT_EQ(at(&Math::sigmoid, 0), 0.5f);
+  EXPECT_EQ(at(&Math::tanh, kInf), 1);
+  EXPECT_EQ(at(&Math::tanh, -kInf), -1);
+  EXPECT_EQ(to_bits(at(&Math::tanh, -0.0f)), 0x80000000u);
+  EXPECT_EQ(at(&Math::relu, -2), 0);
+  EXPECT_EQ(at(&Math::relu, 2), 2);
+  EXPECT_EQ(to_bits(at(&Math::neg, 0)), 0x80000000u);
+  EXPECT_EQ(at(&Math::abs, -7), 7);
+}
+
+TEST(Math, MaximumAndMinimumPropagateNan) {
+  const Lanes a{1, kNan, 2, kNan, -1, kInf, 3, 3}, b{2, 1, kNan, kNan, -2, 0, 3, -kInf};
+  for (const ir::Isa* isa : host_isas()) {
+    const Lanes most =
+        run_lanes(*isa, a, b, [](Masm& m, Vec d, Vec x, Vec y) { Math(m).maximum(d, x, y); });
+    const Lanes least =
+        run_lanes(*isa, a, b, [](Masm& m, Vec d, Vec x, Vec y) { Math(m).minimum(d, x, y); });
+    for (std::size_t i = 0; i < 8; ++i) {
+      const bool nan = std::isnan(a[i]) || std::isnan(b[i]);
+      EXPECT_EQ(std::isnan(most[i]), nan);
+      EXPECT_EQ(std::isnan(least[i]), nan);
+      if (nan) continue;
+      EXPECT_EQ(most[i], std::max(a[i], b[i]));
+      EXPECT_EQ(least[i], std::min(a[i], b[i]));
+    }
+  }
+}
+
+TEST(Math, RandomIsPhilox) {
+  constexpr std::uint64_t kSeed = 0x0123456789abcdefull, kStream = 77;
+  Lanes index{}, step{};
+  for (std::size_t i = 0; i < 16; ++i) {
+    index[i] = from_bits(static_cast<std::uint32_t>(i * 0x10000001u));
+    step[i] = 1234;
+  }
+  for (const ir::Isa* isa : host_isas()) {
+    const Lanes got = run_lanes(*isa, index, step, [](Masm& m, Vec d, Vec i, Vec s) {
+      Math(m).random(d, i, s, kSeed, kStream);
+    });
+    for (std::size_t i = 0; i < 16; ++i) {
+      const std::uint32_t word = ir::philox(to_bits(index[i]), 1234, kStream, kSeed);
+      EXPECT_EQ(got[i], static_cast<float>(word >> 8) * 0x1p-24f) << i;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace taper
