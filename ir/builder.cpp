@@ -15,7 +15,11 @@ ValueId Builder::add_node(Op op, std::vector<ValueId> operands, Attrs attrs) {
   node.operands = std::move(operands);
   node.attrs = std::move(attrs);
   node.location = where_;
-  if (traits(op).arity != 0) node.type = node_type(graph_, node);
+  try {
+    if (traits(op).arity != 0) node.type = node_type(graph_, node);
+  } catch (const Error& error) {
+    throw Error(error.what(), where_);
+  }
   return graph_.append(std::move(node));
 }
 

@@ -52,7 +52,7 @@ TensorType infer_elementwise(const Request& r) {
 TensorType infer_random(const Request& r) {
   need_f32(r);
   const Shape& shape = r.attrs<RandomAttrs>().shape;
-  if (count_of(r.operands[0].shape) != 1)
+  if (r.operands[0].has_batch() || count_of(r.operands[0].shape) != 1)
     r.fail("the counter must be one number, is {}", r.text(0));
   check_shape(r, shape);
   return {DType::f32, shape};
@@ -154,6 +154,8 @@ TensorType infer_concat(const Request& r) {
     Shape other = r.operands[i].shape;
     if (other.size() != type.shape.size() || r.operands[i].dtype != type.dtype || other[at] < 0)
       r.fail("{} do not fit together", r.all());
+    if (other[at] > (Dim{1} << 40) || type.shape[at] > (Dim{1} << 40))
+      r.fail("{} are too large", r.all());
     type.shape[at] += other[at];
     other[at] = type.shape[at];
     if (other != type.shape) r.fail("{} differ outside axis {}", r.all(), at);

@@ -34,7 +34,10 @@ Shape conv_shape(const Request& r, const ConvAttrs& a, const Shape& x, const Sha
   check_conv_attrs(r, a);
   if (w.size() != 4 || w[0] < 1 || w[1] < 1 || !sane(1, w[2]) || !sane(1, w[3]))
     r.fail("weight f32{} is no [O,C/groups,KH,KW]", to_string(w));
-  if (x[1] != w[1] * a.groups || w[0] % a.groups != 0)
+  if (w[0] % a.groups != 0)
+    r.fail("weight f32{} has {} output channels, no multiple of groups {}", to_string(w), w[0],
+           a.groups);
+  if (x[1] != w[1] * a.groups)
     r.fail("input f32{} has {} channels but weight f32{} with groups {} expects {}", to_string(x),
            x[1], to_string(w), a.groups, w[1] * a.groups);
   Shape y{x[0], w[0], 0, 0};
@@ -58,9 +61,10 @@ std::int64_t pooled_extent(const Request& r, const PoolAttrs& a, const Shape& x,
     r.fail("padding {} of axis {} must be 0..{}, half of the window", std::max(low, high), i + 2,
            a.kernel[i] / 2);
   const std::int64_t free = x[2 + i] + low + high - a.kernel[i];
-  if (free < 0)
+  if (free + (a.ceil_mode ? a.stride[i] - 1 : 0) < 0)
     r.fail("the window spans {} of axis {} but input f32{} has {} with padding", a.kernel[i], i + 2,
            to_string(x), x[2 + i] + low + high);
+  if (free < 0) return 1;  // one window, cut off
   std::int64_t count = free / a.stride[i] + 1;
   if (a.ceil_mode && free % a.stride[i] != 0 && count * a.stride[i] < x[2 + i] + low)
     ++count;  // the last window must start inside the input or the padding before it

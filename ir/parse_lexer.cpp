@@ -10,6 +10,9 @@
 namespace taper::ir {
 namespace {
 
+// Products of two extents or attributes stay within 64 bits.
+constexpr std::int64_t kMaxInteger = std::int64_t{1} << 31;
+
 bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
@@ -186,7 +189,11 @@ Number Lexer::number(std::string_view what) {
 }
 
 std::int64_t Lexer::integer() {
-  return number<std::int64_t>("an integer of 64 bits");
+  const Token token = token_;
+  constexpr std::string_view what = "an integer of magnitude 2^31 at most";
+  const auto value = number<std::int64_t>(what);
+  if (value < -kMaxInteger || value > kMaxInteger) fail_expected(token, what);
+  return value;
 }
 
 std::uint64_t Lexer::unsigned_integer() {
@@ -217,7 +224,11 @@ std::string Lexer::string() {
 }
 
 void Lexer::fail_expected(std::string_view what) const {
-  fail(token_, fmt::format("expected {}, got {}", what, described(token_)));
+  fail_expected(token_, what);
+}
+
+void Lexer::fail_expected(const Token& where, std::string_view what) const {
+  fail(where, fmt::format("expected {}, got {}", what, described(where)));
 }
 
 void Lexer::fail(const Token& where, std::string_view sentence) const {

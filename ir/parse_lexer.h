@@ -30,14 +30,15 @@ class Lexer {
   // Consumes a token of `kind`, or fails with "expected <what>".
   Token expect(Kind kind, std::string_view what);
 
-  std::int64_t integer();
+  std::int64_t integer();  // of an extent or attribute: magnitude 2^31 at most
   std::uint64_t unsigned_integer();
   double real();         // also inf and nan
   std::string string();  // unescaped
   bool at_real() const;
 
-  // "name:line:column: expected `what`, got ..." at the next token.
+  // "name:line:column: expected `what`, got ...", at the next token by default.
   [[noreturn]] void fail_expected(std::string_view what) const;
+  [[noreturn]] void fail_expected(const Token& where, std::string_view what) const;
   // "name:line:column: `sentence`".
   [[noreturn]] void fail(const Token& where, std::string_view sentence) const;
 

@@ -78,17 +78,20 @@ struct FusedExpr {
 FusedExpr build_expr(const ir::Graph&, const std::set<ir::ValueId>& members,
                      const std::vector<ir::ValueId>& results, ir::ValueId acc = ir::kNoValue);
 
-// Most values of instructions that are alive at once; constants live as long as their one use.
-int max_live(const ir::Expr&);
+// Most values that are alive at once: inputs from their first to their last use (`acc`, input 0 of
+// an epilogue, from the start), and what instructions make.
+int max_live(const ir::Expr&, bool has_acc);
 // Instructions other than constants.
 int computations(const ir::Expr&);
 
+// An expression must fit the 16 registers of the smallest ISA, where an op takes up to 5 of its
+// own.
 inline constexpr int kMaxEpilogueOperands = 4;
 inline constexpr int kMaxEpilogueInstrs = 12;
-inline constexpr int kMaxEpilogueLive = 4;
+inline constexpr int kMaxEpilogueLive = 6;
 inline constexpr int kMaxMapInputs = 12;
 inline constexpr int kMaxMapInstrs = 24;
-inline constexpr int kMaxMapLive = 8;
+inline constexpr int kMaxMapLive = 9;
 
 // How the epilogue of `root` reads an operand of this type; nothing when it cannot.
 std::optional<ir::EpilogueAccess> epilogue_access(const ir::Node& root,

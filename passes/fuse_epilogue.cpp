@@ -112,7 +112,7 @@ class EpilogueFusion {
     };
     return static_cast<int>(fused.operands.size()) <= kMaxEpilogueOperands &&
            static_cast<int>(fused.expr.instrs.size()) <= kMaxEpilogueInstrs &&
-           max_live(fused.expr) <= kMaxEpilogueLive &&
+           max_live(fused.expr, true) <= kMaxEpilogueLive &&
            std::all_of(fused.operands.begin(), fused.operands.end(), readable);
   }
 

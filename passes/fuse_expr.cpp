@@ -89,22 +89,26 @@ FusedExpr build_expr(const ir::Graph& graph, const std::set<ValueId>& members,
   return ExprBuilder(graph, members, acc).build(results);
 }
 
-int max_live(const ir::Expr& expr) {
-  const int count = static_cast<int>(expr.instrs.size());
-  const int inputs = static_cast<int>(expr.inputs);
-  std::vector<int> last(expr.instrs.size(), 0);
-  for (int i = 0; i < count; ++i) {
-    for (const int arg : expr.instrs[static_cast<std::size_t>(i)].args) {
-      if (arg >= inputs) last[static_cast<std::size_t>(arg - inputs)] = i;
-    }
+int max_live(const ir::Expr& expr, bool has_acc) {
+  const auto inputs = static_cast<std::size_t>(expr.inputs);
+  const std::size_t count = expr.instrs.size();
+  std::vector<std::size_t> first(inputs + count, count), last(inputs + count, 0);
+  const auto use = [&](std::int16_t value, std::size_t when) {
+    if (value < 0) return;
+    const auto v = static_cast<std::size_t>(value);
+    first[v] = std::min(first[v], when);
+    last[v] = std::max(last[v], when);
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    first[inputs + i] = i;
+    for (const std::int16_t arg : expr.instrs[i].args) use(arg, i);
   }
-  for (const int output : expr.outputs) {
-    if (output >= inputs) last[static_cast<std::size_t>(output - inputs)] = count;
-  }
+  for (const std::int16_t output : expr.outputs) use(output, count);
+  if (has_acc) first[0] = 0;
   int most = 0;
-  for (int i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     int live = 0;
-    for (int j = 0; j <= i; ++j) live += last[static_cast<std::size_t>(j)] > i || j == i ? 1 : 0;
+    for (std::size_t v = 0; v < first.size(); ++v) live += first[v] <= i && i <= last[v] ? 1 : 0;
     most = std::max(most, live);
   }
   return most;

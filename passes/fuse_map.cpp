@@ -81,7 +81,7 @@ class MapFusion {
     const std::vector<ValueId> results = results_of(members);
     const FusedExpr fused = build_expr(graph_, members, results);
     return static_cast<int>(fused.operands.size()) <= kMaxMapInputs &&
-           computations(fused.expr) <= kMaxMapInstrs && max_live(fused.expr) <= kMaxMapLive;
+           computations(fused.expr) <= kMaxMapInstrs && max_live(fused.expr, false) <= kMaxMapLive;
   }
 
   // No path from one group to the other through a third.

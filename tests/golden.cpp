@@ -62,7 +62,7 @@ Golden read_golden(const fs::path& path) {
   if (!text.starts_with(kRun)) throw Error(path.string() + ": the first line is not '// run:'");
   std::istringstream run(text.substr(kRun.size(), text.find('\n') - kRun.size()));
   for (std::string pass; run >> pass;) golden.passes.push_back(pass);
-  const std::size_t separator = text.find("\n" + std::string(kSeparator));
+  const std::size_t separator = text.find(std::string("\n").append(kSeparator));
   golden.input = text.substr(0, separator == std::string::npos ? separator : separator + 1);
   if (separator != std::string::npos) {
     golden.expected = text.substr(separator + 1 + kSeparator.size());

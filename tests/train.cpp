@@ -123,7 +123,7 @@ TEST_P(Models, SameBitsForAnyThreadsAndIsa) {
 }
 
 TEST_P(Models, TrainingLearns) {
-  const Outcome outcome = train(GetParam(), 64, 60, {.max_batch = 64});
+  const Outcome outcome = train(GetParam(), 64, 200, {.max_batch = 64}, 5e-3f);
   EXPECT_GT(outcome.losses.front(), 1.5f);
   EXPECT_LT(outcome.losses.back(), 0.3f);
 }
