@@ -127,8 +127,9 @@ TensorType infer_pad(const Request& r) {
     r.fail("low, high and interior need one entry per axis of {}", r.text(0));
   constexpr std::int64_t kMax = std::int64_t{1} << 40;
   for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (std::max({std::abs(a.low[i]), std::abs(a.high[i]), a.interior[i]}) > kMax ||
-        a.interior[i] < 0)
+    const bool sane = std::max({a.low[i], a.high[i], a.interior[i]}) <= kMax &&
+                      std::min(a.low[i], a.high[i]) >= -kMax && a.interior[i] >= 0;
+    if (!sane)
       r.fail("padding {}, {}, {} of axis {} makes no sense", a.low[i], a.high[i], a.interior[i], i);
     if (shape[i] == kBatch) {
       if (a.low[i] != 0 || a.high[i] != 0 || a.interior[i] != 0)

@@ -32,6 +32,10 @@ void check_conv_attrs(const Request& r, const ConvAttrs& a) {
 // The result of a convolution of x with w.
 Shape conv_shape(const Request& r, const ConvAttrs& a, const Shape& x, const Shape& w) {
   check_conv_attrs(r, a);
+  for (const Shape* shape : {&x, &w})
+    for (const Dim dim : *shape)
+      if (dim != kBatch && !sane(0, dim))
+        r.fail("{} has an extent out of range", to_string(*shape));
   if (w.size() != 4 || w[0] < 1 || w[1] < 1 || !sane(1, w[2]) || !sane(1, w[3]))
     r.fail("weight f32{} is no [O,C/groups,KH,KW]", to_string(w));
   if (w[0] % a.groups != 0)

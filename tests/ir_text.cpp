@@ -158,7 +158,10 @@ TEST(Text, KernelsPrintAndDoNotParse) {
   Graph graph;
   Builder b(graph);
   const ValueId x = b.input("x", {DType::f32, {kBatch, 10}});
-  Node kernel{Op::kernel, {DType::f32, {kBatch, 10}}, {x}, {}, {}, {}};
+  Node kernel;
+  kernel.op = Op::kernel;
+  kernel.type = b.type(x);
+  kernel.operands = {x};
   kernel.attrs = KernelAttrs{RowSpec{RowKind::softmax, kBatch, 1, 10}, {kernel.type}};
   graph.outputs.push_back({"y", graph.append(kernel)});
   const std::string text = print(graph);
