@@ -56,6 +56,18 @@ CodeMemory::CodeMemory(const std::vector<std::uint8_t>& bytes) : size_(bytes.siz
   __builtin___clear_cache(begin, begin + size_);
 }
 
+bool CodeMemory::allowed() {
+  static const bool granted = [] {
+    try {
+      const CodeMemory probe({0});
+      return true;
+    } catch (const Error&) {
+      return false;
+    }
+  }();
+  return granted;
+}
+
 CodeMemory::~CodeMemory() {
   munmap(executable_, mapped_);
 }

@@ -20,6 +20,9 @@ class CodeMemory {
   CodeMemory(const CodeMemory&) = delete;
   CodeMemory& operator=(const CodeMemory&) = delete;
 
+  // Whether this process may have such memory at all; tried once.
+  static bool allowed();
+
   using Function = void (*)(const void* args);
   Function entry() const;
   std::size_t size() const { return size_; }

@@ -1,6 +1,7 @@
 // Compiling what a tape holds into function objects.
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstdint>
 #include <memory>
@@ -54,7 +55,7 @@ class Function {
   // sizes, dtypes or labels and for a batch above CompileOptions::max_batch; nothing changes then.
   template <class... Inputs>
   std::span<const float> operator()(const Inputs&... inputs) {
-    const InputView views[] = {InputView(inputs)...};
+    const std::array<InputView, sizeof...(Inputs)> views{InputView(inputs)...};
     return run(views);
   }
   std::span<const float> run(std::span<const InputView> inputs);

@@ -100,7 +100,7 @@ AdaptiveAvgPool2d::AdaptiveAvgPool2d(std::int64_t size, std::source_location whe
 }
 
 Tensor AdaptiveAvgPool2d::operator()(const Tensor& x) const {
-  const Shape shape = x.shape();
+  const Shape& shape = x.shape();
   if (shape.size() != 4 || shape[2] % size_ != 0 || shape[3] % size_ != 0)
     throw Error(fmt::format("AdaptiveAvgPool2d: {} does not divide into {} x {} equal windows",
                             ir::to_string(shape), size_, size_),

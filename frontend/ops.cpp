@@ -133,7 +133,7 @@ Tensor random_uniform(Operand counter, Shape shape, std::uint64_t seed, std::uin
   return record(Op::random, {&counter}, ir::RandomAttrs{seed, stream, std::move(shape)});
 }
 
-Tensor reshape(Operand x, Shape shape) {
+Tensor reshape(Operand x, const Shape& shape) {
   Tape& tape = common_tape({&x});
   ir::Builder builder(tape.graph(), x.where());
   return {tape, builder.reshape(x.on(tape), shape)};
@@ -148,7 +148,7 @@ Tensor flatten(Operand x, int start_axis) {
     throw Error(
         fmt::format("flatten: the batch axis of {} cannot be flattened", ir::to_string(shape)),
         x.where());
-  return reshape(std::move(x), std::move(flat));
+  return reshape(x, flat);
 }
 
 Tensor permute(Operand x, std::vector<std::int64_t> axes) {
@@ -156,7 +156,7 @@ Tensor permute(Operand x, std::vector<std::int64_t> axes) {
   return record(Op::transpose, {&x}, ir::AxesAttrs{std::move(axes)});
 }
 
-Tensor broadcast_to(Operand x, Shape shape) {
+Tensor broadcast_to(Operand x, const Shape& shape) {
   Tape& tape = common_tape({&x});
   ir::Builder builder(tape.graph(), x.where());
   return {tape, builder.broadcast_to(x.on(tape), shape)};

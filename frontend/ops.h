@@ -61,10 +61,10 @@ Tensor cast(Operand x, DType dtype);
 Tensor random_uniform(Operand counter, Shape shape, std::uint64_t seed, std::uint64_t stream = 0);
 
 // Shape and movement. Negative axes count from the end.
-Tensor reshape(Operand x, Shape shape);  // one extent may be -2 (ir::kInferDim)
+Tensor reshape(Operand x, const Shape& shape);  // one extent may be -2 (ir::kInferDim)
 Tensor flatten(Operand x, int start_axis = 1);
 Tensor permute(Operand x, std::vector<std::int64_t> axes);
-Tensor broadcast_to(Operand x, Shape shape);
+Tensor broadcast_to(Operand x, const Shape& shape);
 Tensor slice(Operand x, int axis, std::int64_t begin, std::int64_t end, std::int64_t step = 1);
 Tensor pad(Operand x, std::vector<std::int64_t> low, std::vector<std::int64_t> high,
            double value = 0);

@@ -4,8 +4,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <mutex>
+#include <optional>
 #include <utility>
 
+#include "codegen/masm.h"
 #include "passes/passes.h"
 #include "runtime/environment.h"
 #include "runtime/executable.h"
@@ -76,6 +79,25 @@ std::vector<LabelCheck> find_labels(const ir::Graph& graph,
   return checks;
 }
 
+// Emitters record listings while it lives. One at a time: the switch is the process's.
+class RecordListings {
+ public:
+  RecordListings() : lock_(turn()), before_(codegen::recording_listings()) {
+    codegen::record_listings(true);
+  }
+  ~RecordListings() { codegen::record_listings(before_); }
+  RecordListings(const RecordListings&) = delete;
+  RecordListings& operator=(const RecordListings&) = delete;
+
+ private:
+  static std::mutex& turn() {
+    static std::mutex mutex;
+    return mutex;
+  }
+  std::scoped_lock<std::mutex> lock_;
+  bool before_;
+};
+
 }  // namespace
 
 // Each step below is one stage of `compile`.
@@ -112,6 +134,8 @@ struct Compilation {
 
   static void generate(Program& p) {
     p.plan = make_plan(p.selected, p.options.max_batch);
+    std::optional<RecordListings> listings;
+    if (!p.options.dump.empty()) listings.emplace();
     for (const PlannedCall& call : p.plan.calls)
       p.kernels.push_back(codegen::compile_cached(*call.spec, *p.options.isa));
   }

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "codegen/kernel.h"
+
 namespace taper::runtime {
 namespace {
 
@@ -40,7 +42,7 @@ CompileOptions resolve(CompileOptions options) {
     throw Error(fmt::format("CompileOptions::max_batch: {} is not positive", options.max_batch));
   options.threads = thread_count(options.threads);
   if (options.isa == nullptr && !options.interpret) options.isa = ir::host_isa();
-  if (options.isa == nullptr) options.interpret = true;
+  if (options.isa == nullptr || !codegen::CodeMemory::allowed()) options.interpret = true;
   if (options.dump.empty())
     if (const char* dump = std::getenv("TAPER_DUMP")) options.dump = dump;
   return options;

@@ -42,10 +42,12 @@ using Variables = std::map<std::string, std::shared_ptr<Variable>>;
 struct CompileOptions {
   ir::Dim max_batch = 256;
   int threads = 0;               // 0: TAPER_NUM_THREADS, else the CPUs this process may use
-  const ir::Isa* isa = nullptr;  // nullptr: host_isa(); none there: the interpreter
-  bool interpret = false;        // the reference interpreter instead of generated code
-  std::string dump = {};         // directory for IR, kernel list and listings; TAPER_DUMP if empty
-  std::string name = "graph";    // prefix of dumped files
+  const ir::Isa* isa = nullptr;  // nullptr: host_isa()
+  // The reference interpreter instead of generated code; also where the host has no known ISA or
+  // grants no executable memory.
+  bool interpret = false;
+  std::string dump = {};       // directory for IR, kernel list and listings; TAPER_DUMP if empty
+  std::string name = "graph";  // prefix of dumped files
 };
 
 struct Report {

@@ -1,0 +1,246 @@
+// The planner, updates, the thread pool, the environment, and what a step must not do: allocate.
+#include <gtest/gtest.h>
+#include <taper/taper.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "passes/passes.h"
+#include "runtime/environment.h"
+#include "runtime/plan.h"
+#include "runtime/thread_pool.h"
+
+namespace {
+std::atomic<long> allocations{0};
+}
+
+// Not inlined: the compiler would see free() of what new returned.
+[[gnu::noinline]] void* operator new(std::size_t size) {
+  ++allocations;
+  if (void* p = std::malloc(size)) return p;
+  throw std::bad_alloc();
+}
+[[gnu::noinline]] void operator delete(void* p) noexcept {
+  std::free(p);
+}
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept {
+  std::free(p);
+}
+
+namespace taper::runtime {
+namespace {
+
+std::shared_ptr<Variable> variable(const std::string& name, std::vector<float> values) {
+  auto v = std::make_shared<Variable>(
+      name, ir::TensorType{DType::f32, {static_cast<Dim>(values.size())}});
+  v->write(values);
+  return v;
+}
+
+TEST(Updates, AllReadTheOldContents) {
+  const auto a = variable("a", {1, 2, 3});
+  const auto b = variable("b", {10, 20, 30});
+  const auto c = variable("c", {0, 0, 0});
+  Tape tape;
+  const Tensor ta = tape.state(a);
+  const Tensor tb = tape.state(b);
+  const Tensor tc = tape.state(c);
+  tape.update(ta, tb);  // a swap: plain copies of each other
+  tape.update(tb, ta);
+  tape.update(tc, ta * 2 + tb);
+  Function f(tape, {ta + tb, ta}, true, {});
+  f();
+  EXPECT_EQ(std::vector<float>(f.output(0).begin(), f.output(0).end()),
+            (std::vector<float>{11, 22, 33}));
+  EXPECT_EQ(std::vector<float>(f.output(1).begin(), f.output(1).end()),
+            (std::vector<float>{1, 2, 3}));
+  EXPECT_EQ(a->read(), (std::vector<float>{10, 20, 30}));
+  EXPECT_EQ(b->read(), (std::vector<float>{1, 2, 3}));
+  EXPECT_EQ(c->read(), (std::vector<float>{12, 24, 36}));
+}
+
+TEST(Updates, AnElementwiseUpdateWaitsForOtherReaders) {
+  const auto w = variable("w", {1, 2, 3, 4});
+  Tape tape;
+  const Tensor tw = tape.parameter(w);
+  const Tensor next = tw - 0.5;
+  tape.update(tw, next);
+  // Needs the old w and the new one; reduces it after the update's kernel could have run.
+  Function f(tape, {sum(next) * 100 + sum(tw)}, true, {});
+  EXPECT_EQ(f()[0], 810.0f);
+  EXPECT_EQ(f()[0], 608.0f);
+  EXPECT_EQ(w->read(), (std::vector<float>{0, 1, 2, 3}));
+}
+
+TEST(Variables, LayoutChangesKeepTheContents) {
+  Variable v("w", {DType::f32, {20, 5, 3, 2}});
+  std::vector<float> values(20 * 5 * 3 * 2);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i);
+  v.write(values);
+  for (const ir::Layout layout : {ir::Layout::o16, ir::Layout::i16, ir::Layout::plain}) {
+    v.set_layout(layout);
+    EXPECT_EQ(v.read(), values);
+  }
+  EXPECT_THROW(v.write(std::vector<float>(3)), Error);
+  EXPECT_THROW(Variable("n", {DType::f32, {N, 2}}), Error);
+}
+
+struct Net {
+  Tape tape;
+  nn::Sequential model{nn::Conv2d(1, 16, 3, {.padding = nn::same_padding(1)}), nn::ReLU(),
+                       nn::MaxPool2d(2), nn::Flatten(), nn::Linear(16 * 16, 10)};
+  Tensor images = tape.input("images", {N, 1, 8, 8});
+  Tensor labels = tape.input("labels", {N}, DType::i32);
+  Tensor logits = model(images);
+  Tensor loss = cross_entropy(logits, labels);
+};
+
+TEST(Plan, LiveBuffersDoNotShareBytes) {
+  Net net;
+  Tape tape(net.tape);
+  const Tensor rate = tape.input("rate", {});
+  optim::Adam{}.record(tape, Tensor(tape, net.loss.id()), rate);
+  tape.graph().outputs.push_back({"loss", net.loss.id()});
+  const ir::Graph selected = passes::run_pipeline(tape.graph(), {.max_batch = 8});
+  const Plan plan = make_plan(selected, 8);
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < plan.buffers.size(); ++i) {
+    const Buffer& a = plan.buffers[i];
+    if (a.place != Buffer::Place::arena || a.last < a.first) continue;
+    sum += a.bytes;
+    EXPECT_EQ(a.offset % 64, 0);
+    EXPECT_LE(a.offset + a.bytes, plan.arena_bytes);
+    for (std::size_t j = 0; j < i; ++j) {
+      const Buffer& b = plan.buffers[j];
+      if (b.place != Buffer::Place::arena || b.last < a.first || a.last < b.first) continue;
+      EXPECT_FALSE(overlap(a, b)) << a.name << " and " << b.name;
+    }
+  }
+  EXPECT_LT(plan.arena_bytes, sum) << "nothing was reused";
+}
+
+TEST(Step, AllocatesNothing) {
+  Net net;
+  TrainingStep step = compile(net.loss, optim::Adam{}, {.max_batch = 32, .threads = 2});
+  const std::vector<float> images(32 * 64, 0.5f);
+  const std::vector<std::int32_t> labels(32, 3);
+  step(images, labels);
+  const long before = allocations;
+  for (int i = 0; i < 20; ++i) step(images, labels);
+  EXPECT_EQ(allocations, before);
+}
+
+TEST(Dump, WritesEveryStageThePlanAndTheListings) {
+  const auto folder = std::filesystem::temp_directory_path() / "taper-dump-test";
+  std::filesystem::remove_all(folder);
+  Net net;
+  compile(net.logits, {.max_batch = 4, .dump = folder.string(), .name = "net"});
+  for (const char* name :
+       {"net.00-recorded.tir", "net.04-fuse.tir", "net.06-select.tir", "net.plan.txt", "net.asm"})
+    EXPECT_GT(std::filesystem::file_size(folder / name), 100u) << name;
+  std::ifstream recorded(folder / "net.00-recorded.tir");
+  const std::string text(std::istreambuf_iterator<char>(recorded), {});
+  EXPECT_EQ(ir::print(ir::parse(text)), text);
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Report, CountsWhatWasCompiled) {
+  Net net;
+  const Function f = compile(net.logits, {.max_batch = 4});
+  EXPECT_GT(f.report().arena_bytes, 4u * 16 * 64 * 4);
+  EXPECT_GE(f.report().kernels, 3u);
+  EXPECT_GT(f.report().code_bytes, 1000u);
+  EXPECT_GT(f.report().compile_seconds, 0);
+  EXPECT_NE(f.plan().find("conv direct 3x3 forward"), std::string::npos);
+}
+
+class Environment : public testing::Test {
+ protected:
+  void TearDown() override {
+    for (const char* name : {"TAPER_NUM_THREADS", "TAPER_MAX_ISA"}) unsetenv(name);
+  }
+};
+
+TEST_F(Environment, SetsWhatOptionsLeaveOpen) {
+  setenv("TAPER_NUM_THREADS", "3", 1);
+  EXPECT_EQ(resolve({}).threads, 3);
+  EXPECT_EQ(resolve({.threads = 2}).threads, 2);
+  setenv("TAPER_MAX_ISA", "avx2", 1);
+  const ir::Isa* isa = resolve({}).isa;
+  EXPECT_TRUE(isa == nullptr || isa->name == "avx2");
+}
+
+TEST_F(Environment, RefusesUnknownValues) {
+  for (const char* value : {"0", "-1", "two", "3x", "1000"}) {
+    setenv("TAPER_NUM_THREADS", value, 1);
+    EXPECT_THROW(resolve({}), Error) << value;
+  }
+  unsetenv("TAPER_NUM_THREADS");
+  setenv("TAPER_MAX_ISA", "sse9", 1);
+  EXPECT_THROW(resolve({}), Error);
+  EXPECT_THROW(resolve({.max_batch = 0}), Error);
+  EXPECT_THROW(resolve({.threads = -1}), Error);
+}
+
+TEST(ThreadPool, RunsEveryThreadOfEveryRegion) {
+  for (const int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    std::vector<int> counts(static_cast<std::size_t>(threads), 0);
+    for (int i = 0; i < 1000; ++i)
+      pool.run([](void* context, int t) { ++static_cast<int*>(context)[t]; }, counts.data());
+    EXPECT_EQ(counts, std::vector<int>(static_cast<std::size_t>(threads), 1000));
+  }
+}
+
+TEST(ThreadPool, ServesSeveralCallers) {
+  ThreadPool pool(2);
+  std::atomic<int> total{0};
+  const auto caller = [&] {
+    for (int i = 0; i < 300; ++i)
+      pool.run([](void* context, int) { ++*static_cast<std::atomic<int>*>(context); }, &total);
+  };
+  std::thread other(caller);
+  caller();
+  other.join();
+  EXPECT_EQ(total, 2 * 2 * 300);
+}
+
+TEST(Barrier, NobodyPassesEarly) {
+  constexpr int kThreads = 4;
+  ThreadPool pool(kThreads);
+  struct Context {
+    Barrier barrier{kThreads};
+    std::atomic<int> arrived{0};
+    std::atomic<bool> early{false};
+  } context;
+  pool.run(
+      [](void* pointer, int) {
+        auto& c = *static_cast<Context*>(pointer);
+        for (int round = 1; round <= 200; ++round) {
+          ++c.arrived;
+          c.barrier.arrive_and_wait();
+          if (c.arrived < round * kThreads) c.early = true;
+          c.barrier.arrive_and_wait();
+        }
+      },
+      &context);
+  EXPECT_FALSE(context.early);
+}
+
+TEST(FlushDenormals, IsOnInsideAndRestored) {
+  volatile float tiny = 1e-38f;
+  {
+    const FlushDenormals flush;
+    EXPECT_EQ(tiny * 1e-3f, 0.0f);
+  }
+  EXPECT_NE(tiny * 1e-3f, 0.0f);
+}
+
+}  // namespace
+}  // namespace taper::runtime
