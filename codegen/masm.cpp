@@ -52,8 +52,12 @@ bool recording_listings() {
   return listings.load();
 }
 
+bool has_emitter(const ir::Isa& isa) {
+  return isa.name == "avx2" || isa.name == "avx512";
+}
+
 std::unique_ptr<Masm> make_masm(const ir::Isa& isa) {
-  if (isa.name == "avx2" || isa.name == "avx512") return std::make_unique<MasmX86>(isa);
+  if (has_emitter(isa)) return std::make_unique<MasmX86>(isa);
   throw Error(fmt::format("this build of taper has no code generator for {}", isa.name));
 }
 

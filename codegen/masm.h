@@ -155,5 +155,6 @@ bool recording_listings();
 
 // The emitter for `isa`, a run-time choice. Throws taper::Error when this build has none.
 std::unique_ptr<Masm> make_masm(const ir::Isa& isa);
+bool has_emitter(const ir::Isa& isa);
 
 }  // namespace taper::codegen

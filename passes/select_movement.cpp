@@ -44,6 +44,10 @@ std::int64_t offset_along(const Dense& d, const std::vector<std::int64_t>& offse
   return offset;
 }
 
+std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
+  return a >= 0 ? a / b : -((b - 1 - a) / b);
+}
+
 std::int64_t size_per_image(const TensorType& type) {
   const std::vector<Dim> dims = walk_of(type).dims;
   return std::accumulate(dims.begin(), dims.end(), std::int64_t{1},
@@ -185,15 +189,26 @@ ir::KernelSpec select_pad(const Lowering& lowering) {
   const auto& attrs = std::get<ir::PadAttrs>(lowering.node.attrs);
   const Dense from = dense(lowering.operands[0]);
   const Dense to = dense(lowering.node.type);
-  Strides result = to.strides;
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    result[i] *= 1 + attrs.interior[static_cast<std::size_t>(to.walk.axes[i])];
-  }
   CopySpec spec = copy_to(lowering.node.type);
   spec.has_fill = true;
   spec.fill = attrs.value;
+  Piece kept;  // what negative padding does not crop
+  for (std::size_t i = 0; i < to.strides.size(); ++i) {
+    const Dim dim = from.walk.dims[i];
+    const auto axis = static_cast<std::size_t>(to.walk.axes[i]);
+    const std::int64_t step = 1 + attrs.interior[axis];
+    const std::int64_t low = to.walk.lanes[i] ? 0 : attrs.low[axis];
+    const std::int64_t begin = std::max<std::int64_t>(0, -floor_divide(low, step));
+    const std::int64_t last = std::min(dim - 1, floor_divide(to.walk.dims[i] - 1 - low, step));
+    if (dim != ir::kBatch && last < begin) return spec;
+    kept.dims.push_back(dim == ir::kBatch ? dim : last - begin + 1);
+    kept.source.push_back(from.strides[i]);
+    kept.result.push_back(to.strides[i] * step);
+    kept.source_offset += begin * from.strides[i];
+    kept.result_offset += (begin * step + low) * to.strides[i];
+  }
   spec.parts.push_back(
-      part_of(0, from.walk.dims, from.strides, result, 0, offset_along(to, attrs.low)));
+      part_of(0, kept.dims, kept.source, kept.result, kept.source_offset, kept.result_offset));
   return spec;
 }
 

@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "codegen/element_bits.h"
 #include "codegen/masm.h"
 #include "passes/passes.h"
 #include "runtime/environment.h"
@@ -159,20 +160,12 @@ struct Compilation {
     const auto& values = std::get<ir::ConstantAttrs>(node.attrs).values;
     const auto count = static_cast<std::size_t>(ir::element_count(node.type.shape, 1));
     AlignedBytes bytes = allocate_aligned(static_cast<std::size_t>(ir::byte_size(node.type, 1)));
+    const std::size_t size = ir::byte_size(node.type.dtype);
     for (std::size_t i = 0; i < count; ++i) {
       const double value = values.size() == 1 ? values[0] : values[i];
-      if (node.type.dtype == ir::DType::f32) {
-        const auto f32 = static_cast<float>(value);
-        std::memcpy(bytes.get() + i * sizeof f32, &f32, sizeof f32);
-      } else if (node.type.dtype == ir::DType::i32) {
-        const auto i32 = static_cast<std::int32_t>(value);
-        std::memcpy(bytes.get() + i * sizeof i32, &i32, sizeof i32);
-      } else if (ir::byte_size(node.type.dtype) == 1) {
-        bytes[i] = static_cast<std::byte>(static_cast<int>(value));
-      } else {
-        throw Error(fmt::format("constant: {} cannot be stored", ir::to_string(node.type)),
-                    node.location);
-      }
+      const std::uint32_t bits = codegen::element_bits(node.type.dtype, value);
+      // The machine is little-endian, as every one that code is generated for.
+      std::memcpy(bytes.get() + i * size, &bits, size);
     }
     return bytes;
   }

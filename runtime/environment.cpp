@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "codegen/kernel.h"
+#include "codegen/masm.h"
 
 namespace taper::runtime {
 namespace {
@@ -41,7 +42,10 @@ CompileOptions resolve(CompileOptions options) {
   if (options.max_batch < 1)
     throw Error(fmt::format("CompileOptions::max_batch: {} is not positive", options.max_batch));
   options.threads = thread_count(options.threads);
-  if (options.isa == nullptr && !options.interpret) options.isa = ir::host_isa();
+  if (options.isa == nullptr && !options.interpret) {
+    options.isa = ir::host_isa();
+    if (options.isa != nullptr && !codegen::has_emitter(*options.isa)) options.isa = nullptr;
+  }
   if (options.isa == nullptr || !codegen::CodeMemory::allowed()) options.interpret = true;
   if (options.dump.empty())
     if (const char* dump = std::getenv("TAPER_DUMP")) options.dump = dump;

@@ -51,6 +51,7 @@ struct Case {
   Build build;
   Match match = Match::tensor;
   bool gradients = true;
+  Dim max_batch = 5;  // where the case uses N
 };
 
 inline double make_element(const Operand& operand, std::uint32_t random) {
@@ -59,7 +60,7 @@ inline double make_element(const Operand& operand, std::uint32_t random) {
       -129, 255,  256, 1e-3, 1e20, -40,  -1e20, 2147483648, 70000.125, -1000};
   const double unit = random / 4294967296.0;
   const double infinity = std::numeric_limits<double>::infinity();
-  const std::uint32_t pick = random % (kSpecial.size() + 3);
+  const std::size_t pick = random % (kSpecial.size() + 3);
   switch (operand.fill) {
     case Fill::spread:
       return 3 * unit - 1.5;

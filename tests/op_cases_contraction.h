@@ -34,9 +34,17 @@ inline void add_matmul(std::vector<Case>& cases) {
                    }});
 }
 
+struct Window {
+  Pair stride{1, 1}, dilation{1, 1};
+  Padding padding{0, 0, 0, 0};
+  std::int64_t groups = 1;
+  ConvAttrs attrs(const Shape& shape = {}) const {
+    return {stride, dilation, padding, groups, shape};
+  }
+};
 struct ConvCase {
   Shape x, weight;
-  ConvAttrs attrs{};
+  Window window{};
 };
 
 inline const std::vector<ConvCase>& conv_cases() {
@@ -77,27 +85,34 @@ inline const std::vector<ConvCase>& conv_cases() {
 inline void add_conv(std::vector<Case>& cases) {
   for (const ConvCase& conv : conv_cases()) {
     cases.push_back({Op::conv2d, {{conv.x}, {conv.weight}}, [=](Builder& b, const Values& v) {
-                       return b.conv2d(v[0], v[1], conv.attrs);
+                       return b.conv2d(v[0], v[1], conv.window.attrs());
                      }});
     const Shape y =
-        infer(Op::conv2d, {{DType::f32, conv.x}, {DType::f32, conv.weight}}, conv.attrs).shape;
-    ConvAttrs data = conv.attrs;
-    data.shape = conv.x;
+        infer(Op::conv2d, {{DType::f32, conv.x}, {DType::f32, conv.weight}}, conv.window.attrs())
+            .shape;
+    const ConvAttrs data = conv.window.attrs(conv.x);
     cases.push_back(
         {Op::conv2d_backward_data, {{y}, {conv.weight}}, [=](Builder& b, const Values& v) {
            return b.conv2d_backward_data(v[0], v[1], data);
          }});
-    ConvAttrs weights = conv.attrs;
-    weights.shape = conv.weight;
+    const ConvAttrs weights = conv.window.attrs(conv.weight);
     cases.push_back(
         {Op::conv2d_backward_weights, {{conv.x}, {y}}, [=](Builder& b, const Values& v) {
            return b.conv2d_backward_weights(v[0], v[1], weights);
          }});
+    if (&conv == &conv_cases()[4] || &conv == &conv_cases()[18])
+      cases.push_back(
+          {Op::conv2d,
+           {{conv.x}, {conv.weight}},
+           [=](Builder& b, const Values& v) { return b.conv2d(v[0], v[1], conv.window.attrs()); },
+           Match::tensor,
+           true,
+           37});
     // With everything that fuses around it: bias, residual, activation.
     cases.push_back({Op::conv2d,
                      {{conv.x}, {conv.weight}, {{y[1], 1, 1}}, {y}},
                      [=](Builder& b, const Values& v) {
-                       const ValueId product = b.conv2d(b.relu(v[0]), v[1], conv.attrs);
+                       const ValueId product = b.conv2d(b.relu(v[0]), v[1], conv.window.attrs());
                        const ValueId sum = b.add(b.add(product, v[2]), v[3]);
                        return b.relu(sum);
                      }});
@@ -148,7 +163,7 @@ inline void add_pool(std::vector<Case>& cases) {
   for (const PoolKind kind : {PoolKind::max, PoolKind::average})
     cases.push_back(
         {Op::pool2d, {{{N, 3, 6, 6}}, {{20, 3, 3, 3}}}, [=](Builder& b, const Values& v) {
-           const ValueId y = b.conv2d(v[0], v[1], {.padding = {1, 1, 1, 1}});
+           const ValueId y = b.conv2d(v[0], v[1], Window{.padding = {1, 1, 1, 1}}.attrs());
            return b.pool2d(b.relu(y), {.kind = kind});
          }});
 }
@@ -196,7 +211,7 @@ inline void add_rows(std::vector<Case>& cases) {
 inline void add_gradients(std::vector<Case>& cases) {
   cases.push_back(
       {Op::gradient, {{{N, 2, 4, 4}}, {{2, 2, 3, 3}}}, [](Builder& b, const Values& v) {
-         const ValueId y = b.conv2d(v[0], v[1], {.padding = {1, 1, 1, 1}});
+         const ValueId y = b.conv2d(v[0], v[1], Window{.padding = {1, 1, 1, 1}}.attrs());
          const ValueId loss = b.reduce(b.tanh(y), ReduceKind::mean, {0, 1, 2, 3}, false);
          return b.gradient(loss, v[1]);
        }});

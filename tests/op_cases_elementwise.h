@@ -123,6 +123,16 @@ inline void add_constants(std::vector<Case>& cases) {
                            return b.add(b.cast(moved, DType::f32), sum);
                          },
                          Match::exact});
+  for (const DType dtype : {DType::f16, DType::bf16, DType::i8, DType::boolean})  // one in memory
+    cases.push_back(
+        {Op::constant,
+         {{{3, 5}, Fill::integers, dtype, 90}},
+         [=](Builder& b, const Values& v) {
+           const Operand operand{{3, 4}, Fill::spread, dtype};
+           const ValueId c = b.constant({dtype, {3, 4}}, make_value(operand, 1, 7).data);
+           return b.concat({v[0], c}, 1);
+         },
+         Match::exact});
   cases.push_back({Op::constant,
                    {},
                    [](Builder& b, const Values&) {

@@ -125,6 +125,8 @@ inline void add_pads(std::vector<Case>& cases) {
   pad({4}, {{-30}, {40}, {2}, 3});
   pad({N, 17, 3, 3}, {{0, 0, 1, 1}, {0, 0, 1, 1}, {0, 0, 0, 0}, 0});
   pad({N, 17, 3, 3}, {{0, 2, 0, 1}, {0, 3, 0, 0}, {0, 0, 1, 2}, 2});
+  pad({N, 4}, {{0, -30}, {0, 40}, {0, 2}, 3});
+  pad({N, 5, 19}, {{0, -2, -3}, {0, 3, -8}, {0, 1, 0}, 1});
   pad({5, 7}, {{1, 2}, {2, 1}, {1, 0}, 3}, DType::u8);
   pad({5, 7}, {{1, 2}, {2, 1}, {1, 0}, -3}, DType::i32);
   pad({5, 7}, {{1, 2}, {2, 1}, {1, 0}, 0.1}, DType::f16);
@@ -204,6 +206,15 @@ inline void add_reduce(std::vector<Case>& cases) {
                      Match::tensor,
                      false});
   }
+  for (const ReduceKind kind : kinds)
+    for (const Axes& axes : {Axes{0}, Axes{0, 1}, Axes{1}})
+      cases.push_back(
+          {Op::reduce,
+           {{{N, 37}}},
+           [=](Builder& b, const Values& v) { return b.reduce(v[0], kind, axes, false); },
+           Match::tensor,
+           true,
+           150});
   // A prologue and an epilogue: the variance of each column.
   cases.push_back({Op::reduce, {{{N, 3, 21}}}, [](Builder& b, const Values& v) {
                      const ValueId mean = b.reduce(v[0], ReduceKind::mean, {0}, true);
