@@ -20,10 +20,10 @@ using Padding = std::array<std::int64_t, 4>;  // top, left, bottom, right
 enum class PoolKind : std::uint8_t { max, average };
 enum class ReduceKind : std::uint8_t { sum, mean, max };
 
-#define TAPER_FIELDS(...)                                  \
-  template <class Visit>                                   \
-  void fields([[maybe_unused]] Visit&& visit) {            \
-    __VA_ARGS__                                            \
+#define TAPER_FIELDS(...)                       \
+  template <class Visit>                        \
+  void fields([[maybe_unused]] Visit&& visit) { \
+    __VA_ARGS__                                 \
   }
 
 // input, parameter, state: the name that binds a buffer.
@@ -151,9 +151,9 @@ struct KernelAttrs {
 
 #undef TAPER_FIELDS
 
-using Attrs = std::variant<std::monostate, NameAttrs, ConstantAttrs, ConvAttrs, PoolAttrs,
-                           ReduceAttrs, ShapeAttrs, AxesAttrs, AxisAttrs, SliceAttrs, PadAttrs,
-                           MatmulAttrs, RandomAttrs, CastAttrs, LayoutAttrs, MapAttrs, ResultAttrs,
-                           KernelAttrs>;
+using Attrs =
+    std::variant<std::monostate, NameAttrs, ConstantAttrs, ConvAttrs, PoolAttrs, ReduceAttrs,
+                 ShapeAttrs, AxesAttrs, AxisAttrs, SliceAttrs, PadAttrs, MatmulAttrs, RandomAttrs,
+                 CastAttrs, LayoutAttrs, MapAttrs, ResultAttrs, KernelAttrs>;
 
 }  // namespace taper::ir

@@ -21,11 +21,10 @@ class Builder {
   // The general form: infers the type and appends.
   ValueId add_node(Op op, std::vector<ValueId> operands, Attrs attrs = {});
 
-#define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) \
-  template <class... Values>                                    \
-    requires(sizeof...(Values) == arity)                        \
-  ValueId name(Values... operands) {                            \
-    return add_node(Op::name, {operands...});                   \
+#define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit)           \
+  template <class... Values>                                              \
+  requires(sizeof...(Values) == arity) ValueId name(Values... operands) { \
+    return add_node(Op::name, {operands...});                             \
   }
 #include "ir/ops.def"
 

@@ -7,8 +7,9 @@
 
 namespace taper {
 
-// Bad input of any kind: shapes, dtypes, files, text, sizes. what() is one clear sentence that names
-// the op or the file, the shapes involved and, where a user's source line is known, that line.
+// Bad input of any kind: shapes, dtypes, files, text, sizes. what() is one clear sentence that
+// names the op or the file, the shapes involved and, where a user's source line is known, that
+// line.
 class Error : public std::runtime_error {
  public:
   explicit Error(const std::string& sentence) : std::runtime_error(sentence) {}

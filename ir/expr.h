@@ -16,9 +16,9 @@ namespace taper::ir {
 struct ExprInstr {
   Op op = Op::constant;
   std::array<std::int16_t, 3> args{-1, -1, -1};
-  double value = 0;                        // constant
-  DType dtype = DType::f32;                // type of this instruction's value
-  std::uint64_t seed = 0, stream = 0;      // random; args[0] is the step counter
+  double value = 0;                    // constant
+  DType dtype = DType::f32;            // type of this instruction's value
+  std::uint64_t seed = 0, stream = 0;  // random; args[0] is the step counter
   bool operator==(const ExprInstr&) const = default;
 };
 

@@ -121,7 +121,11 @@ struct PoolSpec {
 //   cross_entropy_backward  operands: logits, labels, dloss f32[rows], result
 //   cross_entropy_fused     operands: logits, labels, dloss, loss f32[rows], result
 enum class RowKind : std::uint8_t {
-  softmax, log_softmax, cross_entropy, cross_entropy_backward, cross_entropy_fused
+  softmax,
+  log_softmax,
+  cross_entropy,
+  cross_entropy_backward,
+  cross_entropy_fused
 };
 struct RowSpec {
   RowKind kind{};
@@ -158,7 +162,8 @@ using KernelSpec =
     std::variant<MapSpec, ReduceSpec, GemmSpec, ConvSpec, PoolSpec, RowSpec, CopySpec>;
 
 // One line, complete (equal text means an equal spec): the key of the kernel cache and the entry of
-// the kernel list. Example: "gemm m=N n=128 k=784 ... epilogue (acc, c0) { t0 = add(acc, c0); t0 }".
+// the kernel list. Example: "gemm m=N n=128 k=784 ... epilogue (acc, c0) { t0 = add(acc, c0); t0
+// }".
 std::string to_string(const KernelSpec& spec);
 
 // The skeleton's name ("gemm") and the lowering it chose ("direct", "implicit gemm", "depthwise").

@@ -19,9 +19,9 @@ enum class ResultKind : std::uint8_t { f32, predicate };  // of an elementwise o
 
 struct OpTraits {
   std::string_view name;
-  int arity;            // kVariadic: any number. Operands beyond it belong to the epilogue.
-  bool elementwise;     // NumPy broadcasting applies
-  ResultKind result;    // elementwise only
+  int arity;          // kVariadic: any number. Operands beyond it belong to the epilogue.
+  bool elementwise;   // NumPy broadcasting applies
+  ResultKind result;  // elementwise only
 };
 
 const OpTraits& traits(Op op);

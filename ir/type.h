@@ -14,8 +14,8 @@ enum class DType : std::uint8_t { f32, f16, bf16, i8, u8, i32, boolean };
 std::size_t byte_size(DType dtype);
 std::string_view name(DType dtype);  // "f32", ..., "bool"
 
-// A dimension is a non-negative extent or the batch symbol N, which only a leading dimension may be.
-// One graph has one N; it is bound at run time to 1..CompileOptions::max_batch.
+// A dimension is a non-negative extent or the batch symbol N, which only a leading dimension may
+// be. One graph has one N; it is bound at run time to 1..CompileOptions::max_batch.
 using Dim = std::int64_t;
 inline constexpr Dim kBatch = -1;
 

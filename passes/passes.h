@@ -23,8 +23,8 @@ ir::Graph simplify(const ir::Graph&, const PassOptions&);
 // Drops nodes that no output or update needs.
 ir::Graph dce(const ir::Graph&, const PassOptions&);
 
-// Elementwise chains become epilogues of their producers (conv2d*, matmul, pool2d*, reduce) or `map`
-// nodes; equal maps on different tensors become one multi-segment map (the optimizer); a
+// Elementwise chains become epilogues of their producers (conv2d*, matmul, pool2d*, reduce) or
+// `map` nodes; equal maps on different tensors become one multi-segment map (the optimizer); a
 // cross_entropy and its gradient become cross_entropy_fused.
 // Ensures: no bare elementwise, cast, random or broadcast_to nodes.
 ir::Graph fuse(const ir::Graph&, const PassOptions&);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tests/op_cases_contraction.h"
+#include "tests/op_cases_edges.h"
 #include "tests/op_cases_elementwise.h"
 #include "tests/op_cases_movement.h"
 #include "tests/op_check.h"
@@ -28,6 +29,7 @@ const std::vector<Case>& all_cases() {
     add_pool(all);
     add_rows(all);
     add_gradients(all);
+    add_edges(all);
     return all;
   }();
   return cases;

@@ -8,8 +8,10 @@ need_packages "${build_packages[@]}" "${test_packages[@]}" clang-format
 cd "$taper_root"
 
 echo "Checking the format"
-git ls-files -z -- '*.h' '*.cpp' | xargs -0 clang-format --dry-run --Werror ||
-  fail "the files above are not formatted; run clang-format -i on them"
+unformatted=$(git ls-files -- '*.h' '*.cpp' | while read -r file; do
+  clang-format "$file" | cmp -s - "$file" || echo "$file"
+done)
+[ -z "$unformatted" ] || fail "clang-format -i would change" $unformatted
 
 "$taper_root/examples/get_mnist.sh"
 for preset in release sanitize; do
