@@ -3,7 +3,8 @@
 
 taper_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 build_packages=(g++ cmake ninja-build libasmjit-dev libfmt-dev libcli11-dev zlib1g-dev)
-test_packages=(libgtest-dev libdnnl-dev)
+# libdnnl-dev asks CMake for OpenCL, which it only recommends.
+test_packages=(libgtest-dev libdnnl-dev ocl-icd-opencl-dev)
 
 fail() {
   echo "taper: $*" >&2

@@ -6,7 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/../.ci/setup.sh"
 
 threads=${1:-2}
 pairs=${2:-5}
-need_packages "${build_packages[@]}" libbenchmark-dev libdnnl-dev python3-torch libopenblas0-openmp
+need_packages "${build_packages[@]}" libbenchmark-dev libdnnl-dev ocl-icd-opencl-dev python3-torch libopenblas0-openmp
 "$taper_root/examples/get_mnist.sh"
 build bench train_speed
 
