@@ -59,11 +59,6 @@ TensorType first_of(const std::vector<TensorType>& results) {
   return results.front();
 }
 
-bool takes_epilogue(Op op) {
-  return op == Op::conv2d || op == Op::conv2d_backward_data || op == Op::conv2d_backward_weights ||
-         op == Op::matmul || op == Op::pool2d || op == Op::pool2d_backward || op == Op::reduce;
-}
-
 // The dtype that the epilogue gives the result of `root`, an op's result type.
 DType epilogue_dtype(const Graph& graph, const Node& node, std::size_t own, DType root) {
   std::vector<DType> inputs{root};

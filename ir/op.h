@@ -25,6 +25,9 @@ struct OpTraits {
 };
 
 const OpTraits& traits(Op op);
+// Whether nodes of `op` may carry an epilogue.
+bool takes_epilogue(Op op);
+
 std::optional<Op> op_named(std::string_view name);
 
 }  // namespace taper::ir

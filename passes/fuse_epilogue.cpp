@@ -7,48 +7,10 @@ namespace taper::passes {
 namespace {
 
 using ir::Node;
-using ir::Op;
 using ir::ValueId;
 
-bool takes_epilogue(const Node& node) {
-  switch (node.op) {
-    case Op::conv2d:
-    case Op::conv2d_backward_data:
-    case Op::matmul:
-    case Op::pool2d:
-    case Op::pool2d_backward:
-    case Op::reduce:
-      return node.epilogue.empty() && node.type.dtype == ir::DType::f32;
-#define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) case Op::name:
-#include "ir/ops.def"
-    case Op::input:
-    case Op::parameter:
-    case Op::state:
-    case Op::constant:
-    case Op::cast:
-    case Op::random:
-    case Op::extent:
-    case Op::broadcast_to:
-    case Op::reshape:
-    case Op::transpose:
-    case Op::slice:
-    case Op::pad:
-    case Op::concat:
-    case Op::conv2d_backward_weights:
-    case Op::softmax:
-    case Op::log_softmax:
-    case Op::cross_entropy:
-    case Op::cross_entropy_backward:
-    case Op::cross_entropy_fused:
-    case Op::gradient:
-    case Op::relayout:
-    case Op::map:
-    case Op::result:
-    case Op::view:
-    case Op::kernel:
-      return false;
-  }
-  return false;
+bool can_be_root(const Node& node) {
+  return ir::takes_epilogue(node.op) && node.epilogue.empty() && node.type.dtype == ir::DType::f32;
 }
 
 // A root, the elementwise nodes fused into it and the last of them, whose value the node gets.
@@ -64,7 +26,7 @@ class EpilogueFusion {
 
   ir::Graph run() {
     for (std::size_t i = 0; i < graph_.size(); ++i) {
-      if (takes_epilogue(graph_[graph_.id(i)])) grow(graph_.id(i));
+      if (can_be_root(graph_[graph_.id(i)])) grow(graph_.id(i));
     }
     for (Region& region : regions_) absorb_producers(region);
     return rebuild();
