@@ -141,7 +141,7 @@ bool Executable::Program::prefers_one_thread() const {
 void Executable::Program::run_generated(std::span<const std::span<const std::byte>> inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (input_data[i] != nullptr)  // else no kernel reads it any more
-      std::memcpy(input_data[i], inputs[i].data(), inputs[i].size());
+      std::ranges::copy(inputs[i], input_data[i]);
   if (batch_scalar != nullptr) *batch_scalar = static_cast<float>(batch);
   if (options.threads == 1 || prefers_one_thread()) {
     const FlushDenormals flush;
