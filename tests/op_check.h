@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -167,7 +168,8 @@ class Check {
     }
     const Results& first = first_.try_emplace(batch, results).first->second;
     for (std::size_t i = 0; i < results.size(); ++i)
-      EXPECT_EQ(std::memcmp(results[i].data(), first[i].data(), first[i].size() * sizeof(float)), 0)
+      EXPECT_TRUE(std::ranges::equal(std::as_bytes(std::span(results[i])),
+                                     std::as_bytes(std::span(first[i]))))
           << "output " << i << " has other bits than on " << host_isas()[0]->name << ", threads 1";
   }
 
