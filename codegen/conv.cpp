@@ -42,6 +42,7 @@ class ConvKernel final : public Kernel {
  public:
   ConvKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
       : images_(spec.images),
+        integers_(spec.integers),
         operands_(spec.epilogue.operands.size()),
         walk_(conv_walk(spec)),
         tiles_(isa, spec.epilogue, spec.pass == ir::ConvPass::forward ? "conv" : "conv_data") {
@@ -82,9 +83,12 @@ class ConvKernel final : public Kernel {
     shape.a_step = walk_.channel;
     shape.b_block = walk_.weight_block;
     shape.b_step = walk_.weight_step;
-    shape.c_row = columns.step * kPixel;
-    shape.c_block = walk_.result_height * walk_.result_width * kPixel;
-    shape.tail_steps = static_cast<int>(walk_.channels % ir::kBlock);
+    shape.integers = integers_;
+    shape.result_size = static_cast<int>(walk_.result_pixel / ir::kBlock);
+    shape.c_row = columns.step * walk_.result_pixel;
+    shape.c_block = walk_.result_height * walk_.result_width * walk_.result_pixel;
+    shape.steps = static_cast<int>(walk_.block_channels);
+    shape.tail_steps = static_cast<int>(walk_.channels % walk_.block_channels);
     for (const ConvColumnTap& tap : columns.taps) {
       TileTap t = tile_tap(columns, tap, piece, walk_.width);
       t.a = tap.column * walk_.pixel;
@@ -93,7 +97,7 @@ class ConvKernel final : public Kernel {
     // Panels of large weights hold the same blocks for all pieces, whatever their sizes.
     const std::int64_t rows = large ? isa.tile_rows : piece.size;
     RowPiece result{piece.first * columns.source_step * walk_.pixel,
-                    (columns.first + piece.first * columns.step) * kPixel,
+                    (columns.first + piece.first * columns.step) * walk_.result_pixel,
                     {}};
     for (const Piece& p : split_evenly(blocks(), max_tile_blocks(isa, static_cast<int>(rows)))) {
       shape.blocks = static_cast<int>(p.size);
@@ -114,8 +118,9 @@ class ConvKernel final : public Kernel {
                    static_cast<std::uintptr_t>(image * walk_.image + from.source_row * walk_.row);
     const auto b = reinterpret_cast<std::uintptr_t>(call.buffers[1]);
     const auto c = reinterpret_cast<std::uintptr_t>(call.buffers[2 + operands_]);
-    const std::int64_t plane = walk_.result_height * walk_.result_width * kPixel;
-    const std::int64_t c_row = image * blocks() * plane + row * walk_.result_width * kPixel;
+    const std::int64_t pixel = walk_.result_pixel;
+    const std::int64_t plane = walk_.result_height * walk_.result_width * pixel;
+    const std::int64_t c_row = image * blocks() * plane + row * walk_.result_width * pixel;
     TileCall tile;
     tile.entries = table.whole.data();
     tile.count = static_cast<std::int64_t>(table.whole.size());
@@ -128,13 +133,15 @@ class ConvKernel final : public Kernel {
         const std::int64_t c_offset = c_row + piece.result + t.block * plane;
         tile.b = b + static_cast<std::uintptr_t>(t.block * walk_.weight_block);
         tile.c = c + static_cast<std::uintptr_t>(c_offset);
-        tiles_.bind_operands(tile, call.buffers + 2, c_offset / kF32, t.block * ir::kBlock);
+        tiles_.bind_operands(tile, call.buffers + 2, c_offset * ir::kBlock / pixel,
+                             t.block * ir::kBlock);
         tiles_.run(t.routine, tile);
       }
     }
   }
 
   ir::Dim images_;
+  bool integers_;
   std::size_t operands_;
   ConvWalk walk_;
   TileSet tiles_;

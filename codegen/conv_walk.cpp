@@ -49,10 +49,11 @@ std::vector<RowTap> row_taps(const ir::ConvSpec& spec, std::int64_t y) {
 
 ConvTable table(const ConvWalk& walk, const ir::ConvSpec& spec, const std::vector<RowTap>& taps) {
   ConvTable t;
-  for (std::int64_t c = 0; c < walk.channels; c += ir::kBlock) {
-    std::vector<TileEntry>& list = walk.channels - c < ir::kBlock ? t.tail : t.whole;
+  const std::int64_t block = walk.block_channels;
+  for (std::int64_t c = 0; c < walk.channels; c += block) {
+    std::vector<TileEntry>& list = walk.channels - c < block ? t.tail : t.whole;
     for (const RowTap& tap : taps) {
-      list.push_back({c / ir::kBlock * walk.block + tap.source_row * walk.row,
+      list.push_back({c / block * walk.block + tap.source_row * walk.row,
                       c * walk.weight_step + tap.kh * spec.kw * kPixel});
     }
   }
@@ -101,15 +102,20 @@ ConvWalk conv_walk(const ir::ConvSpec& original) {
   walk.height = forward ? spec.ih : spec.oh;
   walk.width = forward ? spec.iw : spec.ow;
   const bool plain = forward && spec.input == ir::Layout::plain;
-  walk.pixel = plain ? kF32 : kPixel;
+  if (spec.integers) {
+    walk.channels = (spec.ic + ir::kGroup - 1) / ir::kGroup;
+    walk.block_channels = ir::kBlock / ir::kGroup;
+  }
+  walk.pixel = plain ? kF32 : walk.block_channels * kF32;
   walk.row = walk.width * walk.pixel;
   walk.channel = plain ? walk.height * walk.row : kF32;
   walk.block = plain ? ir::kBlock * walk.channel : walk.height * walk.row;
-  const std::int64_t blocks = (walk.channels + ir::kBlock - 1) / ir::kBlock;
+  const std::int64_t blocks = (walk.channels + walk.block_channels - 1) / walk.block_channels;
   walk.image = plain ? walk.channels * walk.channel : blocks * walk.block;
   walk.result_channels = forward ? spec.oc : spec.ic;
   walk.result_height = forward ? spec.oh : spec.ih;
   walk.result_width = forward ? spec.ow : spec.iw;
+  walk.result_pixel = ir::kBlock * static_cast<std::int64_t>(ir::byte_size(spec.epilogue.result));
   walk.weight_step = spec.kh * spec.kw * kPixel;
   walk.weight_block = walk.channels * walk.weight_step;
   add_rows(walk, spec);

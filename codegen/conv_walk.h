@@ -28,14 +28,16 @@ struct ConvRow {
   std::int64_t source_row = 0;
 };
 struct ConvTable {
-  std::vector<TileEntry> whole;  // of 16 channels
-  std::vector<TileEntry> tail;   // of the last channels % 16
+  std::vector<TileEntry> whole;  // of block_channels
+  std::vector<TileEntry> tail;   // of the last channels % block_channels
 };
 
 struct ConvWalk {
-  std::int64_t channels = 0, height = 0, width = 0;                    // source
+  // Source. Of integers, a channel is a group of four, and a block four of these.
+  std::int64_t channels = 0, height = 0, width = 0, block_channels = 16;
   std::int64_t pixel = 0, row = 0, channel = 0, block = 0, image = 0;  // strides in bytes
   std::int64_t result_channels = 0, result_height = 0, result_width = 0;
+  std::int64_t result_pixel = 0;                   // bytes
   std::int64_t weight_step = 0, weight_block = 0;  // bytes per channel, per result block
   std::vector<ConvColumns> columns;
   std::vector<ConvRow> rows;  // result_height of them

@@ -18,7 +18,8 @@ using LoadInput = std::function<void(Vec d, int i)>;
 // Returns one register per output, owned by the caller (release them). `index` holds the lanes'
 // element indices for random ops, or is invalid when the expression has none. An output that is a
 // bound input is that register itself. `input_types` tells casts which inputs are bool (none when
-// empty). Values that are not bool live as f32: i32 is exact up to 2^24 in magnitude.
+// empty). Values that are not bool live as f32: i32 is exact up to 2^24 in magnitude. An output
+// that no instruction reads is not rounded to its dtype yet: store_lanes() does it.
 std::vector<Vec> emit_expr(Masm& m, const ir::Expr& expr, const std::vector<Vec>& bound,
                            const LoadInput& load, Vec index = {},
                            const std::vector<ir::DType>& input_types = {});

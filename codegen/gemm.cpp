@@ -40,7 +40,11 @@ struct Operands {
 class GemmKernel final : public Kernel {
  public:
   GemmKernel(const ir::GemmSpec& spec, const ir::Isa& isa)
-      : spec_(spec), packing_(spec), tile_rows_(isa.tile_rows), tiles_(isa, spec.epilogue, "gemm") {
+      : spec_(spec),
+        result_size_(static_cast<std::int64_t>(ir::byte_size(spec.epilogue.result))),
+        packing_(spec),
+        tile_rows_(isa.tile_rows),
+        tiles_(isa, spec.epilogue, "gemm") {
     a_row_ = packing_.piece ? 0 : packing_.rows ? packed_row_pitch(spec) : spec.a_m;
     panels_.resize(static_cast<std::size_t>(tile_rows_) + 1);
     if (spec.m == kBatch) {
@@ -112,8 +116,10 @@ class GemmKernel final : public Kernel {
       shape.a_step = (packing_.piece ? packed_piece_pitch(tile_rows_) : spec_.a_k) * kF32;
       shape.b_block = (packing_.b ? ir::kBlock : spec_.b_block) * kF32;
       shape.b_step = (packing_.b ? p.size * ir::kBlock : spec_.b_k) * kF32;
-      shape.c_row = spec_.c_m * kF32;
-      shape.c_block = spec_.c_block * kF32;
+      shape.integers = spec_.integers;
+      shape.result_size = static_cast<int>(result_size_);
+      shape.c_row = spec_.c_m * result_size_;
+      shape.c_block = spec_.c_block * result_size_;
       shape.taps = {{0, 0, 0, rows}};
       shape.steps = kUnrolledSteps;
       shape.uniform = true;
@@ -185,7 +191,8 @@ class GemmKernel final : public Kernel {
     TileCall tile;
     tile.a = operands.a + static_cast<std::uintptr_t>(row * a_row_ * kF32);
     tile.b = operands.b + static_cast<std::uintptr_t>(panel.block * b_block * kF32);
-    tile.c = address(call.buffers[2 + spec_.epilogue.operands.size()], c);
+    tile.c = reinterpret_cast<std::uintptr_t>(call.buffers[2 + spec_.epilogue.operands.size()]) +
+             static_cast<std::uintptr_t>(c * result_size_);
     tile.count = operands.k / kUnrolledSteps;
     tile.tail_count = operands.k % kUnrolledSteps;
     tile.scratch = call.scratch;
@@ -194,6 +201,7 @@ class GemmKernel final : public Kernel {
   }
 
   ir::GemmSpec spec_;
+  std::int64_t result_size_;  // bytes of an element
   GemmPacking packing_;
   std::int64_t a_row_ = 0;  // elements from row to row of a, packed or not
   int tile_rows_;

@@ -53,7 +53,7 @@ bool recording_listings() {
 }
 
 bool has_emitter(const ir::Isa& isa) {
-  return isa.name == "avx2" || isa.name == "avx512";
+  return isa.name.starts_with("avx");
 }
 
 std::unique_ptr<Masm> make_masm(const ir::Isa& isa) {

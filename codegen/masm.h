@@ -111,6 +111,9 @@ class Masm {
   virtual void fma_broadcast(Vec acc, Vec a, Address scalar) = 0;  // acc += a * splat(f32), needs
                                                                    // isa().broadcast_registers free
   virtual void fnma(Vec acc, Vec a, Vec b) = 0;                    // acc -= a * b
+  // i32 lanes: acc += the sum of the four products of the u8 in the lane of a and the i8 in that of
+  // b, exact. acc is neither a nor b.
+  virtual void dot_u8_i8(Vec acc, Vec a, Vec b) = 0;
 
   // ---- Lane-wise, from vec_ops.def: d = a op b; d may be a or b ----
 #define TAPER_VEC_OP_1(name, x86) virtual void name(Vec d, Vec a) = 0;

@@ -71,6 +71,7 @@ class MasmX86 final : public Masm {
   void fma(Vec acc, Vec a, Vec b) override;
   void fma_broadcast(Vec acc, Vec a, Address scalar) override;
   void fnma(Vec acc, Vec a, Vec b) override;
+  void dot_u8_i8(Vec acc, Vec a, Vec b) override;
 
 #define TAPER_VEC_OP_1(name, x86) void name(Vec d, Vec a) override;
 #define TAPER_VEC_OP_2(name, x86) void name(Vec d, Vec a, Vec b) override;

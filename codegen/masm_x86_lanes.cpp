@@ -113,6 +113,26 @@ void MasmX86::fnma(Vec acc, Vec a, Vec b) {
   a_.vfnmadd231ps(v(acc), v(a), v(b));
 }
 
+// Without the instruction: the products of even and of odd bytes apart, as two of them could exceed
+// the 16 bits that vpmaddubsw saturates to.
+void MasmX86::dot_u8_i8(Vec acc, Vec a, Vec b) {
+  if (isa_.integer_dot) {
+    a_.vpdpbusd(v(acc), v(a), v(b));
+    return;
+  }
+  const auto ones = pool(std::vector<std::uint32_t>(static_cast<std::size_t>(isa_.lanes), 0x10001));
+  for (const std::uint32_t bytes : {0x00ff00ffu, 0xff00ff00u}) {
+    const Mem kept = splat(bytes);
+    if (wide())
+      a_.vpandd(v(temp()), v(a), kept);
+    else
+      a_.vpand(v(temp()), v(a), kept);
+    a_.vpmaddubsw(v(temp()), v(temp()), v(b));
+    a_.vpmaddwd(v(temp()), v(temp()), ones);
+    a_.vpaddd(v(acc), v(acc), v(temp()));
+  }
+}
+
 void MasmX86::fma_broadcast(Vec acc, Vec a, Address scalar) {
   if (wide()) {
     a_.vfmadd231ps(v(acc), v(a), mem(scalar)._1to16());

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "codegen/element_epilogue.h"
+#include "codegen/expr.h"
 #include "codegen/kernel.h"
 #include "codegen/masm.h"
 #include "codegen/maximum.h"
@@ -16,14 +17,22 @@ namespace taper::codegen {
 namespace {
 
 struct PoolArgs {
-  const float* input;  // first tap inside the input
-  float* result;
+  std::uintptr_t input;  // first tap inside the input
+  std::uintptr_t result;
   std::int64_t count;          // whole windows: how many
   std::int64_t rows, columns;  // clipped window: its taps,
   std::int64_t skip;           // bytes from the end of one of its rows to the next one
   float divisor;
   OperandPointers operands;
 };
+
+std::int64_t element_size(const ir::PoolSpec& spec) {
+  return static_cast<std::int64_t>(ir::byte_size(spec.dtype));
+}
+
+std::uintptr_t address(const void* base, std::int64_t bytes) {
+  return reinterpret_cast<std::uintptr_t>(base) + static_cast<std::uintptr_t>(bytes);
+}
 
 class PoolEmitter {
  public:
@@ -39,16 +48,16 @@ class PoolEmitter {
     m_.bind(top);
     for (int h = 0; h < halves(); ++h) {
       const Vec acc = m_.vec();
-      m_.load(acc, {input_, h * bytes()});
+      load_lanes(m_, acc, {input_, h * bytes()}, spec_.dtype, false);
       for (std::int64_t tap = 1; tap < pool_taps(spec_); ++tap) {
         const std::int64_t y = tap / spec_.kernel[1], x = tap % spec_.kernel[1];
-        combine(acc, {input_, (y * spec_.iw + x) * kPoolBlock + h * bytes()});
+        combine(acc, {input_, (y * spec_.iw + x) * block() + h * bytes()});
       }
       finish(acc, h);
       m_.release(acc);
     }
-    m_.add(input_, spec_.stride[1] * kPoolBlock);
-    m_.add(result_, kPoolBlock);
+    m_.add(input_, spec_.stride[1] * block());
+    m_.add(result_, block());
     m_.add(element_, kPoolLanes);
     m_.loop(count, top);
     return end("pool_whole");
@@ -72,7 +81,7 @@ class PoolEmitter {
     for (int h = 0; h < halves(); ++h) {
       combine(acc[static_cast<std::size_t>(h)], {input_, h * bytes()});
     }
-    m_.add(input_, kPoolBlock);
+    m_.add(input_, block());
     m_.loop(columns, column);
     m_.load(columns, {m_.args(), offsetof(PoolArgs, skip)});
     m_.add(input_, columns);
@@ -85,7 +94,8 @@ class PoolEmitter {
 
  private:
   int halves() const { return m_.isa().vectors_per_block(); }
-  std::int64_t bytes() const { return m_.isa().lanes * 4; }
+  std::int64_t bytes() const { return m_.isa().lanes * element_size(spec_); }
+  std::int64_t block() const { return kPoolLanes * element_size(spec_); }
   bool max() const { return spec_.kind == ir::PoolKind::max; }
 
   void begin(const char* name) {
@@ -108,7 +118,7 @@ class PoolEmitter {
   }
 
   void combine(Vec acc, Address tap) {
-    m_.load(x_, tap);
+    load_lanes(m_, x_, tap, spec_.dtype, false);
     if (max()) {
       maximum_into(m_, acc, x_, scratch_);
     } else {
@@ -122,7 +132,7 @@ class PoolEmitter {
     const int lane = h * m_.isa().lanes;
     emit_epilogue(m_, spec_.epilogue, acc,
                   {.pointers = operands, .element = element_, .offset = 0, .lane = lane});
-    m_.store({result_, h * bytes()}, acc);
+    store_lanes(m_, {result_, h * bytes()}, acc, spec_.dtype, false);
   }
 
   const ir::PoolSpec& spec_;
@@ -166,11 +176,13 @@ class PoolKernel final : public Kernel {
       const std::int64_t from = ((plane * spec_.ih + rows.first) * spec_.iw + columns.first);
       const std::int64_t to = ((plane * spec_.oh + y) * spec_.ow + x) * kPoolLanes;
       PoolArgs args{};
-      args.input = static_cast<const float*>(call.buffers[0]) + from * kPoolLanes;
-      args.result = static_cast<float*>(call.buffers[1 + spec_.epilogue.operands.size()]) + to;
+      const std::int64_t size = element_size(spec_);
+      const void* result = call.buffers[1 + spec_.epilogue.operands.size()];
+      args.input = address(call.buffers[0], from * kPoolLanes * size);
+      args.result = address(result, to * size);
       args.rows = rows.count;
       args.columns = columns.count;
-      args.skip = (spec_.iw - columns.count) * kPoolBlock;
+      args.skip = (spec_.iw - columns.count) * kPoolLanes * size;
       args.divisor = static_cast<float>(rows.divided_by * columns.divided_by);
       args.operands = operand_pointers(spec_.epilogue, call.buffers + 1, to,
                                        plane % pool_blocks(spec_) * kPoolLanes);

@@ -62,7 +62,7 @@ class TileEmitter {
   void take_registers() {
     const StepRegisters step = step_registers(m_.isa(), shape_.rows, width());
     broadcasts_kept_ = step.broadcasts_kept;
-    const bool embedded = !broadcasts_kept_ && width() == 1;
+    const bool embedded = !broadcasts_kept_ && width() == 1 && !shape_.integers;
     const int count = embedded ? 1 : step.count;
     for (int i = 0; i < count; ++i) operands_.push_back(m_.vec());
     for (Gp* r : {&a_, &b_, &count_, &inner_}) *r = m_.gp();
@@ -161,13 +161,13 @@ class TileEmitter {
   void emit_vectors_first(Address a, Address b, const TileTap& tap) {
     for (int v = 0; v < width(); ++v) m_.load(operand(v), b + vectors_[index(v)].b);
     for (int row = tap.first_row; row < tap.end_row; ++row) {
-      if (width() == 1) {
+      if (width() == 1 && !shape_.integers) {
         m_.fma_broadcast(accumulator(row, 0), operand(0), a + row * shape_.a_row);
         continue;
       }
       m_.broadcast(operand(width()), a + row * shape_.a_row);
       for (int v = 0; v < width(); ++v) {
-        m_.fma(accumulator(row, v), operand(v), operand(width()));
+        accumulate(accumulator(row, v), operand(width()), operand(v));
       }
     }
   }
@@ -179,8 +179,16 @@ class TileEmitter {
     for (int v = 0; v < width(); ++v) {
       m_.load(operand(shape_.rows), b + vectors_[index(v)].b);
       for (int row = tap.first_row; row < tap.end_row; ++row) {
-        m_.fma(accumulator(row, v), operand(shape_.rows), operand(row));
+        accumulate(accumulator(row, v), operand(row), operand(shape_.rows));
       }
+    }
+  }
+
+  void accumulate(Vec acc, Vec a, Vec b) {
+    if (shape_.integers) {
+      m_.dot_u8_i8(acc, a, b);
+    } else {
+      m_.fma(acc, b, a);
     }
   }
 

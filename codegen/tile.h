@@ -32,6 +32,8 @@ struct TileEntry {
 struct TileShape {
   int rows = 1, blocks = 1;
   int last_columns = 16;     // real columns of the last block
+  bool integers = false;     // see ir::GemmSpec: a step adds four products
+  int result_size = 4;       // bytes of a result element
   bool whole_blocks = true;  // columns beyond them may be stored to
   std::int64_t a_row = 0, a_step = 0;
   std::int64_t b_block = 0, b_step = 0;

@@ -21,6 +21,7 @@ class EpilogueEmitter {
   EpilogueEmitter(Masm& m, const TileShape& shape, const std::vector<TileVector>& vectors,
                   const ir::Epilogue& epilogue)
       : m_(m), shape_(shape), vectors_(vectors), epilogue_(epilogue) {
+    if (shape.integers) input_types_.front() = ir::DType::i32;
     for (const ir::EpilogueOperand& o : epilogue.operands) input_types_.push_back(o.dtype);
   }
 
@@ -78,7 +79,11 @@ class EpilogueEmitter {
   void finish(Vec acc, int row, const TileVector& v) {
     const Address where{result_, row * shape_.c_row + v.c};
     Vec value = acc;
-    if (!epilogue_.expr.empty()) {
+    ir::DType stored = epilogue_.result;
+    if (epilogue_.expr.empty()) {
+      stored = ir::DType::f32;  // the accumulator's own bits
+    } else {
+      if (shape_.integers) m_.to_f32(acc, acc);
       std::vector<Vec> bound(static_cast<std::size_t>(epilogue_.expr.inputs));
       if (!bound.empty()) bound[0] = acc;
       const auto load = [&](Vec d, int i) {
@@ -86,11 +91,7 @@ class EpilogueEmitter {
       };
       value = emit_expr(m_, epilogue_.expr, bound, load, {}, input_types_).front();
     }
-    if (partial(v)) {
-      m_.store_tail(where, value);
-    } else {
-      m_.store(where, value);
-    }
+    store_lanes(m_, where, value, stored, partial(v));
     if (!(value == acc)) m_.release(value);
   }
 
@@ -102,8 +103,8 @@ class EpilogueEmitter {
     const auto size = static_cast<std::int64_t>(ir::byte_size(operand.dtype));
     switch (operand.access) {
       case ir::EpilogueAccess::same:
-        load_lanes(m_, d, {base, (row * shape_.c_row + v.c) / kF32 * size}, operand.dtype,
-                   partial(v));
+        load_lanes(m_, d, {base, (row * shape_.c_row + v.c) / shape_.result_size * size},
+                   operand.dtype, partial(v));
         break;
       case ir::EpilogueAccess::channel:
         load_lanes(m_, d, {base, v.column * size}, operand.dtype, partial(v));
@@ -132,8 +133,9 @@ std::vector<TileVector> tile_vectors(const TileShape& shape, const ir::Isa& isa)
     const int columns = block + 1 == shape.blocks ? shape.last_columns : 16;
     for (int lane = 0; lane < columns; lane += isa.lanes) {
       const std::int64_t inside = lane * kF32;
+      const std::int64_t inside_c = lane * shape.result_size;
       const int lanes = shape.whole_blocks ? isa.lanes : std::min(isa.lanes, columns - lane);
-      vectors.push_back({block * shape.b_block + inside, block * shape.c_block + inside,
+      vectors.push_back({block * shape.b_block + inside, block * shape.c_block + inside_c,
                          block * 16 + lane, lanes});
     }
   }

@@ -45,7 +45,7 @@ struct ConvAttrs {
   Pair dilation{1, 1};
   Padding padding{0, 0, 0, 0};
   std::int64_t groups = 1;
-  Shape shape;
+  Shape shape = {};
   bool operator==(const ConvAttrs&) const = default;
   TAPER_FIELDS(visit("stride", stride); visit("dilation", dilation); visit("padding", padding);
                visit("groups", groups); visit("shape", shape);)

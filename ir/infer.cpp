@@ -184,7 +184,8 @@ TensorType infer_reduce(const Request& r) {
 }
 
 TensorType infer_matmul(const Request& r) {
-  need_f32(r);
+  const bool integers = is_integer_product(r);
+  if (!integers) need_f32(r);
   const auto& a = r.attrs<MatmulAttrs>();
   if (r.operands[0].rank() != 2 || r.operands[1].rank() != 2)
     r.fail("needs two matrices, got {}", r.all());
@@ -197,7 +198,11 @@ TensorType infer_matmul(const Request& r) {
            a.transpose_a ? " transposed" : "", r.text(1), a.transpose_b ? " transposed" : "",
            to_string(Shape{x[a.transpose_a ? 0 : 1]}), to_string(Shape{y[a.transpose_b ? 1 : 0]}));
   if (columns == kBatch) r.fail("of {} would have the batch symbol as its columns", r.all());
-  return {DType::f32, {rows, columns}};
+  if (!integers) return {DType::f32, {rows, columns}};
+  if (a.transpose_a || !a.transpose_b)
+    r.fail("of integers multiplies [M,K] with a weight [O,K], transposed");
+  check_integer_depth(r, x[1]);
+  return {DType::i32, {rows, columns}};
 }
 
 TensorType infer_softmax(const Request& r) {
@@ -304,6 +309,15 @@ Shape broadcast(const Shape& a, const Shape& b, std::string_view op,
           where);
   }
   return result;
+}
+
+bool is_integer_product(const Request& r) {
+  return r.operands[0].dtype == DType::u8 && r.operands[1].dtype == DType::i8;
+}
+
+void check_integer_depth(const Request& r, std::int64_t depth) {
+  constexpr std::int64_t most = (std::int64_t{1} << 31) / (255 * 128);
+  if (depth > most) r.fail("sums {} products of integers, more than {} that fit i32", depth, most);
 }
 
 TensorType infer(Op op, const std::vector<TensorType>& operands, const Attrs& attrs,

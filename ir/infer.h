@@ -38,6 +38,11 @@ struct Request {
   }
 };
 
+// u8 activations times i8 weights, exact in i32.
+bool is_integer_product(const Request&);
+// Fails when the sum of `depth` products could leave i32.
+void check_integer_depth(const Request&, std::int64_t depth);
+
 TensorType infer_conv2d(const Request&);
 TensorType infer_conv2d_backward_data(const Request&);
 TensorType infer_conv2d_backward_weights(const Request&);

@@ -12,12 +12,15 @@ bool sane(std::int64_t low, std::int64_t value) {
   return value >= low && value <= kMaxExtent;
 }
 
-// Operand i as a 4-d f32 tensor.
-const Shape& image(const Request& r, std::size_t i, const char* what) {
+// Operand i as a 4-d tensor.
+const Shape& image_of(const Request& r, std::size_t i, const char* what, DType dtype) {
   const TensorType& type = r.operands[i];
-  if (type.dtype != DType::f32 || type.rank() != 4)
-    r.fail("needs {} f32[N,C,H,W], got {}", what, r.text(i));
+  if (type.dtype != dtype || type.rank() != 4)
+    r.fail("needs {} {}[N,C,H,W], got {}", what, name(dtype), r.text(i));
   return type.shape;
+}
+const Shape& image(const Request& r, std::size_t i, const char* what) {
+  return image_of(r, i, what, DType::f32);
 }
 
 void check_conv_attrs(const Request& r, const ConvAttrs& a) {
@@ -85,8 +88,14 @@ Shape pool_shape(const Request& r, const Shape& x) {
 }  // namespace
 
 TensorType infer_conv2d(const Request& r) {
-  const Shape& x = image(r, 0, "an input");
-  return {DType::f32, conv_shape(r, r.attrs<ConvAttrs>(), x, image(r, 1, "a weight"))};
+  const auto& a = r.attrs<ConvAttrs>();
+  if (!is_integer_product(r))
+    return {DType::f32, conv_shape(r, a, image(r, 0, "an input"), image(r, 1, "a weight"))};
+  const Shape& w = r.operands[1].shape;
+  const Shape shape = conv_shape(r, a, image_of(r, 0, "an input", DType::u8), w);
+  if (a.groups != 1) r.fail("of integers has no groups, got {}", a.groups);
+  check_integer_depth(r, w[1] * w[2] * w[3]);
+  return {DType::i32, shape};
 }
 
 TensorType infer_conv2d_backward_data(const Request& r) {
@@ -111,7 +120,9 @@ TensorType infer_conv2d_backward_weights(const Request& r) {
 }
 
 TensorType infer_pool2d(const Request& r) {
-  return {DType::f32, pool_shape(r, image(r, 0, "an input"))};
+  const bool bytes = r.operands[0].dtype == DType::u8 && r.attrs<PoolAttrs>().kind == PoolKind::max;
+  const DType dtype = bytes ? DType::u8 : DType::f32;
+  return {dtype, pool_shape(r, image_of(r, 0, "an input", dtype))};
 }
 
 TensorType infer_pool2d_backward(const Request& r) {

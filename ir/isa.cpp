@@ -39,9 +39,10 @@ std::uint64_t read_xcr0() {
 
 }  // namespace
 
-const Isa kAvx2{"avx2", 8, 16, 1, 6, 1};
-const Isa kAvx512{"avx512", 16, 32, 2, 14, 2};
-const Isa kNeon{"neon", 4, 32, 1, 6, 1};
+const Isa kAvx2{"avx2", 8, 16, 1, 6, 1, false};
+const Isa kAvx512{"avx512", 16, 32, 2, 14, 2, false};
+const Isa kAvx512Vnni{"avx512_vnni", 16, 32, 2, 14, 2, true};
+const Isa kNeon{"neon", 4, 32, 1, 6, 1, false};
 
 CpuFeatures host_features() {
   CpuFeatures f;
@@ -60,6 +61,7 @@ CpuFeatures host_features() {
     f.avx512dq = bit(b, 17);
     f.avx512bw = bit(b, 30);
     f.avx512vl = bit(b, 31);
+    f.avx512vnni = bit(c, 11);
   }
   if (f.osxsave) f.xcr0 = read_xcr0();
 #elif defined(__aarch64__)
@@ -71,10 +73,15 @@ CpuFeatures host_features() {
 const Isa* select_isa(const CpuFeatures& features, std::optional<std::string> cap) {
   const Isa* highest = cap ? &isa_named(*cap) : nullptr;
   const auto allowed = [&](const Isa& isa) {
-    // The x86 rows are ordered by lanes; NEON is above neither.
+    // The x86 rows are ordered by lanes, then by features; NEON is above none of them.
     const bool same_family = highest == nullptr || (highest == &kNeon) == (&isa == &kNeon);
-    return same_family && (highest == nullptr || isa.lanes <= highest->lanes);
+    if (highest == nullptr) return true;
+    const bool below = isa.lanes < highest->lanes;
+    return same_family &&
+           (below || (isa.lanes == highest->lanes && isa.integer_dot <= highest->integer_dot));
   };
+  const bool vnni = has_avx512(features) && features.avx512vnni;
+  if (vnni && allowed(kAvx512Vnni)) return &kAvx512Vnni;
   if (has_avx512(features) && allowed(kAvx512)) return &kAvx512;
   if (has_avx2(features) && allowed(kAvx2)) return &kAvx2;
   if (features.neon && allowed(kNeon)) return &kNeon;
@@ -88,10 +95,11 @@ const Isa* host_isa() {
 }
 
 const Isa& isa_named(std::string_view name) {
-  for (const Isa* isa : {&kAvx2, &kAvx512, &kNeon}) {
+  for (const Isa* isa : {&kAvx2, &kAvx512, &kAvx512Vnni, &kNeon}) {
     if (isa->name == name) return *isa;
   }
-  throw Error(fmt::format("\"{}\" is not an instruction set: it is avx2, avx512 or neon", name));
+  throw Error(fmt::format(
+      "\"{}\" is not an instruction set: it is avx2, avx512, avx512_vnni or neon", name));
 }
 
 }  // namespace taper::ir

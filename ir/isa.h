@@ -9,28 +9,30 @@
 namespace taper::ir {
 
 struct Isa {
-  std::string_view name;  // "avx2", "avx512", "neon"
+  std::string_view name;  // "avx2", "avx512", "avx512_vnni", "neon"
   int lanes;              // f32 lanes of a vector register
   int vector_registers;
   int broadcast_registers;  // registers a register tile keeps for broadcast operands
   int tile_rows;            // register tile of a contraction: rows (pixels) ...
   int tile_blocks;          // ... by 16-wide blocks
+  bool integer_dot;         // one instruction for a dot product of four u8 and i8
   int vectors_per_block() const { return 16 / lanes; }
 };
 
-extern const Isa kAvx2, kAvx512, kNeon;
+extern const Isa kAvx2, kAvx512, kAvx512Vnni, kNeon;
 
 // What CPUID and XGETBV report, as plain data so that tests can fake it.
 struct CpuFeatures {
   bool avx2 = false, fma = false, f16c = false, bmi2 = false;
   bool avx512f = false, avx512bw = false, avx512dq = false, avx512vl = false;
+  bool avx512vnni = false;
   bool osxsave = false;
   std::uint64_t xcr0 = 0;
   bool neon = false;
 };
 CpuFeatures host_features();
 
-// The best ISA the features and the OS state allow, not above `cap` ("avx2", "avx512", "neon");
+// The best ISA the features and the OS state allow, not above `cap` (an ISA's name);
 // nullptr when there is none (then the interpreter runs). Throws taper::Error on an unknown cap.
 const Isa* select_isa(const CpuFeatures& features, std::optional<std::string> cap);
 

@@ -54,9 +54,12 @@ std::string texts(const std::vector<Part>& parts) {
 
 std::string text(const Epilogue& epilogue) {
   if (epilogue == Epilogue{}) return {};
-  const auto& [expr, operands] = epilogue;
-  return fmt::format(" epilogue {} operands={}", expr_text(expr, ExprRole::epilogue),
-                     texts(operands));
+  const auto& [expr, operands, result] = epilogue;
+  std::string out;
+  if (!expr.empty()) out = fmt::format(" epilogue {}", expr_text(expr, ExprRole::epilogue));
+  if (!expr.empty()) out += fmt::format(" operands={}", texts(operands));
+  if (result != DType::f32) out += fmt::format(" stored={}", name(result));
+  return out;
 }
 
 std::string text(const MapSegment& segment) {
@@ -77,31 +80,33 @@ std::string text(const ReduceSpec& spec) {
 }
 
 std::string text(const GemmSpec& spec) {
-  const auto& [m, n, k, a_m, a_k, b_k, b_block, c_m, c_block, c_padded, epilogue] = spec;
+  const auto& [m, n, k, a_m, a_k, b_k, b_block, c_m, c_block, c_padded, integers, epilogue] = spec;
   return fmt::format(
-      "gemm m={} n={} k={} a_m={} a_k={} b_k={} b_block={} c_m={} c_block={} c_padded={}{}",
+      "gemm m={} n={} k={} a_m={} a_k={} b_k={} b_block={} c_m={} c_block={} c_padded={}{}{}",
       extent_text(m), extent_text(n), extent_text(k), a_m, a_k, b_k, b_block, c_m, c_block,
-      c_padded, text(epilogue));
+      c_padded, integers ? " integers" : "", text(epilogue));
 }
 
 std::string text(const ConvSpec& spec) {
   const auto& [pass, images, ic, ih, iw, oc, oh, ow, kh, kw, stride, dilation, pad_top, pad_left,
-               groups, input, epilogue] = spec;
+               groups, input, integers, epilogue] = spec;
   return fmt::format(
       "conv pass={} images={} ic={} ih={} iw={} oc={} oh={} ow={} kh={} kw={} stride={} "
-      "dilation={} pad_top={} pad_left={} groups={} input={}{}",
+      "dilation={} pad_top={} pad_left={} groups={} input={}{}{}",
       name(pass), extent_text(images), ic, ih, iw, oc, oh, ow, kh, kw, numbers(stride),
-      numbers(dilation), pad_top, pad_left, groups, name(input), text(epilogue));
+      numbers(dilation), pad_top, pad_left, groups, name(input), integers ? " integers" : "",
+      text(epilogue));
 }
 
 std::string text(const PoolSpec& spec) {
   const auto& [kind, backward, images, channels, ih, iw, oh, ow, kernel, stride, padding,
-               count_include_pad, epilogue] = spec;
+               count_include_pad, dtype, epilogue] = spec;
   return fmt::format(
       "pool kind={} backward={} images={} channels={} ih={} iw={} oh={} ow={} kernel={} stride={} "
-      "padding={} count_include_pad={}{}",
+      "padding={} count_include_pad={}{}{}",
       name(kind), backward, extent_text(images), channels, ih, iw, oh, ow, numbers(kernel),
-      numbers(stride), numbers(padding), count_include_pad, text(epilogue));
+      numbers(stride), numbers(padding), count_include_pad, dtype == DType::f32 ? "" : " dtype=u8",
+      text(epilogue));
 }
 
 std::string text(const RowSpec& spec) {
@@ -129,8 +134,8 @@ std::string lowering_of(const MapSpec&) {
 std::string lowering_of(const ReduceSpec& s) {
   return fmt::format("reduce {}", name(s.kind));
 }
-std::string lowering_of(const GemmSpec&) {
-  return "gemm";
+std::string lowering_of(const GemmSpec& s) {
+  return s.integers ? "gemm int8" : "gemm";
 }
 std::string lowering_of(const RowSpec& s) {
   return fmt::format("row {}", name(s.kind));
@@ -140,8 +145,8 @@ std::string lowering_of(const CopySpec& s) {
 }
 
 std::string lowering_of(const ConvSpec& s) {
-  return fmt::format("conv {} {}x{} {}", s.groups == 1 ? "direct" : "depthwise", s.kh, s.kw,
-                     name(s.pass));
+  const char* kind = s.integers ? "int8" : s.groups == 1 ? "direct" : "depthwise";
+  return fmt::format("conv {} {}x{} {}", kind, s.kh, s.kw, name(s.pass));
 }
 
 std::string lowering_of(const PoolSpec& s) {
@@ -170,7 +175,8 @@ double flops_of(const ReduceSpec& s, Dim batch) {
 }
 
 double flops_of(const GemmSpec& s, Dim batch) {
-  return 2 * extent_at(s.m, batch) * extent_at(s.n, batch) * extent_at(s.k, batch);
+  const double group = s.integers ? static_cast<double>(kGroup) : 1;
+  return 2 * extent_at(s.m, batch) * extent_at(s.n, batch) * extent_at(s.k, batch) * group;
 }
 
 // The same for all three passes.

@@ -35,10 +35,12 @@ struct EpilogueOperand {
   EpilogueAccess access = EpilogueAccess::same;
   bool operator==(const EpilogueOperand&) const = default;
 };
-// result = expr(accumulator, operands...); empty expr: the accumulator itself.
+// result = expr(accumulator, operands...); empty expr: the accumulator itself. Only gemm and conv
+// store another dtype than f32.
 struct Epilogue {
   Expr expr;
   std::vector<EpilogueOperand> operands;
+  DType result = DType::f32;
   bool operator==(const Epilogue&) const = default;
 };
 
@@ -72,12 +74,15 @@ struct ReduceSpec {
 // Rows and reduction may be kBatch. Operands: a, b, epilogue operands, result.
 // Reading up to 15 elements past a partial block of b is allowed (buffers are padded);
 // storing past column n - 1 is not, unless c_padded (the result's blocks are whole).
+// integers: a is u8, b i8 {o16x4}, and the accumulator i32. An element of a or b is then four
+// bytes, k counts these groups, and a step adds the four products.
 struct GemmSpec {
   Dim m = 0, n = 0, k = 0;
   std::int64_t a_m = 0, a_k = 0;
   std::int64_t b_k = 0, b_block = 0;
   std::int64_t c_m = 0, c_block = 0;
   bool c_padded = false;
+  bool integers = false;
   Epilogue epilogue;
   bool operator==(const GemmSpec&) const = default;
 };
@@ -87,6 +92,7 @@ struct GemmSpec {
 //   backward_data     operands: gradient {c16}, weight {i16}, epilogue operands, result {c16}
 //   backward_weights  operands: input, gradient {c16}, result {o16}; no epilogue
 // input is c16, or plain (then read with its own strides); gradient and results of forward are c16.
+// integers: forward only; the input is u8 {c16}, the weight i8 {o16x4}, the accumulator i32.
 // groups is 1, or equal to ic and oc (depthwise; all tensors c16, weight {o16} in all passes).
 enum class ConvPass : std::uint8_t { forward, backward_data, backward_weights };
 struct ConvSpec {
@@ -97,12 +103,14 @@ struct ConvSpec {
   std::int64_t pad_top = 0, pad_left = 0;
   std::int64_t groups = 1;
   Layout input = Layout::c16;
+  bool integers = false;
   Epilogue epilogue;
   bool operator==(const ConvSpec&) const = default;
 };
 
-// Pooling over c16 tensors. forward: operands input, epilogue operands, result.
-// backward: operands input, gradient, epilogue operands, result (gradient of the input).
+// Pooling over c16 tensors of `dtype` (u8: max, forward, no epilogue). forward: operands input,
+// epilogue operands, result. backward: operands input, gradient, epilogue operands, result
+// (gradient of the input).
 struct PoolSpec {
   PoolKind kind{};
   bool backward = false;
@@ -111,6 +119,7 @@ struct PoolSpec {
   std::array<std::int64_t, 2> kernel{}, stride{};
   std::array<std::int64_t, 4> padding{};
   bool count_include_pad = true;
+  DType dtype = DType::f32;
   Epilogue epilogue;
   bool operator==(const PoolSpec&) const = default;
 };

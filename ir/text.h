@@ -26,7 +26,7 @@ inline constexpr Enum kLast{};
 template <>
 inline constexpr DType kLast<DType> = DType::boolean;
 template <>
-inline constexpr Layout kLast<Layout> = Layout::i16;
+inline constexpr Layout kLast<Layout> = Layout::o16x4;
 template <>
 inline constexpr PoolKind kLast<PoolKind> = PoolKind::average;
 template <>

@@ -25,8 +25,8 @@ std::int64_t product(const Shape& extents, const Shape& shape, Dim batch) {
   return count;
 }
 
-Dim blocks(Dim extent) {
-  return extent / kBlock + (extent % kBlock != 0);
+Dim pieces(Dim extent, Dim size) {
+  return extent / size + (extent % size != 0);
 }
 
 // The logical axes in the order of their physical dimensions, without the lane.
@@ -39,8 +39,9 @@ std::vector<std::size_t> physical_order(const TensorType& type) {
 
 int blocked_axis_of(const TensorType& type) {
   if (type.layout == Layout::plain) return -1;
-  const int axis = type.layout == Layout::o16 ? 0 : 1;
-  if (type.rank() <= axis) {
+  const bool by_output = type.layout == Layout::o16 || type.layout == Layout::o16x4;
+  const int axis = by_output ? 0 : 1;
+  if (type.rank() <= (type.layout == Layout::o16x4 ? 1 : axis)) {
     throw Error(fmt::format("{} has no axis {} to block", to_string(type), axis));
   }
   if (type.has_batch() && type.layout != Layout::c16) {
@@ -97,6 +98,8 @@ std::string_view name(Layout layout) {
       return "o16";
     case Layout::i16:
       return "i16";
+    case Layout::o16x4:
+      return "o16x4";
   }
   return "?";
 }
@@ -125,13 +128,18 @@ PhysicalShape physical(const TensorType& type) {
   result.blocked_axis = blocked_axis_of(type);
   result.strides.resize(type.shape.size());
   const bool blocked = result.blocked_axis >= 0;
-  std::int64_t stride = blocked ? kBlock : 1;
+  if (type.layout == Layout::o16x4) {
+    result.grouped_axis = 1;
+    result.lane = kGroup;
+  }
+  std::int64_t stride = blocked ? kBlock * result.lane : 1;
   const auto order = physical_order(type);
   result.dims.resize(order.size());
   for (std::size_t i = order.size(); i-- > 0;) {
     const std::size_t axis = order[i];
     const bool is_blocked = static_cast<int>(axis) == result.blocked_axis;
-    const Dim extent = is_blocked ? blocks(type.shape[axis]) : type.shape[axis];
+    Dim extent = is_blocked ? pieces(type.shape[axis], kBlock) : type.shape[axis];
+    if (static_cast<int>(axis) == result.grouped_axis) extent = pieces(extent, kGroup);
     result.dims[i] = extent;
     result.strides[axis] = stride;
     if (extent != kBatch && __builtin_mul_overflow(stride, extent, &stride)) {
@@ -139,6 +147,7 @@ PhysicalShape physical(const TensorType& type) {
     }
   }
   if (blocked) result.dims.push_back(kBlock);
+  if (result.grouped_axis >= 0) result.dims.push_back(kGroup);
   return result;
 }
 
@@ -146,7 +155,9 @@ std::int64_t offset_of(const PhysicalShape& shape, const std::vector<std::int64_
   std::int64_t offset = 0;
   for (std::size_t i = 0; i < coordinates.size(); ++i) {
     if (static_cast<int>(i) == shape.blocked_axis) {
-      offset += coordinates[i] / kBlock * shape.strides[i] + coordinates[i] % kBlock;
+      offset += coordinates[i] / kBlock * shape.strides[i] + coordinates[i] % kBlock * shape.lane;
+    } else if (static_cast<int>(i) == shape.grouped_axis) {
+      offset += coordinates[i] / kGroup * shape.strides[i] + coordinates[i] % kGroup;
     } else {
       offset += coordinates[i] * shape.strides[i];
     }

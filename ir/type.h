@@ -26,11 +26,14 @@ using Shape = std::vector<Dim>;
 //   c16    axis 1 in blocks of 16, the lane innermost:      [d0][d1/16][d2]...[16]
 //   o16    axis 0 in blocks of 16, the lane innermost:      [d0/16][d1][d2]...[16]
 //   i16    axis 1 in blocks of 16, the block index first:   [d1/16][d0][d2]...[16]
+//   o16x4  axis 0 in blocks of 16, axis 1 in groups of 4:   [d0/16][d1/4][d2]...[16][4]
 // Activations use plain or c16 (NCHW16c); weights plain, o16 (forward, gradient) or i16 (backward
-// data). A blocked axis is padded up to a multiple of 16; the values of padding lanes are
-// unspecified and never reach a real element.
-enum class Layout : std::uint8_t { plain, c16, o16, i16 };
+// data), i8 weights o16x4, whose groups of 4 are what one integer dot product takes. A blocked axis
+// is padded up to a multiple of 16 (a grouped one of 4); the values of padding lanes are
+// unspecified and never reach a real element, but those of o16x4 are zero.
+enum class Layout : std::uint8_t { plain, c16, o16, i16, o16x4 };
 inline constexpr Dim kBlock = 16;
+inline constexpr Dim kGroup = 4;
 
 std::string_view name(Layout layout);
 
@@ -53,12 +56,15 @@ std::int64_t element_count(const Shape& shape, Dim batch);
 
 // The memory walk of a type: physical dimensions, outermost first (a leading N stays kBatch), and
 // for each logical axis the stride in elements of one step along it. A blocked axis `a` steps by
-// lane: element offset of coordinate c is (c / 16) * stride[a] + c % 16. A stride that would depend
+// lane: element offset of coordinate c is (c / 16) * stride[a] + c % 16 * lane, and along a grouped
+// axis g it is (c / 4) * stride[g] + c % 4. A stride that would depend
 // on N never occurs, because N leads; i16 and o16 are for static shapes only.
 struct PhysicalShape {
   std::vector<Dim> dims;
   std::vector<std::int64_t> strides;
   int blocked_axis = -1;  // -1 for plain
+  int grouped_axis = -1;  // 1 for o16x4
+  std::int64_t lane = 1;
 };
 PhysicalShape physical(const TensorType& type);
 

@@ -25,7 +25,7 @@ void check_conv_layouts(const Graph& graph, const Node& node) {
   }
   if (depthwise || first.layout != Layout::plain) require_layout("input", first, Layout::c16);
   if (node.op == Op::conv2d) {
-    require_layout("weight", second, Layout::o16);
+    require_layout("weight", second, second.dtype == DType::i8 ? Layout::o16x4 : Layout::o16);
     require_layout("result", node.type, Layout::c16);
   } else {
     require_layout("gradient", second, Layout::c16);

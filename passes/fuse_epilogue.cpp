@@ -10,7 +10,17 @@ using ir::Node;
 using ir::ValueId;
 
 bool can_be_root(const Node& node) {
-  return ir::takes_epilogue(node.op) && node.epilogue.empty() && node.type.dtype == ir::DType::f32;
+  const bool accumulates = node.type.dtype == ir::DType::f32 || node.type.dtype == ir::DType::i32;
+  return ir::takes_epilogue(node.op) && node.epilogue.empty() && accumulates;
+}
+
+bool is_contraction(const Node& node) {
+  return node.op == ir::Op::conv2d || node.op == ir::Op::matmul;
+}
+
+// What the kernel of `root` can store: convolutions and products of matrices quantize as well.
+bool can_store(const Node& root, ir::DType dtype) {
+  return dtype == ir::DType::f32 || (dtype == ir::DType::u8 && is_contraction(root));
 }
 
 // A root, the elementwise nodes fused into it and the last of them, whose value the node gets.
@@ -46,7 +56,7 @@ class EpilogueFusion {
       pending.erase(pending.begin());
       members.insert(next);
       newest = next;
-      if (pending.empty() && graph_[next].type == graph_[root].type) {
+      if (pending.empty() && can_store(graph_[root], graph_[next].type.dtype)) {
         if (!fits(members, next, root)) break;
         region.exit = next;
         region.members = members;
@@ -63,7 +73,10 @@ class EpilogueFusion {
 
   bool joinable(ValueId root, ValueId v) const {
     const Node& node = graph_[v];
-    return ir::traits(node.op).elementwise && node.type.shape == graph_[root].type.shape;
+    const bool quantizes = node.op == ir::Op::cast && is_contraction(graph_[root]) &&
+                           node.type.dtype != ir::DType::boolean;
+    return (ir::traits(node.op).elementwise || quantizes) &&
+           node.type.shape == graph_[root].type.shape;
   }
   bool can_join(ValueId root, ValueId v) const { return joinable(root, v) && !taken_[v.index]; }
 
@@ -117,6 +130,7 @@ class EpilogueFusion {
       Node node = graph_[region.root];
       node.operands.insert(node.operands.end(), fused.operands.begin(), fused.operands.end());
       node.operands = copy(node.operands);
+      node.type = graph_[region.exit].type;
       node.epilogue = std::move(fused.expr);
       return copy.to().append(std::move(node));
     };

@@ -137,7 +137,12 @@ ir::Graph layout(const ir::Graph& graph, const PassOptions&) {
 }
 
 ValueId LaidOut::relayout(ValueId now, Layout layout) {
-  if (graph[now].type.layout == layout) return now;
+  const Layout from = graph[now].type.layout;
+  if (from == layout) return now;
+  if (from == Layout::o16x4 || layout == Layout::o16x4) {
+    throw Error("layout: an i8 weight must be a parameter that only convolutions and products use",
+                graph[now].location);
+  }
   const auto key = std::pair{now, layout};
   if (const auto it = relayouts_.find(key); it != relayouts_.end()) return it->second;
   ir::TensorType type = graph[now].type;

@@ -46,6 +46,9 @@ Choice choose_conv(const ir::Graph& graph, const Node& node, const LaidOut& out)
   if (node.op == Op::conv2d_backward_data) {
     return {{Layout::c16, depthwise ? Layout::o16 : Layout::i16}, Layout::c16};
   }
+  if (graph[node.operands[1]].type.dtype == ir::DType::i8) {
+    return {{Layout::c16, Layout::o16x4}, Layout::c16};
+  }
   const Layout image = image_layout(out, node.operands[0], graph[node.operands[0]].type, depthwise);
   if (node.op == Op::conv2d) return {{image, Layout::o16}, Layout::c16};
   return {{image, Layout::c16}, Layout::o16};
@@ -53,6 +56,9 @@ Choice choose_conv(const ir::Graph& graph, const Node& node, const LaidOut& out)
 
 Choice choose_matmul(const ir::Graph& graph, const Node& node, const LaidOut& out, bool wants_o16) {
   const auto& attrs = std::get<ir::MatmulAttrs>(node.attrs);
+  if (graph[node.operands[1]].type.dtype == ir::DType::i8) {
+    return {{Layout::plain, Layout::o16x4}, Layout::plain};
+  }
   // o16 is the product of the transposes: its columns are the rows here. A bias along the rows
   // there has no place in that kernel.
   bool swap = wants_o16 && !node.type.has_batch();

@@ -116,7 +116,9 @@ std::map<std::pair<ValueId, std::size_t>, std::vector<ValueId>> map_results(
 std::vector<Layout> variable_layouts(const ir::Graph& graph) {
   std::vector<Layout> layouts(graph.size(), Layout::plain);
   const auto mark_weight = [&](ValueId v) {
-    if (is_variable(graph[v]) && layouts[v.index] == Layout::plain) layouts[v.index] = Layout::o16;
+    if (!is_variable(graph[v]) || layouts[v.index] != Layout::plain) return;
+    const bool integers = graph[v].type.dtype == ir::DType::i8;
+    layouts[v.index] = integers ? Layout::o16x4 : Layout::o16;
   };
   for (std::size_t i = 0; i < graph.size(); ++i) {
     const Node& node = graph[graph.id(i)];

@@ -62,6 +62,20 @@ ir::GemmSpec o16_result(const ir::MatmulAttrs& attrs, const TensorType& a, const
   return spec;
 }
 
+// Four integers at a time: see GemmSpec.
+void group_integers(ir::GemmSpec& spec, const Lowering& lowering) {
+  if (spec.k % ir::kGroup != 0) {
+    throw Error("select: a product of integers needs a depth that is a multiple of 4, not " +
+                    std::to_string(spec.k),
+                lowering.node.location);
+  }
+  spec.integers = true;
+  spec.k /= ir::kGroup;
+  spec.a_m /= ir::kGroup;
+  spec.b_k = ir::kBlock;
+  spec.b_block = spec.k * ir::kBlock;
+}
+
 }  // namespace
 
 ir::KernelSpec select_matmul(const Lowering& lowering) {
@@ -71,6 +85,7 @@ ir::KernelSpec select_matmul(const Lowering& lowering) {
   const TensorType& result = lowering.node.type;
   ir::GemmSpec spec = result.layout == Layout::o16 ? o16_result(attrs, a, b, result)
                                                    : plain_result(attrs, a, b, result);
+  if (b.dtype == ir::DType::i8) group_integers(spec, lowering);
   spec.epilogue = lower_epilogue(lowering, 2);
   return spec;
 }
@@ -103,6 +118,7 @@ ir::KernelSpec select_conv(const Lowering& lowering) {
                       .pad_left = attrs.padding[1],
                       .groups = attrs.groups,
                       .input = input.layout,
+                      .integers = weight.dtype == ir::DType::i8,
                       .epilogue = lower_epilogue(lowering, 2)};
 }
 
@@ -124,6 +140,7 @@ ir::KernelSpec select_pool(const Lowering& lowering) {
                       .stride = attrs.stride,
                       .padding = attrs.padding,
                       .count_include_pad = attrs.count_include_pad,
+                      .dtype = node.type.dtype,
                       .epilogue = lower_epilogue(lowering, backward ? 2 : 1)};
 }
 

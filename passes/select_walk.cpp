@@ -20,6 +20,8 @@ int blocked_axis(Layout layout) {
     case Layout::c16:
     case Layout::i16:
       return 1;
+    case Layout::o16x4:
+      break;  // of variables alone, which are not moved
   }
   return -1;
 }
@@ -183,7 +185,7 @@ ir::KernelSpec select_reduce(const Lowering& lowering) {
 }
 
 ir::Epilogue lower_epilogue(const Lowering& lowering, std::size_t own) {
-  ir::Epilogue epilogue{lowering.node.epilogue, {}};
+  ir::Epilogue epilogue{lowering.node.epilogue, {}, lowering.node.type.dtype};
   for (std::size_t i = own; i < lowering.operands.size(); ++i) {
     const TensorType& type = lowering.operands[i];
     const auto access = epilogue_access(lowering.node, type);

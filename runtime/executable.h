@@ -24,7 +24,8 @@ class Variable {
   const std::string& name() const { return name_; }
   const ir::TensorType& type() const { return type_; }  // its layout is the storage's
 
-  // Logical row-major copies, f32. Throw taper::Error when the size is wrong.
+  // Logical row-major copies, f32. i8 tensors take integers: others are truncated, saturated.
+  // Throw taper::Error when the size is wrong.
   std::vector<float> read() const;
   void write(std::span<const float> values);
 

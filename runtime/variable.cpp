@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "ir/eval.h"
 #include "runtime/executable.h"
 
 namespace taper::runtime {
@@ -26,17 +27,21 @@ void for_each_element(const ir::TensorType& type, Visit&& visit) {
 
 Variable::Variable(std::string name, ir::TensorType type)
     : name_(std::move(name)), type_(std::move(type)) {
-  if (type_.dtype != ir::DType::f32 || type_.has_batch())
-    throw Error(
-        fmt::format("variable \"{}\": {} is not a static f32 tensor", name_, ir::to_string(type_)));
+  const bool storable = type_.dtype == ir::DType::f32 || type_.dtype == ir::DType::i8;
+  if (!storable || type_.has_batch())
+    throw Error(fmt::format("variable \"{}\": {} is not a static f32 or i8 tensor", name_,
+                            ir::to_string(type_)));
   data_ = allocate_aligned(static_cast<std::size_t>(ir::byte_size(type_, 1)));
 }
 
 std::vector<float> Variable::read() const {
   std::vector<float> values(static_cast<std::size_t>(ir::element_count(type_.shape, 1)));
-  const auto* storage = reinterpret_cast<const float*>(data_.get());
+  const auto* floats = reinterpret_cast<const float*>(data_.get());
+  const auto* bytes = reinterpret_cast<const std::int8_t*>(data_.get());
   for_each_element(type_, [&](std::int64_t offset, std::int64_t index) {
-    values[static_cast<std::size_t>(index)] = storage[offset];
+    const bool narrow = type_.dtype == ir::DType::i8;
+    values[static_cast<std::size_t>(index)] =
+        narrow ? static_cast<float>(bytes[offset]) : floats[offset];
   });
   return values;
 }
@@ -46,9 +51,14 @@ void Variable::write(std::span<const float> values) {
   if (values.size() != count)
     throw Error(fmt::format("variable \"{}\": {} holds {} elements but {} were given", name_,
                             ir::to_string(type_), count, values.size()));
-  auto* storage = reinterpret_cast<float*>(data_.get());
+  auto* floats = reinterpret_cast<float*>(data_.get());
+  auto* bytes = reinterpret_cast<std::int8_t*>(data_.get());
   for_each_element(type_, [&](std::int64_t offset, std::int64_t index) {
-    storage[offset] = values[static_cast<std::size_t>(index)];
+    const float value = values[static_cast<std::size_t>(index)];
+    if (type_.dtype == ir::DType::i8)
+      bytes[offset] = static_cast<std::int8_t>(ir::round_to(ir::DType::i8, value));
+    else
+      floats[offset] = value;
   });
 }
 

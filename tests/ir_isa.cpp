@@ -47,7 +47,7 @@ std::string chosen(const CpuFeatures& features, std::optional<std::string> cap =
 }
 
 TEST(Isa, RowsAreConsistent) {
-  for (const Isa* isa : {&kAvx2, &kAvx512, &kNeon}) {
+  for (const Isa* isa : {&kAvx2, &kAvx512, &kAvx512Vnni, &kNeon}) {
     EXPECT_EQ(isa->lanes * isa->vectors_per_block(), 16) << isa->name;
     const int accumulators = isa->tile_rows * isa->tile_blocks * isa->vectors_per_block();
     // A tile needs its accumulators, one vector of weights per column and the broadcast registers.
@@ -62,7 +62,7 @@ TEST(Isa, UnknownNameIsAnError) {
     isa_named("sse9");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "\"sse9\" is not an instruction set: it is avx2, avx512 or neon");
+    EXPECT_STREQ(error.what(), "\"sse9\" is not an instruction set: it is avx2, avx512, avx512_vnni or neon");
   }
   EXPECT_THROW(select_isa(haswell(), "AVX2"), Error);
 }
@@ -71,6 +71,11 @@ TEST(Isa, TakesTheBestThatTheCpuHas) {
   EXPECT_EQ(chosen({}), "none");
   EXPECT_EQ(chosen(haswell()), "avx2");
   EXPECT_EQ(chosen(skylake_server()), "avx512");
+  CpuFeatures cascade_lake = skylake_server();
+  cascade_lake.avx512vnni = true;
+  EXPECT_EQ(chosen(cascade_lake), "avx512_vnni");
+  EXPECT_EQ(chosen(cascade_lake, "avx512"), "avx512");
+  EXPECT_EQ(chosen(cascade_lake, "avx2"), "avx2");
   EXPECT_EQ(chosen(arm()), "neon");
 }
 
