@@ -14,8 +14,10 @@ bool can_be_root(const Node& node) {
   return ir::takes_epilogue(node.op) && node.epilogue.empty() && accumulates;
 }
 
+// The depthwise kernel is none of these.
 bool is_contraction(const Node& node) {
-  return node.op == ir::Op::conv2d || node.op == ir::Op::matmul;
+  if (node.op == ir::Op::conv2d) return std::get<ir::ConvAttrs>(node.attrs).groups == 1;
+  return node.op == ir::Op::matmul;
 }
 
 // What the kernel of `root` can store: convolutions and products of matrices quantize as well.

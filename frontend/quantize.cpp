@@ -1,0 +1,226 @@
+#include "frontend/quantize.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "frontend/mode.h"
+#include "frontend/quantize_measure.h"
+#include "frontend/quantize_ranges.h"
+#include "frontend/rerecord.h"
+
+namespace taper::quantize {
+namespace {
+
+ir::Graph evaluated(const std::vector<Tensor>& outputs) {
+  if (outputs.empty()) throw Error("quantize: no outputs were given");
+  ir::Graph graph = outputs.front().tape().graph();
+  graph.updates.clear();
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    graph.outputs.push_back({fmt::format("output{}", i), outputs[i].id()});
+  return in_mode(graph, Mode::evaluate);
+}
+
+const std::string& name_of(const ir::Node& node) {
+  return std::get<ir::NameAttrs>(node.attrs).name;
+}
+
+// Replaces the chosen layers while the graph is recorded again.
+class Rewriting {
+ public:
+  Rewriting(const Tape& from, std::map<ir::ValueId, Candidate> chosen,
+            std::map<ir::ValueId, ByteRange> ranges)
+      : from_(from), chosen_(std::move(chosen)), ranges_(std::move(ranges)) {}
+
+  std::optional<ir::ValueId> operator()(Rerecording& recording, ir::ValueId old) {
+    const auto it = chosen_.find(old);
+    if (it == chosen_.end()) return std::nullopt;
+    const ir::Node& node = recording.graph()[old];
+    const ByteRange range = ranges_.at(it->second.source);
+    const ir::ValueId x = bytes(recording, node.operands[0], range);
+    return product(recording, node, x, range);
+  }
+
+ private:
+  // The activation as bytes; what keeps bytes is recorded again on bytes.
+  ir::ValueId bytes(Rerecording& recording, ir::ValueId old, const ByteRange& range) {
+    if (const auto it = bytes_.find(old); it != bytes_.end()) return it->second;
+    const ir::Graph& graph = recording.graph();
+    ir::Builder builder(recording.to().graph(), graph[old].location);
+    ir::ValueId made;
+    if (keeps_bytes(graph, old)) {
+      const ir::Node& node = graph[old];
+      const ir::ValueId x = bytes(recording, node.operands[0], range);
+      made = node.op == ir::Op::reshape
+                 ? builder.reshape(x, std::get<ir::ShapeAttrs>(node.attrs).shape)
+                 : builder.pool2d(x, std::get<ir::PoolAttrs>(node.attrs));
+    } else {
+      const ir::ValueId x = recording(old);
+      const ir::ValueId steps = builder.constant({DType::f32, {}}, {1 / range.scale});
+      const ir::ValueId scaled = builder.mul(x, steps);
+      const ir::ValueId shift = builder.constant({DType::f32, {}}, {range.zero + 0.5});
+      const ir::ValueId shifted = builder.add(scaled, shift);
+      made = builder.cast(shifted, DType::u8);
+    }
+    bytes_.emplace(old, made);
+    return made;
+  }
+
+  // (sum of x q - zero * sum of q) * scale of x * scale of w.
+  ir::ValueId product(Rerecording& recording, const ir::Node& node, ir::ValueId x,
+                      const ByteRange& range) {
+    const ir::Node& weight = recording.graph()[node.operands[1]];
+    const Shape& shape = weight.type.shape;
+    const std::string& name = name_of(weight);
+    const QuantizedWeight q =
+        quantize_weight(from_.variables().at(name)->read(), static_cast<std::size_t>(shape[0]));
+    Tape& tape = recording.to();
+    const ir::ValueId w = record(tape, name, {DType::i8, shape}, q.values, node.location);
+    ir::Builder builder(tape.graph(), node.location);
+    const bool image = node.op == ir::Op::conv2d;
+    const ir::ValueId sum = image ? convolution(builder, node, x, w, range)
+                                  : builder.matmul(x, w, std::get<ir::MatmulAttrs>(node.attrs));
+    const Shape channels = image ? Shape{shape[0], 1, 1} : Shape{shape[0]};
+    ir::ValueId value = builder.cast(sum, DType::f32);
+    if (range.zero != 0) {
+      std::vector<float> shift = q.sums;
+      for (float& s : shift) s *= static_cast<float>(range.zero);
+      const ir::ValueId zero =
+          record(tape, name + "_zero", {DType::f32, channels}, shift, node.location);
+      value = builder.sub(value, zero);
+    }
+    std::vector<float> scales = q.scales;
+    for (float& s : scales) s *= static_cast<float>(range.scale);
+    const ir::ValueId scale =
+        record(tape, name + "_scale", {DType::f32, channels}, scales, node.location);
+    return builder.mul(value, scale);
+  }
+
+  // A zero point other than 0 is what padding holds.
+  static ir::ValueId convolution(ir::Builder& builder, const ir::Node& node, ir::ValueId x,
+                                 ir::ValueId w, const ByteRange& range) {
+    auto attrs = std::get<ir::ConvAttrs>(node.attrs);
+    const auto [top, left, bottom, right] = attrs.padding;
+    if (range.zero != 0 && top + left + bottom + right > 0) {
+      x = builder.pad(x, {.low = {0, 0, top, left},
+                          .high = {0, 0, bottom, right},
+                          .interior = {0, 0, 0, 0},
+                          .value = static_cast<double>(range.zero)});
+      attrs.padding = {0, 0, 0, 0};
+    }
+    return builder.conv2d(x, w, attrs);
+  }
+
+  static ir::ValueId record(Tape& tape, const std::string& name, ir::TensorType type,
+                            const std::vector<float>& values, const std::source_location& where) {
+    const auto variable = std::make_shared<Variable>(name, std::move(type));
+    variable->write(values);
+    return tape.parameter(variable, where).id();
+  }
+
+  const Tape& from_;
+  std::map<ir::ValueId, Candidate> chosen_;
+  std::map<ir::ValueId, ByteRange> ranges_;
+  std::map<ir::ValueId, ir::ValueId> bytes_;
+};
+
+}  // namespace
+
+struct Calibration::State {
+  const Tape& tape;
+  Options options;
+  ir::Graph graph;
+  std::vector<Candidate> layers;
+  std::vector<ir::ValueId> sources;  // distinct
+  std::vector<Observed> observed;    // one per source
+  Tape base;
+  std::optional<Function> function;
+
+  State(const std::vector<Tensor>& outputs, const Options& how)
+      : tape(outputs.front().tape()), options(how), graph(evaluated(outputs)) {
+    layers = candidates(graph);
+    for (const Candidate& layer : layers) {
+      if (std::find(sources.begin(), sources.end(), layer.source) == sources.end())
+        sources.push_back(layer.source);
+    }
+    observed.resize(sources.size());
+    if (sources.empty()) return;
+    ir::Graph watched = graph;
+    watched.outputs.clear();
+    for (const ir::ValueId source : sources) watched.outputs.push_back({"", source});
+    const std::vector<Tensor> values = Rerecording(watched, tape, base).run();
+    function.emplace(taper::compile(values, options.compile));
+  }
+
+  Layer judge(const Candidate& candidate) const {
+    const ir::Node& node = graph[candidate.node];
+    Layer layer{.weight = name_of(graph[candidate.weight]), .reason = candidate.refusal};
+    const auto index = static_cast<std::size_t>(
+        std::find(sources.begin(), sources.end(), candidate.source) - sources.begin());
+    if (!observed[index].finite())
+      throw Error(fmt::format("quantize: the input of {} was not finite", layer.weight),
+                  node.location);
+    std::tie(layer.low, layer.high) = observed[index].range(options.percentile);
+    if (!layer.reason.empty()) return layer;
+    layer.integers = true;
+    if (!options.measure) return layer;
+    const Duration time = measure(graph, candidate, options.compile);
+    layer.f32_seconds = time.f32;
+    layer.integer_seconds = time.integers;
+    layer.integers = time.integers < time.f32;
+    if (!layer.integers) layer.reason = "it is faster in f32";
+    return layer;
+  }
+};
+
+Calibration::Calibration(const std::vector<Tensor>& outputs, const Options& options) {
+  if (outputs.empty()) throw Error("quantize: no outputs were given");
+  state_ = std::make_unique<State>(outputs, options);
+}
+Calibration::~Calibration() = default;
+
+void Calibration::run(std::span<const InputView> inputs) {
+  if (!state_->function) return;
+  state_->function->run(inputs);
+  for (std::size_t i = 0; i < state_->sources.size(); ++i)
+    state_->observed[i].add(state_->function->output(i));
+}
+
+Quantized Calibration::finish() const {
+  const State& s = *state_;
+  if (!s.observed.empty() && s.observed.front().empty())
+    throw Error("quantize: nothing was observed; call observe() with sample inputs first");
+  Quantized result{{std::make_unique<Tape>(), {}}, {}};
+  std::map<ir::ValueId, Candidate> chosen;
+  std::map<ir::ValueId, ByteRange> ranges;
+  for (const Candidate& candidate : s.layers) {
+    const Layer layer = s.judge(candidate);
+    if (layer.integers) {
+      chosen.emplace(candidate.node, candidate);
+      ranges.emplace(candidate.source, byte_range(layer.low, layer.high));
+    }
+    result.layers.push_back(layer);
+  }
+  Rewriting rewriting(s.tape, std::move(chosen), std::move(ranges));
+  const auto rule = [&](Rerecording& recording, ir::ValueId old) {
+    return rewriting(recording, old);
+  };
+  result.model.outputs = Rerecording(s.graph, s.tape, *result.model.tape, rule).run();
+  return result;
+}
+
+std::string to_string(const std::vector<Layer>& layers) {
+  std::string out = fmt::format("{:<24} {:<5} {:>10} {:>10} {:>9} {:>9}\n", "weight", "type", "low",
+                                "high", "f32 us", "int8 us");
+  for (const Layer& layer : layers) {
+    out += fmt::format("{:<24} {:<5} {:>10.4g} {:>10.4g} {:>9.1f} {:>9.1f}", layer.weight,
+                       layer.integers ? "int8" : "f32", layer.low, layer.high,
+                       layer.f32_seconds * 1e6, layer.integer_seconds * 1e6);
+    out += layer.reason.empty() ? "\n" : fmt::format("  {}\n", layer.reason);
+  }
+  return out;
+}
+
+}  // namespace taper::quantize

@@ -1,0 +1,72 @@
+#include "frontend/rerecord.h"
+
+#include <algorithm>
+
+namespace taper {
+namespace {
+
+const std::string& name_of(const ir::Node& node) {
+  return std::get<ir::NameAttrs>(node.attrs).name;
+}
+bool is_variable(const ir::Node& node) {
+  return node.op == ir::Op::parameter || node.op == ir::Op::state;
+}
+
+}  // namespace
+
+Rerecording::Rerecording(const ir::Graph& graph, const Tape& from, Tape& to, Rule rule)
+    : graph_(graph),
+      from_(from),
+      to_(to),
+      rule_(std::move(rule)),
+      now_(graph.size(), ir::kNoValue) {}
+
+std::vector<Tensor> Rerecording::run() {
+  for (const std::string& name : from_.inputs()) {
+    const auto named = [&](const ir::Node& node) {
+      return node.op == ir::Op::input && name_of(node) == name;
+    };
+    const auto& nodes = graph_.nodes();
+    const auto at = std::find_if(nodes.begin(), nodes.end(), named);
+    if (at == nodes.end()) continue;
+    now_[static_cast<std::size_t>(at - nodes.begin())] =
+        to_.input(name, at->type.shape, at->type.dtype, at->location).id();
+  }
+  for (std::size_t i = 0; i < graph_.size(); ++i) {
+    if (!is_variable(graph_.nodes()[i])) (*this)(graph_.id(i));
+  }
+  std::vector<Tensor> outputs;
+  for (const ir::Output& output : graph_.outputs) outputs.emplace_back(to_, (*this)(output.value));
+  return outputs;
+}
+
+ir::ValueId Rerecording::operator()(ir::ValueId old) {
+  ir::ValueId& now = now_[old.index];
+  if (now != ir::kNoValue) return now;
+  const std::optional<ir::ValueId> replaced = rule_ ? rule_(*this, old) : std::nullopt;
+  const ir::ValueId made = replaced ? *replaced : copy(old);
+  now_[old.index] = made;
+  return made;
+}
+
+ir::ValueId Rerecording::copy(ir::ValueId old) {
+  if (is_variable(graph_[old])) return variable(old);
+  ir::Node node = graph_[old];
+  for (ir::ValueId& operand : node.operands) operand = (*this)(operand);
+  return to_.graph().append(std::move(node));
+}
+
+// Under the name that it had.
+ir::ValueId Rerecording::variable(ir::ValueId old) {
+  const ir::Node& node = graph_[old];
+  const std::string& name = name_of(node);
+  const auto& held = from_.variables().at(name);
+  const bool scoped = name.size() > held->name().size() + 1 && name.ends_with(held->name());
+  std::optional<Tape::Scope> scope;
+  if (scoped) scope.emplace(to_, name.substr(0, name.size() - held->name().size() - 1));
+  const Tensor tensor = node.op == ir::Op::parameter ? to_.parameter(held, node.location)
+                                                     : to_.state(held, node.location);
+  return tensor.id();
+}
+
+}  // namespace taper

@@ -1,0 +1,39 @@
+// Recording a graph again, on a new tape, with some values replaced.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "frontend/tape.h"
+
+namespace taper {
+
+// Copies a graph, whose variables and input order are those of the tape `from`, to the tape `to`,
+// operands before users. Variables that only replaced values use are left out.
+class Rerecording {
+ public:
+  // The new value of `old`, recorded on `to`; nothing to copy its node as it is.
+  using Rule = std::function<std::optional<ir::ValueId>(Rerecording&, ir::ValueId old)>;
+
+  Rerecording(const ir::Graph& graph, const Tape& from, Tape& to, Rule rule = {});
+  // Records everything; the outputs of the graph on the new tape.
+  std::vector<Tensor> run();
+
+  const ir::Graph& graph() const { return graph_; }
+  Tape& to() { return to_; }
+  // The new value; its own operands must have been recorded.
+  ir::ValueId operator()(ir::ValueId old);
+
+ private:
+  ir::ValueId copy(ir::ValueId old);
+  ir::ValueId variable(ir::ValueId old);
+
+  const ir::Graph& graph_;
+  const Tape& from_;
+  Tape& to_;
+  Rule rule_;
+  std::vector<ir::ValueId> now_;
+};
+
+}  // namespace taper
