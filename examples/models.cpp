@@ -23,6 +23,18 @@ nn::Sequential cnn() {
       nn::Linear(128, 128), nn::ReLU(), nn::Linear(128, 64), nn::ReLU(), nn::Linear(64, 10));
 }
 
+nn::Sequential batchnorm_cnn() {
+  const auto layer = [](std::int64_t in, std::int64_t out) {
+    // BatchNorm subtracts the mean: a bias before it would do nothing.
+    return nn::Sequential(nn::Conv2d(in, out, 3, {.padding = nn::same_padding(1), .bias = false}),
+                          nn::BatchNorm2d(out), nn::ReLU());
+  };
+  return nn::Sequential(layer(1, 32), layer(32, 32), nn::MaxPool2d(2),   //
+                        layer(32, 64), layer(64, 64), nn::MaxPool2d(2),  //
+                        layer(64, 128), nn::AdaptiveAvgPool2d(1), nn::Flatten(),
+                        nn::Linear(128, 10));
+}
+
 void initialise(const nn::Sequential& model) {
   for (const auto& [name, variable] : model.parameters()) {
     if (name.ends_with("weight"))

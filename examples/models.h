@@ -1,4 +1,4 @@
-// The two models of the MNIST examples and benchmarks.
+// The models of the image examples and of the benchmarks.
 #pragma once
 
 #include <taper/taper.h>
@@ -8,6 +8,9 @@ taper::nn::Sequential mlp();
 
 // Five 3x3 convolutions (32, 32, pool, 64, 64, pool, 128), global average pool, 128-64-10.
 taper::nn::Sequential cnn();
+
+// The same convolutions, each with BatchNorm, and one linear layer: 128-10.
+taper::nn::Sequential batchnorm_cnn();
 
 // He's initialisation, biases zero. PyTorch's default bound of 1/sqrt(fan_in) shrinks the signal by
 // sqrt(6) in every ReLU layer: over the CNN's eight layers the loss would not move for the first

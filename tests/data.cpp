@@ -1,10 +1,9 @@
-// The idx reader and the loader: what is right is read, what is wrong is one clear error.
+// Readers of data files: what is right is read, what is wrong is one clear error.
 #include <gtest/gtest.h>
 #include <zlib.h>
 
 #include <filesystem>
 #include <fstream>
-#include <set>
 #include <string>
 
 #include "frontend/data.h"
@@ -64,24 +63,43 @@ std::string error_of(Action&& action) {
   return "no error";
 }
 
+// Every sample of a set, its bytes and its i32 target.
+struct Contents {
+  std::vector<std::uint8_t> bytes;
+  std::vector<std::int32_t> labels;
+  bool operator==(const Contents&) const = default;
+};
+Contents contents(const Dataset& set) {
+  Contents all;
+  std::vector<std::uint8_t> input(set.input().bytes());
+  std::int32_t label = 0;
+  for (std::int64_t i = 0; i < set.size(); ++i) {
+    set.read(i, std::as_writable_bytes(std::span(input)),
+             std::as_writable_bytes(std::span(&label, 1)));
+    all.bytes.insert(all.bytes.end(), input.begin(), input.end());
+    all.labels.push_back(label);
+  }
+  return all;
+}
+
 TEST_F(Folder, ReadsPlainAndGzip) {
   const std::string pixels = images_file(5, 2, 3);
   const std::string labels = labels_file(std::string{0, 1, 9, 3, 4});
-  const Images plain = load_idx(write("i", pixels), write("l", labels));
-  const Images gz = load_idx(write_gz("i.gz", pixels), write_gz("l.gz", labels));
-  EXPECT_EQ(plain.count, 5);
-  EXPECT_EQ(plain.rows, 2);
-  EXPECT_EQ(plain.columns, 3);
-  EXPECT_EQ(plain.pixels[29], static_cast<std::uint8_t>(29 * 7));
-  EXPECT_EQ(plain.labels, (std::vector<std::int32_t>{0, 1, 9, 3, 4}));
-  EXPECT_EQ(gz.pixels, plain.pixels);
-  EXPECT_EQ(gz.labels, plain.labels);
+  const Dataset plain = load_idx(write("i", pixels), write("l", labels));
+  const Dataset gz = load_idx(write_gz("i.gz", pixels), write_gz("l.gz", labels));
+  EXPECT_EQ(plain.size(), 5);
+  EXPECT_EQ(plain.input(), (SampleType{ir::DType::u8, {1, 2, 3}}));
+  EXPECT_EQ(plain.target(), (SampleType{ir::DType::i32, {}}));
+  const Contents all = contents(plain);
+  EXPECT_EQ(all.bytes[29], static_cast<std::uint8_t>(29 * 7));
+  EXPECT_EQ(all.labels, (std::vector<std::int32_t>{0, 1, 9, 3, 4}));
+  EXPECT_EQ(contents(gz), all);
 }
 
 TEST_F(Folder, PrefersPlainFilesOfMnistAndFallsBackToGzip) {
   write("train-images-idx3-ubyte", images_file(2, 2, 2));
   write_gz("train-labels-idx1-ubyte.gz", labels_file(std::string{1, 2}));
-  EXPECT_EQ(load_mnist(folder_, true).count, 2);
+  EXPECT_EQ(load_mnist(folder_, true).size(), 2);
   EXPECT_NE(error_of([&] { load_mnist(folder_, false); }).find("t10k-images-idx3-ubyte"),
             std::string::npos);
 }
@@ -137,56 +155,87 @@ TEST_F(Folder, LabelsMustFitTheImagesAndTheClasses) {
             std::string::npos);
 }
 
-Images numbered(std::int64_t count) {
-  Images set{count, 1, 1, {}, {}};
-  for (std::int64_t i = 0; i < count; ++i) {
-    set.pixels.push_back(static_cast<std::uint8_t>(i));
-    set.labels.push_back(static_cast<std::int32_t>(i));
+std::string cifar_file(const std::string& labels) {
+  std::string bytes;
+  for (const char label : labels) {
+    bytes += label;
+    for (int i = 0; i < 3072; ++i) bytes += static_cast<char>(i * 3 + label);
   }
-  return set;
+  return bytes;
 }
 
-std::vector<std::int32_t> one_epoch(Loader& loader, std::vector<std::size_t>* sizes = nullptr) {
-  std::vector<std::int32_t> labels;
-  for (Batch batch = loader.next(); batch.size() > 0; batch = loader.next()) {
-    if (sizes != nullptr) sizes->push_back(batch.size());
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      EXPECT_EQ(batch.images[i], batch.labels[i]);
-      labels.push_back(batch.labels[i]);
-    }
-  }
-  return labels;
+TEST_F(Folder, ReadsCifar10InTheOrderOfItsFiles) {
+  for (int i = 1; i <= 5; ++i)
+    write("data_batch_" + std::to_string(i) + ".bin",
+          cifar_file({static_cast<char>(i), static_cast<char>(i + 4)}));
+  write("test_batch.bin", cifar_file(std::string{0, 7, 2}));
+  const Contents train = contents(load_cifar10(folder_, true));
+  EXPECT_EQ(train.labels, (std::vector<std::int32_t>{1, 5, 2, 6, 3, 7, 4, 8, 5, 9}));
+  EXPECT_EQ(train.bytes[3072 + 100], static_cast<std::uint8_t>(300 + 5));
+  const Dataset test = load_cifar10(folder_, false);
+  EXPECT_EQ(test.input(), (SampleType{ir::DType::u8, {3, 32, 32}}));
+  EXPECT_EQ(contents(test).labels, (std::vector<std::int32_t>{0, 7, 2}));
 }
 
-TEST(Loader, GivesEveryImageOnceWithAPartialLastBatch) {
-  const Images set = numbered(10);
-  Loader loader(set, 4, true, 7);
-  std::vector<std::size_t> sizes;
-  const auto labels = one_epoch(loader, &sizes);
-  EXPECT_EQ(sizes, (std::vector<std::size_t>{4, 4, 2}));
-  EXPECT_EQ(loader.batches(), 3u);
-  EXPECT_EQ(std::set<std::int32_t>(labels.begin(), labels.end()).size(), 10u);
+TEST_F(Folder, RefusesBadCifar10Files) {
+  const std::string good = cifar_file(std::string{1, 2});
+  const auto fault = [&](const std::string& name, const std::string& bytes) {
+    const auto path = write(name, bytes);
+    const std::string message = error_of([&] { load_cifar10_batch(path); });
+    EXPECT_NE(message.find(path.string()), std::string::npos) << message;
+    return message;
+  };
+  EXPECT_NE(fault("empty", "").find("0 bytes"), std::string::npos);
+  EXPECT_NE(fault("short", good.substr(1)).find("6145 bytes"), std::string::npos);
+  EXPECT_NE(fault("label", cifar_file(std::string{1, 10})).find("label 10 of item 1"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { load_cifar10(folder_, true); }).find("data_batch_1.bin"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { load_cifar10_batch(folder_); }).find("cannot be opened"),
+            std::string::npos);
 }
 
-TEST(Loader, OrderDependsOnSeedAndEpochAlone) {
-  const Images set = numbered(50);
-  Loader a(set, 8, true, 1);
-  Loader b(set, 16, true, 1);
-  Loader other(set, 8, true, 2);
-  const auto first = one_epoch(a);
-  EXPECT_EQ(first, one_epoch(b));
-  EXPECT_NE(first, one_epoch(other));
-  a.start_epoch(1);
-  EXPECT_NE(first, one_epoch(a));
-  a.start_epoch(0);
-  EXPECT_EQ(first, one_epoch(a));
+TEST_F(Folder, ReadsNumpyFiles) {
+  std::vector<std::uint8_t> pixels;
+  for (int i = 0; i < 12; ++i) pixels.push_back(static_cast<std::uint8_t>(i));
+  const auto images = NpyArray::of({3, 2, 2}, pixels);
+  const auto labels = NpyArray::of({3}, std::vector<std::int64_t>{4, 0, -1});
+  write_npy(folder_ / "x.npy", images);
+  write_npy(folder_ / "y.npy", labels);
+  write_npz(folder_ / "set.npz", {{"x", images}, {"y", labels}, {"z", images}});
+  const Dataset set = load_npy(folder_ / "x.npy", folder_ / "y.npy");
+  EXPECT_EQ(set.input(), (SampleType{ir::DType::u8, {2, 2}}));
+  EXPECT_EQ(contents(set).bytes, pixels);
+  EXPECT_EQ(contents(set).labels, (std::vector<std::int32_t>{4, 0, -1}));
+  EXPECT_EQ(contents(load_npz(folder_ / "set.npz")), contents(set));
+  EXPECT_EQ(load_npz(folder_ / "set.npz", "z", "x").target(), (SampleType{ir::DType::i32, {2, 2}}));
 }
 
-TEST(Loader, RefusesNonsense) {
-  const Images set = numbered(3);
-  const Images none{};
-  EXPECT_THROW(Loader(set, 0, true), Error);
-  EXPECT_THROW(Loader(none, 4, true), Error);
+TEST_F(Folder, NumpyArraysKeepOrChangeTheirType) {
+  const auto type_of = [](const NpyArray& array, bool labels) {
+    return samples_of(array, labels).sample().dtype;
+  };
+  EXPECT_EQ(type_of(NpyArray::of({1}, std::vector<double>{.5}), true), ir::DType::f32);
+  EXPECT_EQ(type_of(NpyArray::of({1}, std::vector<std::int8_t>{-5}), false), ir::DType::i8);
+  EXPECT_EQ(type_of(NpyArray::of({1}, std::vector<std::int8_t>{-5}), true), ir::DType::i32);
+  EXPECT_EQ(type_of(NpyArray::of({1}, std::vector<std::uint8_t>{5}), true), ir::DType::i32);
+  EXPECT_EQ(type_of(NpyArray::of({1}, std::vector<std::int64_t>{5}), false), ir::DType::i32);
+}
+
+TEST_F(Folder, RefusesNumpyFilesThatMakeNoDataSet) {
+  const auto path = folder_ / "x.npy", three = folder_ / "three.npy", one = folder_ / "one.npy";
+  write_npy(path, NpyArray::of({2, 1}, std::vector<float>{1, 2}));
+  write_npy(three, NpyArray::of({3}, std::vector<std::int32_t>{1, 2, 3}));
+  write_npy(one, NpyArray::of({}, std::vector<float>{1}));
+  write_npy(folder_ / "big.npy", NpyArray::of({2}, std::vector<std::int64_t>{1, 1LL << 40}));
+  EXPECT_NE(error_of([&] { load_npy(path, three); }).find("3 targets for the 2 inputs"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { load_npy(one, three); }).find("holds no samples"), std::string::npos);
+  EXPECT_NE(error_of([&] { load_npy(path, folder_ / "big.npy"); }).find("big.npy"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { load_npy(path, folder_ / "none.npy"); }).find("none.npy"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { load_npz(path); }).find("x.npy"), std::string::npos);
 }
 
 }  // namespace

@@ -1,0 +1,101 @@
+#include "frontend/data/dataset.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <numeric>
+
+#include "ir/error.h"
+#include "ir/eval.h"
+
+namespace taper::data {
+namespace {
+
+void check(const SampleType& type, const char* what) {
+  for (const ir::DType dtype : {ir::DType::f32, ir::DType::u8, ir::DType::i8, ir::DType::i32})
+    if (type.dtype == dtype) return;
+  throw Error(fmt::format("Dataset: {} of {} cannot be given to a compiled function", what,
+                          ir::name(type.dtype)));
+}
+
+}  // namespace
+
+std::size_t SampleType::bytes() const {
+  return static_cast<std::size_t>(ir::element_count(shape, 1)) * ir::byte_size(dtype);
+}
+
+Array::Array(ir::DType dtype, ir::Shape sample, std::span<const std::byte> bytes)
+    : sample_{dtype, std::move(sample)}, sample_bytes_(sample_.bytes()), bytes_(bytes) {
+  if (sample_bytes_ == 0 || bytes.size() % sample_bytes_ != 0)
+    throw Error(fmt::format("Array: {} values make no whole number of samples of {}",
+                            bytes.size() / ir::byte_size(dtype), ir::to_string(sample_.shape)));
+  size_ = static_cast<std::int64_t>(bytes.size() / sample_bytes_);
+}
+
+Dataset::Dataset(std::int64_t size, SampleType input, SampleType target, Read read)
+    : size_(size), input_(std::move(input)), target_(std::move(target)) {
+  check(input_, "inputs");
+  check(target_, "targets");
+  if (size < 0 || size > std::numeric_limits<std::uint32_t>::max() || !read)
+    throw Error(fmt::format("Dataset: {} samples from {} callback are no data set", size,
+                            read ? "a" : "no"));
+  read_ = std::make_shared<const Read>(std::move(read));
+}
+
+Dataset::Dataset(Array inputs, Array targets)
+    : Dataset(inputs.size(), inputs.sample(), targets.sample(),
+              [inputs, targets](std::int64_t index, std::span<std::byte> input,
+                                std::span<std::byte> target) {
+                std::memcpy(input.data(), inputs[index].data(), input.size());
+                std::memcpy(target.data(), targets[index].data(), target.size());
+              }) {
+  if (inputs.size() != targets.size())
+    throw Error(fmt::format("Dataset: {} targets for {} inputs", targets.size(), inputs.size()));
+}
+
+void Dataset::read(std::int64_t index, std::span<std::byte> input,
+                   std::span<std::byte> target) const {
+  (*read_)(indices_ ? (*indices_)[static_cast<std::size_t>(index)] : index, input, target);
+}
+
+Dataset Dataset::subset(std::vector<std::int64_t> indices) const {
+  for (std::int64_t& index : indices) {
+    if (index < 0 || index >= size_)
+      throw Error(fmt::format("Dataset: subset asks for sample {} of {}", index, size_));
+    if (indices_) index = (*indices_)[static_cast<std::size_t>(index)];
+  }
+  Dataset part = *this;
+  part.size_ = static_cast<std::int64_t>(indices.size());
+  part.indices_ = std::make_shared<const std::vector<std::int64_t>>(std::move(indices));
+  return part;
+}
+
+std::pair<Dataset, Dataset> Dataset::split(double fraction, std::uint64_t seed) const {
+  const double wanted = std::round(fraction * static_cast<double>(size_));
+  if (!(wanted >= 1 && wanted < static_cast<double>(size_)))
+    throw Error(
+        fmt::format("Dataset: a split of {} samples at {} leaves one side empty", size_, fraction));
+  const std::vector<std::uint32_t> order = shuffled(size_, seed, 0, Purpose::split);
+  std::vector<std::int64_t> first(order.begin(), order.begin() + static_cast<std::int64_t>(wanted));
+  std::vector<std::int64_t> second(order.begin() + static_cast<std::int64_t>(wanted), order.end());
+  std::sort(first.begin(), first.end());
+  std::sort(second.begin(), second.end());
+  return {subset(std::move(first)), subset(std::move(second))};
+}
+
+std::vector<std::uint32_t> shuffled(std::int64_t count, std::uint64_t seed, std::uint64_t epoch,
+                                    Purpose purpose) {
+  std::vector<std::uint32_t> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), 0u);
+  for (std::size_t i = order.size(); i-- > 1;) {
+    // The high half of a 32x32-bit product: uniform in [0, i] up to 2^-32 * i.
+    const std::uint64_t draw = ir::philox(i, static_cast<std::uint32_t>(purpose), epoch, seed);
+    std::swap(order[i], order[static_cast<std::size_t>(draw * (i + 1) >> 32)]);
+  }
+  return order;
+}
+
+}  // namespace taper::data

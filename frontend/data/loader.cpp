@@ -1,0 +1,226 @@
+#include "frontend/data/loader.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+#include "ir/error.h"
+
+namespace taper::data {
+namespace {
+
+struct Buffers {
+  std::vector<std::byte> inputs, targets;
+  std::int64_t size = 0;
+};
+
+template <class T>
+InputView typed(std::span<const std::byte> bytes) {
+  return InputView(std::span(reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)));
+}
+
+InputView view(ir::DType dtype, std::span<const std::byte> bytes) {
+  if (dtype == ir::DType::u8) return typed<std::uint8_t>(bytes);
+  if (dtype == ir::DType::i8) return typed<std::int8_t>(bytes);
+  if (dtype == ir::DType::i32) return typed<std::int32_t>(bytes);
+  return typed<float>(bytes);
+}
+
+}  // namespace
+
+// Makes any batch of the epoch that it is at.
+class DataLoader::Reader {
+ public:
+  Reader(Dataset dataset, LoaderOptions options)
+      : dataset_(std::move(dataset)),
+        options_(std::move(options)),
+        augmenter_(options_.augment, dataset_.input(), options_.seed),
+        input_bytes_(augmenter_.output().bytes()),
+        target_bytes_(dataset_.target().bytes()) {
+    if (options_.batch < 1 || options_.prefetch < 0 || batches() < 1)
+      throw Error(fmt::format("DataLoader: {} samples in batches of {} make no batch",
+                              dataset_.size(), options_.batch));
+    set_epoch(0);
+  }
+
+  void set_epoch(std::uint64_t epoch) {
+    if (options_.shuffle && (order_.empty() || epoch != epoch_))
+      order_ = shuffled(dataset_.size(), options_.seed, epoch, Purpose::epoch);
+    epoch_ = epoch;
+  }
+
+  std::int64_t batches() const {
+    const std::int64_t kept = options_.drop_last ? 0 : options_.batch - 1;
+    return (dataset_.size() + kept) / options_.batch;
+  }
+  std::int64_t samples() const { return std::min(dataset_.size(), batches() * options_.batch); }
+  const SampleType& input() const { return augmenter_.output(); }
+  const SampleType& target() const { return dataset_.target(); }
+  int prefetch() const { return options_.prefetch; }
+
+  void read(std::int64_t batch, Buffers& to) {
+    const std::int64_t first = batch * options_.batch;
+    to.size = std::min(options_.batch, samples() - first);
+    to.inputs.resize(static_cast<std::size_t>(to.size) * input_bytes_);
+    to.targets.resize(static_cast<std::size_t>(to.size) * target_bytes_);
+    for (std::int64_t i = 0; i < to.size; ++i) {
+      const auto row = static_cast<std::size_t>(i);
+      const auto at = static_cast<std::size_t>(first + i);
+      read_sample(options_.shuffle ? order_[at] : first + i,
+                  std::span(to.inputs).subspan(row * input_bytes_, input_bytes_),
+                  std::span(to.targets).subspan(row * target_bytes_, target_bytes_));
+    }
+  }
+
+  Batch batch_of(const Buffers& from) const {
+    return {view(input().dtype, from.inputs), view(target().dtype, from.targets), from.size};
+  }
+
+  Buffers current;  // what the last next() gave out
+
+ private:
+  void read_sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) {
+    if (augmenter_.empty()) return dataset_.read(index, input, target);
+    image_.resize(dataset_.input().bytes());
+    dataset_.read(index, image_, target);
+    augmenter_.apply(epoch_, index, image_);
+    std::copy(image_.begin(), image_.end(), input.begin());
+  }
+
+  Dataset dataset_;
+  LoaderOptions options_;
+  Augmenter augmenter_;
+  std::size_t input_bytes_, target_bytes_;
+  std::uint64_t epoch_ = 0;
+  std::vector<std::uint32_t> order_;
+  std::vector<std::byte> image_;
+};
+
+// Reads the rest of one epoch on a thread, at most `prefetch` batches ahead. It ends after the last
+// batch or an exception, which the consumer gets after the batches before it.
+class DataLoader::ReadAhead {
+ public:
+  ReadAhead(Reader& reader, std::int64_t first)
+      : reader_(reader), thread_([this, first] { run(first); }) {}
+  ~ReadAhead() {
+    {
+      const std::lock_guard lock(mutex_);
+      stop_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+  ReadAhead(const ReadAhead&) = delete;
+  ReadAhead& operator=(const ReadAhead&) = delete;
+
+  // Swaps the next batch into `to`, whose memory the thread uses again.
+  void take(Buffers& to) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [this] { return !ready_.empty() || failure_; });
+    if (ready_.empty()) std::rethrow_exception(failure_);
+    std::swap(to, ready_.front());
+    spare_.push_back(std::move(ready_.front()));
+    ready_.pop_front();
+    changed_.notify_all();
+  }
+
+ private:
+  void run(std::int64_t first) {
+    try {
+      for (std::int64_t batch = first; batch < reader_.batches(); ++batch)
+        if (!read_one(batch)) return;
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      failure_ = std::current_exception();
+      changed_.notify_all();
+    }
+  }
+
+  // False when told to stop.
+  bool read_one(std::int64_t batch) {
+    Buffers buffers;
+    {
+      std::unique_lock lock(mutex_);
+      const auto room = static_cast<std::size_t>(reader_.prefetch());
+      changed_.wait(lock, [&] { return stop_ || ready_.size() < room; });
+      if (stop_) return false;
+      if (!spare_.empty()) {
+        buffers = std::move(spare_.back());
+        spare_.pop_back();
+      }
+    }
+    reader_.read(batch, buffers);
+    const std::lock_guard lock(mutex_);
+    ready_.push_back(std::move(buffers));
+    changed_.notify_all();
+    return true;
+  }
+
+  Reader& reader_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Buffers> ready_;
+  std::vector<Buffers> spare_;
+  std::exception_ptr failure_;
+  bool stop_ = false;
+  std::thread thread_;  // last: it uses the others
+};
+
+DataLoader::DataLoader(Dataset dataset, LoaderOptions options)
+    : reader_(std::make_unique<Reader>(std::move(dataset), std::move(options))) {}
+DataLoader::~DataLoader() = default;
+
+std::int64_t DataLoader::batches() const {
+  return reader_->batches();
+}
+std::int64_t DataLoader::samples() const {
+  return reader_->samples();
+}
+const SampleType& DataLoader::input() const {
+  return reader_->input();
+}
+const SampleType& DataLoader::target() const {
+  return reader_->target();
+}
+Position DataLoader::position() const {
+  return position_;
+}
+
+void DataLoader::seek(Position position) {
+  if (position.batch < 0 || position.batch > batches())
+    throw Error(fmt::format("DataLoader: batch {} is not in 0..{}", position.batch, batches()));
+  ahead_.reset();
+  reader_->set_epoch(position.epoch);
+  position_ = position;
+}
+
+Batch DataLoader::next() {
+  Buffers& current = reader_->current;
+  if (position_.batch == batches()) {
+    current.size = 0;
+    current.inputs.clear();
+    current.targets.clear();
+    return reader_->batch_of(current);
+  }
+  if (reader_->prefetch() == 0) {
+    reader_->read(position_.batch, current);
+  } else {
+    if (!ahead_) ahead_ = std::make_unique<ReadAhead>(*reader_, position_.batch);
+    try {
+      ahead_->take(current);
+    } catch (...) {
+      ahead_.reset();
+      throw;
+    }
+  }
+  ++position_.batch;
+  return reader_->batch_of(current);
+}
+
+}  // namespace taper::data

@@ -1,0 +1,59 @@
+#include "frontend/data/numpy.h"
+
+#include <fmt/format.h>
+
+#include "ir/error.h"
+
+namespace taper::data {
+namespace {
+
+Dataset dataset_of(const NpyArray& inputs, const NpyArray& targets) {
+  if (!inputs.shape.empty() && !targets.shape.empty() && inputs.shape[0] != targets.shape[0])
+    throw Error(fmt::format("{}: {} targets for the {} inputs of {}", targets.file,
+                            targets.shape[0], inputs.shape[0], inputs.file));
+  Array samples = samples_of(inputs);
+  return Dataset(std::move(samples), samples_of(targets, /*labels=*/true));
+}
+
+}  // namespace
+
+Array samples_of(const NpyArray& array, bool labels) {
+  if (array.shape.empty() || array.bytes.empty())
+    throw Error(fmt::format("{}: an array of shape {} holds no samples", array.file,
+                            ir::to_string(array.shape)));
+  const ir::Shape sample(array.shape.begin() + 1, array.shape.end());
+  switch (array.type) {
+    case NpyType::f16:
+    case NpyType::f32:
+    case NpyType::f64:
+      return Array(array.to<float>(), sample);
+    case NpyType::boolean:
+    case NpyType::u8:
+      if (!labels) return Array(array.to<std::uint8_t>(), sample);
+      break;
+    case NpyType::i8:
+      if (!labels) return Array(array.to<std::int8_t>(), sample);
+      break;
+    case NpyType::i16:
+    case NpyType::u16:
+    case NpyType::i32:
+    case NpyType::u32:
+    case NpyType::i64:
+    case NpyType::u64:
+      break;
+  }
+  return Array(array.to<std::int32_t>(), sample);
+}
+
+Dataset load_npy(const std::filesystem::path& inputs, const std::filesystem::path& targets) {
+  const NpyArray samples = read_npy(inputs);
+  return dataset_of(samples, read_npy(targets));
+}
+
+Dataset load_npz(const std::filesystem::path& file, std::string_view inputs,
+                 std::string_view targets) {
+  const NpyArray samples = read_npz(file, inputs);
+  return dataset_of(samples, read_npz(file, targets));
+}
+
+}  // namespace taper::data
