@@ -2,9 +2,11 @@
 # Functions print what they do; a failure is one sentence on standard error and status 1.
 
 taper_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-build_packages=(g++ cmake ninja-build libasmjit-dev libfmt-dev libcli11-dev zlib1g-dev)
+build_packages=(g++ cmake ninja-build libasmjit-dev libfmt-dev libcli11-dev zlib1g-dev
+  nlohmann-json3-dev libzip-dev)
 # libdnnl-dev asks CMake for OpenCL, which it only recommends.
 test_packages=(libgtest-dev libdnnl-dev ocl-icd-opencl-dev)
+fuzz_packages=(clang libclang-rt-14-dev)
 
 fail() {
   echo "taper: $*" >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # tests/run.sh: installs what is missing, builds and runs every test: optimised, then under the
-# address and undefined-behaviour sanitizers.
+# address and undefined-behaviour sanitizers; then every fuzz target for 30 seconds.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../.ci/setup.sh"
 
@@ -19,3 +19,4 @@ for preset in release sanitize; do
   echo "Testing build/$preset"
   ctest --test-dir "build/$preset" --output-on-failure -j"$(nproc)" || fail "tests failed in build/$preset"
 done
+"$taper_root/tests/fuzz/run.sh" 30
