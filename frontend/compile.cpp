@@ -7,34 +7,20 @@
 namespace taper {
 namespace {
 
-ir::Graph graph_of(const Tape& tape, const std::vector<Tensor>& outputs, bool with_updates) {
+ir::Graph graph_of(const Tape& tape, const std::vector<Tensor>& outputs, Mode mode) {
   if (outputs.empty()) throw Error("compile: no outputs were given");
   ir::Graph graph = tape.graph();
   for (std::size_t i = 0; i < outputs.size(); ++i)
     graph.outputs.push_back({fmt::format("output{}", i), outputs[i].id()});
-  if (!with_updates) graph.updates.clear();
-  return graph;
-}
-
-Function training_function(const Tensor& loss, const optim::Adam& optimizer,
-                           const std::vector<Tensor>& outputs, const CompileOptions& options) {
-  if (ir::element_count(loss.shape(), 2) != 1)
-    throw Error(fmt::format("compile: the loss is {}, not one number", ir::to_string(loss.shape())),
-                loss.tape().graph()[loss.id()].location);
-  Tape tape(loss.tape());
-  const Tensor learning_rate = tape.input("learning_rate", {});
-  optimizer.record(tape, Tensor(tape, loss.id()), learning_rate);
-  std::vector<Tensor> all{Tensor(tape, loss.id())};
-  for (const Tensor& output : outputs) all.emplace_back(tape, output.id());
-  return Function(tape, all, true, options);
+  if (mode == Mode::evaluate) graph.updates.clear();
+  return in_mode(graph, mode);
 }
 
 }  // namespace
 
-Function::Function(const Tape& tape, const std::vector<Tensor>& outputs, bool with_updates,
-                   const CompileOptions& options)
-    : executable_(
-          runtime::compile(graph_of(tape, outputs, with_updates), tape.variables(), options)) {
+Function::Function(const Tape& tape, const std::vector<Tensor>& outputs,
+                   const CompileOptions& options, Mode mode)
+    : executable_(runtime::compile(graph_of(tape, outputs, mode), tape.variables(), options)) {
   const std::vector<std::string>& names = executable_.input_names();
   for (const std::string& name : tape.inputs()) {
     const auto at = std::find(names.begin(), names.end(), name);
@@ -75,21 +61,12 @@ std::span<const float> Function::run(std::span<const InputView> inputs) {
   return executable_.output(0);
 }
 
-TrainingStep::TrainingStep(const Tensor& loss, const optim::Adam& optimizer,
-                           const std::vector<Tensor>& outputs, const CompileOptions& options)
-    : learning_rate(optimizer.learning_rate),
-      function_(training_function(loss, optimizer, outputs, options)) {}
-
-Function compile(const std::vector<Tensor>& outputs, const CompileOptions& options) {
+Function compile(const std::vector<Tensor>& outputs, const CompileOptions& options, Mode mode) {
   if (outputs.empty()) throw Error("compile: no outputs were given");
-  return Function(outputs.front().tape(), outputs, false, options);
+  return Function(outputs.front().tape(), outputs, options, mode);
 }
-Function compile(const Tensor& output, const CompileOptions& options) {
-  return compile(std::vector<Tensor>{output}, options);
-}
-TrainingStep compile(const Tensor& loss, const optim::Adam& optimizer,
-                     const CompileOptions& options, const std::vector<Tensor>& outputs) {
-  return TrainingStep(loss, optimizer, outputs, options);
+Function compile(const Tensor& output, const CompileOptions& options, Mode mode) {
+  return compile(std::vector<Tensor>{output}, options, mode);
 }
 
 }  // namespace taper

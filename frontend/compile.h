@@ -5,11 +5,13 @@
 #include <concepts>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <ranges>
 #include <span>
 #include <string>
 #include <vector>
 
+#include "frontend/mode.h"
 #include "frontend/optim.h"
 #include "frontend/tape.h"
 #include "runtime/executable.h"
@@ -47,9 +49,12 @@ struct InputView {
 // The batch size is read off the first input that has one. One call at a time per object.
 class Function {
  public:
-  // Outputs of `tape`, plus its updates when `with_updates`. The variables are shared, not copied.
+  // Outputs of `tape`, plus its updates in Mode::train. The variables are shared, not copied.
+  Function(const Tape& tape, const std::vector<Tensor>& outputs, const CompileOptions& options,
+           Mode mode = Mode::evaluate);
   Function(const Tape& tape, const std::vector<Tensor>& outputs, bool with_updates,
-           const CompileOptions& options);
+           const CompileOptions& options)
+      : Function(tape, outputs, options, with_updates ? Mode::train : Mode::evaluate) {}
 
   // Runs and returns output 0, row-major, valid until the next call. Throws taper::Error for wrong
   // sizes, dtypes or labels and for a batch above CompileOptions::max_batch; nothing changes then.
@@ -61,9 +66,18 @@ class Function {
   std::span<const float> run(std::span<const InputView> inputs);
 
   std::span<const float> output(std::size_t index) const { return executable_.output(index); }
+  std::size_t output_count() const { return executable_.output_types().size(); }
   const std::vector<std::string>& inputs() const { return inputs_; }  // names, in call order
+  // Every parameter and state that it reads or writes, by name on the tape.
+  const Variables& variables() const { return executable_.variables(); }
   const runtime::Report& report() const { return executable_.report(); }
   std::string plan() const { return executable_.plan(); }
+
+  // Replays the last run, whose inputs must still be alive, in the interpreter, provided that it
+  // updated no variable: where output `index` stopped being finite. Slow.
+  std::optional<runtime::NonFinite> first_non_finite(std::size_t index) const {
+    return executable_.first_non_finite(arguments_, index);
+  }
 
  private:
   Dim batch_of(std::span<const InputView> views) const;
@@ -74,36 +88,88 @@ class Function {
   std::vector<std::span<const std::byte>> arguments_;
 };
 
+// When a step is rejected: then no parameter and no state changes, and the call throws.
+enum class Guard : std::uint8_t {
+  // The loss (or the norm that Optimizer::clip_norm computes) is not finite. Costs no pass over
+  // memory. Where the loss is finite and an element of a gradient is not, that element of the
+  // parameter and its states stay as they are, the others are updated, and nothing is thrown.
+  loss,
+  // The loss or any element of any gradient is not finite. Reads every gradient once more.
+  gradients,
+};
+
+struct TrainingOptions {
+  // So many calls make one update, with the mean of their gradients. The sums are states, so that
+  // they are saved with the rest. States that the model updates (running statistics) change in
+  // each.
+  int accumulate = 1;
+  Guard guard = Guard::loss;
+};
+
+// A rejected step.
+class NonFiniteError : public Error {
+ public:
+  using Error::Error;
+};
+
 // One optimizer step per call: forward, loss, gradients and update as one compiled program.
 class TrainingStep {
  public:
-  TrainingStep(const Tensor& loss, const optim::Adam& optimizer, const std::vector<Tensor>& outputs,
-               const CompileOptions& options);
+  TrainingStep(const Tensor& loss, const optim::Optimizer& optimizer,
+               const std::vector<Tensor>& outputs, const CompileOptions& options,
+               const TrainingOptions& training);
 
   float learning_rate;  // read by every call; changing it compiles nothing
 
-  // The loss of this batch, before the update. Throws as Function does.
+  // The number of calls so far, rejected ones included; the name of a call in errors. A program
+  // that resumes a training may set it.
+  std::int64_t calls = 0;
+
+  // The loss of this batch, before the update. Throws as Function does, and NonFiniteError for a
+  // rejected step, naming the call and the first op whose result is not finite; to find it the call
+  // is replayed in the interpreter.
   template <class... Inputs>
   float operator()(const Inputs&... inputs) {
-    const InputView views[] = {InputView(inputs)..., InputView(std::span(&learning_rate, 1))};
-    return function_.run(views)[0];
+    const std::array<InputView, sizeof...(Inputs)> views{InputView(inputs)...};
+    return run(views);
   }
+  float run(std::span<const InputView> inputs);
 
   // The i-th of the extra `outputs` of the last step.
-  std::span<const float> output(std::size_t i) const { return function_.output(i + 1); }
-  const runtime::Report& report() const { return function_.report(); }
-  std::string plan() const { return function_.plan(); }
+  std::span<const float> output(std::size_t i) const { return last().output(i + 2); }
+  std::size_t output_count() const { return last().output_count() - 2; }
+  // Every parameter and state that a step reads or writes, those of the optimizer included.
+  const Variables& variables() const { return programs_.update.variables(); }
+  const runtime::Report& report() const { return programs_.update.report(); }
+  std::string plan() const { return programs_.update.plan(); }
 
  private:
-  Function function_;
+  // With accumulation there are two programs; the first calls of an update only add to the sums.
+  struct Programs {
+    Function update;
+    std::optional<Function> accumulate;
+    std::shared_ptr<Variable> count;  // of calls since the last update
+    int accumulate_calls;             // that make an update
+  };
+  const Function& last() const { return updated_ ? programs_.update : *programs_.accumulate; }
+  [[noreturn]] void reject(float loss) const;
+
+  Programs programs_;
+  bool updated_ = true;  // the last call
+  std::vector<InputView> views_;
 };
 
-// An inference function.
-Function compile(const Tensor& output, const CompileOptions& options = {});
-Function compile(const std::vector<Tensor>& outputs, const CompileOptions& options = {});
+// A function of the outputs; in Mode::train it also updates what layers update (running
+// statistics).
+Function compile(const Tensor& output, const CompileOptions& options = {},
+                 Mode mode = Mode::evaluate);
+Function compile(const std::vector<Tensor>& outputs, const CompileOptions& options = {},
+                 Mode mode = Mode::evaluate);
 
-// A training step of a scalar loss; `outputs` are computed along with it (logits, say).
-TrainingStep compile(const Tensor& loss, const optim::Adam& optimizer,
-                     const CompileOptions& options = {}, const std::vector<Tensor>& outputs = {});
+// A training step of a scalar loss, in Mode::train; `outputs` are computed along with it (logits,
+// say).
+TrainingStep compile(const Tensor& loss, const optim::Optimizer& optimizer,
+                     const CompileOptions& options = {}, const std::vector<Tensor>& outputs = {},
+                     const TrainingOptions& training = {});
 
 }  // namespace taper

@@ -2,57 +2,148 @@
 
 #include <fmt/format.h>
 
-#include <vector>
+#include <cmath>
+#include <limits>
 
 #include "frontend/ops.h"
 
 namespace taper::optim {
 namespace {
 
-std::vector<Tensor> parameters_of(Tape& tape, const Tensor& loss) {
-  const ir::Graph& graph = tape.graph();
-  std::vector<bool> needed(graph.size(), false);
-  needed[loss.id().index] = true;
-  std::vector<Tensor> parameters;
-  for (std::size_t i = graph.size(); i-- > 0;) {
-    if (!needed[i]) continue;
-    const ir::Node& node = graph[graph.id(i)];
-    for (const ir::ValueId operand : node.operands) needed[operand.index] = true;
-    if (node.op == ir::Op::parameter) parameters.emplace_back(tape, graph.id(i));
-  }
-  return {parameters.rbegin(), parameters.rend()};
+constexpr double kLargest = std::numeric_limits<float>::max();
+
+const std::string& name_of(const Tensor& variable) {
+  return std::get<ir::NameAttrs>(variable.tape().graph()[variable.id()].attrs).name;
 }
 
-Tensor zero_state(Tape& tape, const std::string& name, const Shape& shape) {
-  return tape.state(std::make_shared<Variable>(name, ir::TensorType{DType::f32, shape}));
-}
-
-// q' = beta q + (1 - beta), with q = 1 - beta^t.
-Tensor bias_correction(Tape& tape, const std::string& name, double beta) {
-  const Tensor old = zero_state(tape, name, {});
-  const Tensor next = old * beta + (1 - beta);
-  tape.update(old, next);
-  return next;
+void check_positive(double value, const char* what) {
+  if (!(value > 0) || !std::isfinite(value))
+    throw Error(fmt::format("{}: {} is not a positive number", what, value));
 }
 
 }  // namespace
 
-void Adam::record(Tape& tape, const Tensor& loss, const Tensor& learning_rate) const {
-  const std::vector<Tensor> parameters = parameters_of(tape, loss);
-  if (parameters.empty()) throw Error("Adam: the loss depends on no parameter");
-  const Tensor step_size = learning_rate / bias_correction(tape, "adam.correction1", beta1);
-  const Tensor scale = sqrt(bias_correction(tape, "adam.correction2", beta2));
-  for (const Tensor& parameter : parameters) {
-    const auto& name = std::get<ir::NameAttrs>(tape.graph()[parameter.id()].attrs).name;
-    const Tensor g = gradient(loss, parameter);
-    const Tensor m = zero_state(tape, fmt::format("adam.m.{}", name), parameter.shape());
-    const Tensor v = zero_state(tape, fmt::format("adam.v.{}", name), parameter.shape());
-    const Tensor m_next = m * beta1 + g * (1 - beta1);
-    const Tensor v_next = v * beta2 + g * g * (1 - beta2);
-    tape.update(parameter, parameter - step_size * (m_next / (sqrt(v_next) / scale + epsilon)));
-    tape.update(m, m_next);
-    tape.update(v, v_next);
+std::vector<Gradient> gradients_of(Tape& tape, const Tensor& loss) {
+  const std::size_t size = tape.graph().size();
+  std::vector<bool> needed(size, false);
+  needed[loss.id().index] = true;
+  std::vector<ir::ValueId> parameters;
+  for (std::size_t i = size; i-- > 0;) {
+    if (!needed[i]) continue;
+    const ir::Node& node = tape.graph()[tape.graph().id(i)];
+    for (const ir::ValueId operand : node.operands) needed[operand.index] = true;
+    if (node.op == ir::Op::parameter) parameters.push_back(tape.graph().id(i));
   }
+  if (parameters.empty())
+    throw Error("compile: the loss depends on no parameter", tape.graph()[loss.id()].location);
+  std::vector<Gradient> gradients;
+  for (auto id = parameters.rbegin(); id != parameters.rend(); ++id) {
+    const Tensor parameter(tape, *id);
+    gradients.push_back({parameter, gradient(loss, parameter)});
+  }
+  return gradients;
+}
+
+Group::Group(Tape& tape, std::vector<Item> items, Tensor learning_rate, Tensor accepted)
+    : tape_(tape), items_(std::move(items)), learning_rate_(learning_rate), accepted_(accepted) {}
+
+Tensor Group::state(const std::string& kind, const Item& item) {
+  const ir::TensorType type{DType::f32, item.parameter.shape()};
+  return tape_.state(std::make_shared<Variable>(fmt::format("{}.{}", kind, item.name), type));
+}
+Tensor Group::state(const std::string& name) {
+  return tape_.state(std::make_shared<Variable>(name, ir::TensorType{DType::f32, {}}));
+}
+
+Tensor Group::set(const Item& item, const Tensor& variable, const Tensor& value) {
+  const Tensor next = where(item.accepted, value, variable);
+  tape_.update(variable, next);
+  return next;
+}
+Tensor Group::set(const Tensor& number, const Tensor& value) {
+  const Tensor next = where(accepted_, value, number);
+  tape_.update(number, next);
+  return next;
+}
+
+Optimizer& Optimizer::clip_norm(double maximum) {
+  check_positive(maximum, "clip_norm");
+  clip_norm_ = maximum;
+  return *this;
+}
+
+Optimizer& Optimizer::clip_value(double limit) {
+  check_positive(limit, "clip_value");
+  clip_value_ = limit;
+  return *this;
+}
+
+Optimizer& Optimizer::add_group(std::set<const Variable*> members, Record record,
+                                double multiplier) {
+  if (!(multiplier >= 0) || !std::isfinite(multiplier))
+    throw Error(fmt::format("group: the learning-rate multiplier {} is negative or not finite",
+                            multiplier));
+  for (const Special& other : groups_)
+    for (const Variable* member : members)
+      if (other.members.contains(member))
+        throw Error(
+            fmt::format("group: parameter \"{}\" is in another group already", member->name()));
+  groups_.push_back({std::move(members), std::move(record), multiplier});
+  return *this;
+}
+
+std::vector<Tensor> Optimizer::clipped(const std::vector<Gradient>& gradients, Tensor& trip) const {
+  std::vector<Tensor> result;
+  for (const Gradient& g : gradients) {
+    result.push_back(g.value);
+    if (clip_value_ > 0) result.back() = minimum(maximum(result.back(), -clip_value_), clip_value_);
+  }
+  if (clip_norm_ == 0) return result;
+  Tensor total = sum(result[0] * result[0]);
+  for (std::size_t i = 1; i < result.size(); ++i) {
+    const Tensor square = sum(result[i] * result[i]);
+    total = total + square;
+  }
+  const Tensor norm = sqrt(total);
+  trip = trip + norm * 0;
+  const Tensor factor = minimum(clip_norm_ / (norm + 1e-6), 1);
+  for (Tensor& g : result) g = g * factor;
+  return result;
+}
+
+void Optimizer::record(Tape& tape, const Tensor& loss, const Tensor& learning_rate) const {
+  const std::vector<Gradient> gradients = gradients_of(tape, loss);
+  const Tensor trip = loss.shape().empty() ? loss * 0 : reshape(loss, {}) * 0;
+  record(tape, gradients, learning_rate, trip);
+}
+
+Tensor Optimizer::record(Tape& tape, const std::vector<Gradient>& gradients,
+                         const Tensor& learning_rate, const Tensor& trip) const {
+  Tensor tripped = trip;
+  const std::vector<Tensor> values = clipped(gradients, tripped);
+  std::vector<std::vector<Group::Item>> items(groups_.size() + 1);
+  for (std::size_t i = 0; i < gradients.size(); ++i) {
+    const Tensor& parameter = gradients[i].parameter;
+    const Variable* variable = tape.variables().at(name_of(parameter)).get();
+    std::size_t group = 0;
+    while (group < groups_.size() && !groups_[group].members.contains(variable)) ++group;
+    // Decided by each element from its own gradient, so that it takes no operand of another shape
+    // than the rest of the update and fuses with it.
+    const Tensor accepted = abs(gradients[i].value + tripped) <= kLargest;
+    items[group].push_back({name_of(parameter), parameter, values[i], accepted});
+  }
+  const Tensor accepted = abs(tripped) <= kLargest;
+  for (std::size_t i = 0; i <= groups_.size(); ++i) {
+    const bool special = i < groups_.size();
+    if (special && items[i].empty())
+      throw Error(fmt::format("group {}: the loss depends on none of its parameters", i));
+    if (items[i].empty()) continue;
+    const double multiplier = special ? groups_[i].multiplier : 1;
+    Group group(tape, std::move(items[i]),
+                multiplier == 1 ? learning_rate : learning_rate * multiplier, accepted);
+    special ? groups_[i].record(group) : rule_(group);
+  }
+  return tripped;
 }
 
 }  // namespace taper::optim

@@ -1,26 +1,179 @@
 #include "frontend/schedule.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
+#include "ir/error.h"
+
 namespace taper::optim {
 namespace {
+
+void check_step(const char* schedule, std::int64_t step) {
+  if (step < 0) throw Error(fmt::format("{}: there is no step {}", schedule, step));
+}
+void check_length(const char* schedule, const char* what, std::int64_t length) {
+  if (length < 1) throw Error(fmt::format("{}: {} is {}, not positive", schedule, what, length));
+}
+void check_factor(const char* schedule, const char* what, double value) {
+  if (!(value >= 0) || !std::isfinite(value))
+    throw Error(fmt::format("{}: {} {} is negative or not finite", schedule, what, value));
+}
+void check_ascending(const char* schedule, const std::vector<std::int64_t>& milestones) {
+  for (std::size_t i = 0; i < milestones.size(); ++i)
+    if (milestones[i] <= (i == 0 ? 0 : milestones[i - 1]))
+      throw Error(fmt::format("{}: milestone {} at step {} does not come after the one before it",
+                              schedule, i, milestones[i]));
+}
+
+// The last milestone at or before the step, as the number of milestones up to there.
+std::size_t passed(const std::vector<std::int64_t>& milestones, std::int64_t step) {
+  return static_cast<std::size_t>(std::ranges::upper_bound(milestones, step) - milestones.begin());
+}
 
 double anneal(double from, double to, double fraction) {
   return to + (from - to) / 2 * (1 + std::cos(std::numbers::pi * fraction));
 }
 
+double as_double(std::int64_t n) {
+  return static_cast<double>(n);
+}
+
 }  // namespace
 
+float Constant::operator()(std::int64_t step) const {
+  check_step("Constant", step);
+  check_factor("Constant", "rate", rate);
+  return static_cast<float>(rate);
+}
+
+float StepDecay::operator()(std::int64_t step) const {
+  check_step("StepDecay", step);
+  check_length("StepDecay", "size", size);
+  check_factor("StepDecay", "initial", initial);
+  check_factor("StepDecay", "gamma", gamma);
+  return static_cast<float>(initial * std::pow(gamma, as_double(step / size)));
+}
+
+float MultiStepDecay::operator()(std::int64_t step) const {
+  check_step("MultiStepDecay", step);
+  check_ascending("MultiStepDecay", milestones);
+  check_factor("MultiStepDecay", "initial", initial);
+  check_factor("MultiStepDecay", "gamma", gamma);
+  const auto drops = static_cast<double>(passed(milestones, step));
+  return static_cast<float>(initial * std::pow(gamma, drops));
+}
+
+float ExponentialDecay::operator()(std::int64_t step) const {
+  check_step("ExponentialDecay", step);
+  check_factor("ExponentialDecay", "initial", initial);
+  check_factor("ExponentialDecay", "gamma", gamma);
+  return static_cast<float>(initial * std::pow(gamma, as_double(step)));
+}
+
+float CosineAnnealing::operator()(std::int64_t step) const {
+  check_step("CosineAnnealing", step);
+  check_length("CosineAnnealing", "steps", steps);
+  check_factor("CosineAnnealing", "initial", initial);
+  check_factor("CosineAnnealing", "minimum", minimum);
+  const double fraction = as_double(std::min(step, steps)) / as_double(steps);
+  return static_cast<float>(anneal(initial, minimum, fraction));
+}
+
+float CosineWarmRestarts::operator()(std::int64_t step) const {
+  check_step("CosineWarmRestarts", step);
+  check_length("CosineWarmRestarts", "period", period);
+  check_length("CosineWarmRestarts", "growth", growth);
+  check_factor("CosineWarmRestarts", "initial", initial);
+  check_factor("CosineWarmRestarts", "minimum", minimum);
+  std::int64_t length = period;
+  std::int64_t since = growth == 1 ? step % period : step;
+  // A period that would overflow is longer than what is left of any step.
+  while (since >= length) {
+    since -= length;
+    if (__builtin_mul_overflow(length, growth, &length))
+      length = std::numeric_limits<std::int64_t>::max();
+  }
+  return static_cast<float>(anneal(initial, minimum, as_double(since) / as_double(length)));
+}
+
+float LinearWarmup::operator()(std::int64_t step) const {
+  check_step("LinearWarmup", step);
+  check_length("LinearWarmup", "steps", steps);
+  check_factor("LinearWarmup", "initial", initial);
+  check_factor("LinearWarmup", "start", start);
+  check_factor("LinearWarmup", "end", end);
+  const double fraction = as_double(std::min(step, steps)) / as_double(steps);
+  return static_cast<float>(initial * (start + (end - start) * fraction));
+}
+
 float OneCycle::operator()(std::int64_t step) const {
+  check_step("OneCycle", step);
+  check_length("OneCycle", "steps", steps);
+  check_factor("OneCycle", "maximum", maximum);
   const double initial = maximum / 25;
-  const double peak = 0.3 * static_cast<double>(steps) - 1;
-  const auto last = static_cast<double>(steps - 1);
-  const double at = std::min(static_cast<double>(step), last);
-  if (at <= peak) return static_cast<float>(anneal(initial, maximum, at / peak));
+  const double peak = 0.3 * as_double(steps) - 1;
+  const double last = as_double(steps - 1);
+  const double at = std::min(as_double(step), last);
+  if (at <= peak && peak > 0) return static_cast<float>(anneal(initial, maximum, at / peak));
   return static_cast<float>(
       anneal(maximum, initial / 1e4, (at - peak) / std::max(last - peak, 1.0)));
+}
+
+float Sequence::operator()(std::int64_t step) const {
+  check_step("Sequence", step);
+  check_ascending("Sequence", milestones);
+  if (schedules.size() != milestones.size() + 1)
+    throw Error(fmt::format("Sequence: {} schedules need {} milestones, not {}", schedules.size(),
+                            schedules.empty() ? 0 : schedules.size() - 1, milestones.size()));
+  const std::size_t which = passed(milestones, step);
+  return schedules[which](which == 0 ? step : step - milestones[which - 1]);
+}
+
+ReduceOnPlateau::ReduceOnPlateau(double initial, const Options& options) : options_(options) {
+  const char* name = "ReduceOnPlateau";
+  check_factor(name, "initial", initial);
+  check_factor(name, "threshold", options.threshold);
+  check_factor(name, "minimum", options.minimum);
+  check_factor(name, "least_change", options.least_change);
+  if (!(options.factor >= 0 && options.factor < 1))
+    throw Error(fmt::format("{}: factor {} is not in [0, 1)", name, options.factor));
+  if (options.patience < 0 || options.cooldown < 0)
+    throw Error(fmt::format("{}: patience {} or cooldown {} is negative", name, options.patience,
+                            options.cooldown));
+  const double infinity = std::numeric_limits<double>::infinity();
+  state_.rate = initial;
+  state_.best = options.better == Better::lower ? infinity : -infinity;
+}
+
+bool ReduceOnPlateau::is_better(double metric) const {
+  const bool relative = options_.threshold_mode == Threshold::relative;
+  const double by = options_.threshold;
+  if (options_.better == Better::lower)
+    return metric < (relative ? state_.best * (1 - by) : state_.best - by);
+  return metric > (relative ? state_.best * (1 + by) : state_.best + by);
+}
+
+float ReduceOnPlateau::operator()(double metric) {
+  if (is_better(metric)) {
+    state_.best = metric;
+    state_.bad_epochs = 0;
+  } else {
+    ++state_.bad_epochs;
+  }
+  if (state_.cooldown > 0) {
+    --state_.cooldown;
+    state_.bad_epochs = 0;
+  }
+  if (state_.bad_epochs > options_.patience) {
+    const double reduced = std::max(state_.rate * options_.factor, options_.minimum);
+    if (state_.rate - reduced > options_.least_change) state_.rate = reduced;
+    state_.cooldown = options_.cooldown;
+    state_.bad_epochs = 0;
+  }
+  return rate();
 }
 
 }  // namespace taper::optim

@@ -64,18 +64,39 @@ void check_outputs(const ir::Graph& graph) {
                   graph[output.value].location);
 }
 
-// Labels must be graph inputs, so that a run can check them before it starts.
+// The input that `node` reads; checked elements must be one, so that a run can look before it
+// starts.
+std::size_t checked_input(const ir::Graph& graph, const ir::Node& node, std::size_t operand,
+                          const std::vector<std::string>& inputs) {
+  const ir::Node& source = graph[node.operands[operand]];
+  if (source.op != Op::input)
+    throw Error(fmt::format("{}: the {} must be an input of the graph", ir::traits(node.op).name,
+                            node.op == Op::in_range                                   ? "operand"
+                            : node.op == Op::gather || node.op == Op::gather_backward ? "indices"
+                                                                                      : "labels"),
+                node.location);
+  return static_cast<std::size_t>(std::ranges::find(inputs, name_of(source)) - inputs.begin());
+}
+
 std::vector<LabelCheck> find_labels(const ir::Graph& graph,
                                     const std::vector<std::string>& inputs) {
   std::vector<LabelCheck> checks;
   for (const ir::Node& node : graph.nodes()) {
+    if (node.op == Op::in_range)
+      checks.push_back({checked_input(graph, node, 0, inputs), std::get<ir::RangeAttrs>(node.attrs),
+                        node.location});
+    if (node.op == Op::gather || node.op == Op::gather_backward) {
+      const bool forward = node.op == Op::gather;
+      const ir::Shape& table = forward ? graph[node.operands[0]].type.shape : node.type.shape;
+      checks.push_back({checked_input(graph, node, 1, inputs),
+                        {.low = 0, .high = table[0], .others = {}},
+                        node.location});
+    }
     if (node.op != Op::cross_entropy && node.op != Op::cross_entropy_backward) continue;
-    const ir::Node& labels = graph[node.operands[1]];
-    if (labels.op != Op::input)
-      throw Error("cross_entropy: the labels must be an input of the graph", node.location);
-    const auto at = std::find(inputs.begin(), inputs.end(), name_of(labels)) - inputs.begin();
-    checks.push_back(
-        {static_cast<std::size_t>(at), graph[node.operands[0]].type.shape[1], node.location});
+    const ir::Dim classes = graph[node.operands[0]].type.shape[1];
+    checks.push_back({checked_input(graph, node, 1, inputs),
+                      {.low = 0, .high = classes, .others = {}},
+                      node.location});
   }
   return checks;
 }

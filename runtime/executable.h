@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <span>
 #include <string>
 #include <vector>
@@ -61,6 +62,12 @@ struct Report {
   int threads = 1;
 };
 
+// The first value of a replay that is not finite while all that it was computed from is.
+struct NonFinite {
+  std::string value;  // as in "the result of log, f32[N,10]"
+  std::source_location location;
+};
+
 // Thread-compatible: one run at a time per Executable.
 class Executable {
  public:
@@ -79,7 +86,12 @@ class Executable {
   const std::vector<ir::TensorType>& input_types() const;
   const std::vector<std::string>& output_names() const;
   const std::vector<ir::TensorType>& output_types() const;
+  const Variables& variables() const;  // all that it binds
   const Report& report() const;
+  // Computes output `index` from `inputs` at the batch of the last run and the present contents of
+  // the variables, in the interpreter, and follows it back. Nothing if it is finite there.
+  std::optional<NonFinite> first_non_finite(std::span<const std::span<const std::byte>> inputs,
+                                            std::size_t index) const;
   std::string plan() const;  // kernel list, lowering, cost, buffers, arena layout
 
  private:

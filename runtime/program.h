@@ -15,11 +15,14 @@
 
 namespace taper::runtime {
 
-// A cross_entropy reads row `label` of its logits, so labels are checked before a run.
+// An i32 input is checked before a run: by in_range, and because a cross_entropy reads element
+// `label` of a row.
 struct LabelCheck {
   std::size_t input;     // index into input_names
-  std::int64_t classes;  // labels must be in [0, classes)
+  ir::RangeAttrs range;  // of its elements
   std::source_location location;
+
+  void run(std::string_view name, std::span<const std::byte> labels) const;
 };
 
 struct Executable::Program {
@@ -53,6 +56,8 @@ struct Executable::Program {
 
   void check_inputs(std::span<const std::span<const std::byte>> inputs, ir::Dim n) const;
   void run_generated(std::span<const std::span<const std::byte>> inputs);
+  std::map<std::string, ir::Value> bindings(
+      std::span<const std::span<const std::byte>> inputs) const;
   void run_interpreter(std::span<const std::span<const std::byte>> inputs);
   void run_thread(int thread, int threads) const;
   bool prefers_one_thread() const;

@@ -1,0 +1,140 @@
+// Running a program in the interpreter, and replaying a run of generated code in it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+
+#include "runtime/program.h"
+
+namespace taper::runtime {
+namespace {
+
+double load_element(ir::DType dtype, const std::byte* data, std::size_t i) {
+  const auto as = [&]<class T>(T) {
+    T value;
+    std::memcpy(&value, data + i * sizeof(T), sizeof(T));
+    return static_cast<double>(value);
+  };
+  switch (dtype) {
+    case ir::DType::f32:
+      return as(float{});
+    case ir::DType::i32:
+      return as(std::int32_t{});
+    case ir::DType::i8:
+      return as(std::int8_t{});
+    case ir::DType::u8:
+      return as(std::uint8_t{});
+    case ir::DType::boolean:
+      return as(std::uint8_t{}) != 0 ? 1 : 0;
+    case ir::DType::bf16: {
+      const std::uint32_t bits = static_cast<std::uint32_t>(as(std::uint16_t{})) << 16;
+      float value;
+      std::memcpy(&value, &bits, sizeof value);
+      return static_cast<double>(value);
+    }
+    case ir::DType::f16: {
+      const auto bits = static_cast<std::uint32_t>(as(std::uint16_t{}));
+      const double sign = bits & 0x8000u ? -1 : 1;
+      const int exponent = static_cast<int>(bits >> 10 & 31u);
+      const double fraction = (bits & 1023u) / 1024.0;
+      if (exponent == 31) return fraction != 0 ? std::nan("") : sign * HUGE_VAL;
+      return sign *
+             (exponent == 0 ? std::ldexp(fraction, -14) : std::ldexp(1 + fraction, exponent - 15));
+    }
+  }
+  return 0;
+}
+
+ir::Shape at_batch(ir::Shape shape, ir::Dim batch) {
+  if (!shape.empty() && shape.front() == ir::kBatch) shape.front() = batch;
+  return shape;
+}
+
+bool is_finite(const std::vector<ir::Value>& results) {
+  return std::ranges::all_of(results, [](const ir::Value& value) {
+    return std::ranges::all_of(value.data, [](double x) { return std::isfinite(x); });
+  });
+}
+
+// The first node that leads to `root` through values that are not finite, and that has no such
+// operand. `bad` says which values those are.
+ir::ValueId first_cause(const ir::Graph& graph, ir::ValueId root, const std::vector<bool>& bad) {
+  ir::ValueId first = root;
+  std::vector<bool> seen(graph.size(), false);
+  std::vector<ir::ValueId> pending{root};
+  while (!pending.empty()) {
+    const ir::ValueId id = pending.back();
+    pending.pop_back();
+    if (seen[id.index]) continue;
+    seen[id.index] = true;
+    bool inherits = false;
+    for (const ir::ValueId operand : graph[id].operands) {
+      if (!bad[operand.index]) continue;
+      inherits = true;
+      pending.push_back(operand);
+    }
+    if (!inherits) first = std::min(first, id);
+  }
+  return first;
+}
+
+NonFinite describe(const ir::Node& node) {
+  const std::string_view op = ir::traits(node.op).name;
+  if (const auto* named = std::get_if<ir::NameAttrs>(&node.attrs))
+    return {fmt::format("{} \"{}\"", op, named->name), node.location};
+  return {fmt::format("the result of {}, {}", op, ir::to_string(node.type)), node.location};
+}
+
+}  // namespace
+
+std::map<std::string, ir::Value> Executable::Program::bindings(
+    std::span<const std::span<const std::byte>> inputs) const {
+  std::map<std::string, ir::Value> bound;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    ir::Value value{input_types[i], {}};
+    value.type.shape = at_batch(value.type.shape, batch);
+    const std::size_t size = ir::byte_size(value.type.dtype);
+    for (std::size_t e = 0; e < inputs[i].size() / size; ++e)
+      value.data.push_back(load_element(value.type.dtype, inputs[i].data(), e));
+    bound.emplace(input_names[i], std::move(value));
+  }
+  for (const auto& [name, variable] : variables) {
+    const std::vector<float> values = variable->read();
+    ir::TensorType type = variable->type();
+    type.layout = ir::Layout::plain;
+    bound.emplace(name, ir::Value{type, {values.begin(), values.end()}});
+  }
+  return bound;
+}
+
+void Executable::Program::run_interpreter(std::span<const std::span<const std::byte>> inputs) {
+  const ir::Evaluation result = ir::evaluate(recorded, bindings(inputs), batch);
+  interpreted_outputs.clear();
+  for (const ir::Value& output : result.outputs)
+    interpreted_outputs.emplace_back(output.data.begin(), output.data.end());
+  for (const auto& [name, value] : result.updated) {
+    const std::vector<float> values(value.data.begin(), value.data.end());
+    variables.at(name)->write(values);
+  }
+}
+
+std::optional<NonFinite> Executable::first_non_finite(
+    std::span<const std::span<const std::byte>> inputs, std::size_t index) const {
+  const Program& p = *program_;
+  ir::Graph graph = p.recorded;
+  graph.outputs = {p.recorded.outputs.at(index)};
+  graph.updates.clear();
+  graph = ir::canonical(graph);
+  std::vector<bool> bad(graph.size(), false);
+  const auto look = [&](ir::ValueId id, const std::vector<ir::Value>& results) {
+    bad[id.index] = !is_finite(results);
+  };
+  ir::evaluate(graph, p.bindings(inputs), p.batch, look);
+  const ir::ValueId root = graph.outputs[0].value;
+  if (!bad[root.index]) return std::nullopt;
+  return describe(graph[first_cause(graph, root, bad)]);
+}
+
+}  // namespace taper::runtime
