@@ -24,18 +24,18 @@ double images_per_second(const Options& options) {
   initialise(model);
   const auto loss = cross_entropy(model(normalised(images)), labels);
   auto step = taper::compile(loss, taper::optim::Adam{}, {.threads = options.threads});
-  taper::data::Loader loader(set, 256, true);
+  taper::data::DataLoader loader(set, {.batch = 256, .shuffle = true});
   std::uint64_t epoch = 0;
   const auto run = [&](int steps) {
     double done = 0;
     for (int i = 0; i < steps; ++i) {
       auto batch = loader.next();
-      if (batch.size() < 256) {
+      if (batch.size < 256) {
         loader.start_epoch(++epoch);
         batch = loader.next();
       }
-      step(batch.images, batch.labels);
-      done += static_cast<double>(batch.size());
+      step(batch.inputs, batch.targets);
+      done += static_cast<double>(batch.size);
     }
     return done;
   };

@@ -25,6 +25,7 @@ struct Generate {
   auto operator()(const ir::ConvSpec& spec) const { return compile_any_conv(spec, isa); }
   auto operator()(const ir::PoolSpec& spec) const { return compile_pool(spec, isa); }
   auto operator()(const ir::RowSpec& spec) const { return compile_row(spec, isa); }
+  auto operator()(const ir::GatherSpec& spec) const { return compile_gather(spec, isa); }
   auto operator()(const ir::CopySpec& spec) const { return compile_copy(spec, isa); }
 };
 

@@ -80,6 +80,7 @@ std::shared_ptr<const Kernel> compile_conv_weights(const ir::ConvSpec&, const ir
 std::shared_ptr<const Kernel> compile_depthwise(const ir::ConvSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_pool(const ir::PoolSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_row(const ir::RowSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_gather(const ir::GatherSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_copy(const ir::CopySpec&, const ir::Isa&);
 
 }  // namespace taper::codegen

@@ -37,7 +37,7 @@ void scale_by_power(Masm& m, Vec d, Vec n, Vec s, Vec t) {
 
 int Math::scratch(ir::Op op) {
   using ir::Op;
-  for (const Op big : {Op::exp, Op::log, Op::sigmoid, Op::tanh, Op::random})
+  for (const Op big : {Op::exp, Op::log, Op::sigmoid, Op::tanh, Op::erf, Op::random})
     if (op == big) return kScratch;
   for (const Op small : {Op::maximum, Op::minimum, Op::neg, Op::abs, Op::relu})
     if (op == small) return 1;
@@ -159,6 +159,41 @@ void Math::tanh(Vec d, Vec a) {
   m_.bit_and(p, p, a);
   m_.bit_or(d, d, p);
   for (const Vec r : {x, z, p, q}) m_.release(r);
+}
+
+// a + a P(a^2) up to 0.9; beyond it, on |a|, the sign put back, 1 - e^(|a| Q(|a|)). P and Q are
+// minimax polynomials of erf(a) / a - 1 and log(erfc(a)) / a; from 4 on erf is 1.
+void Math::erf(Vec d, Vec a) {
+  constexpr float kSmall[] = {8.51310469e-5f, -8.17563967e-4f, 5.20385895e-3f, -2.68605091e-2f,
+                              1.12837151e-1f, -3.76126349e-1f, 1.28379166e-1f};
+  constexpr float kLarge[] = {-5.29705221e-6f, 4.99410708e-5f,  2.74322392e-5f,  -2.86911312e-3f,
+                              2.25756038e-2f,  -1.05169483e-1f, -6.35673165e-1f, -1.12854147f};
+  constexpr float kSplit = 0.9f, kOne = 4.0f;
+  const Vec x = m_.vec();
+  Vec p = m_.vec(), q = m_.vec();
+  abs(d, a);
+  m_.constant(q, kOne);
+  m_.min(x, q, d);
+  horner(m_, p, q, x, kLarge);
+  m_.mul(x, p, x);
+  m_.release(p);
+  m_.release(q);
+  exp(d, x);
+  p = m_.vec(), q = m_.vec();
+  m_.constant(p, 1.0f);
+  m_.sub(d, p, d);
+  m_.constant_i32(p, kSign);
+  m_.bit_and(p, p, a);
+  m_.bit_or(d, d, p);
+  m_.mul(x, a, a);
+  horner(m_, p, q, x, kSmall);
+  m_.move(q, a);
+  m_.fma(q, p, a);
+  abs(x, a);
+  m_.constant(p, kSplit);
+  m_.compare(p, Predicate::lt, x, p);
+  m_.select(d, p, q, d);
+  for (const Vec r : {x, p, q}) m_.release(r);
 }
 
 void Math::relu(Vec d, Vec a) {

@@ -18,6 +18,7 @@ class Math {
   void log(Vec d, Vec a);
   void sigmoid(Vec d, Vec a);
   void tanh(Vec d, Vec a);
+  void erf(Vec d, Vec a);
   void relu(Vec d, Vec a);  // NaN stays NaN, as in PyTorch
   void neg(Vec d, Vec a);
   void abs(Vec d, Vec a);

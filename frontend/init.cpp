@@ -1,5 +1,7 @@
 #include "frontend/init.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -32,8 +34,67 @@ void manual_seed(std::uint64_t seed) {
   current_seed = seed;
   next_stream = 0;
 }
+RandomState random_state() {
+  return {current_seed, next_stream};
+}
+void set_random_state(const RandomState& state) {
+  current_seed = state.seed;
+  next_stream = state.stream;
+}
+
+RandomState next_random_stream() {
+  return {current_seed, next_stream++};
+}
 
 namespace init {
+namespace {
+
+double fan_of(const runtime::Variable& weight, Fan fan) {
+  const ir::Shape& shape = weight.type().shape;
+  if (shape.size() < 2)
+    throw Error(fmt::format("init: \"{}\" is {}; a fan needs a weight of rank 2 or more",
+                            weight.name(), ir::to_string(weight.type())));
+  return static_cast<double>(fan == Fan::in ? fan_in(shape) : fan_out(shape));
+}
+
+double kaiming_deviation(const runtime::Variable& weight, const Kaiming& options) {
+  return gain(options.nonlinearity, options.slope) / std::sqrt(fan_of(weight, options.fan));
+}
+
+double xavier_deviation(const runtime::Variable& weight, double gain) {
+  return gain * std::sqrt(2 / (fan_of(weight, Fan::in) + fan_of(weight, Fan::out)));
+}
+
+// Of that standard deviation.
+void centred_uniform(runtime::Variable& weight, double deviation) {
+  const double bound = std::numbers::sqrt3 * deviation;
+  uniform(weight, -bound, bound);
+}
+
+}  // namespace
+
+std::int64_t fan_out(const ir::Shape& weight) {
+  std::int64_t product = 1;
+  for (std::size_t axis = 0; axis < weight.size(); ++axis) product *= axis == 1 ? 1 : weight[axis];
+  return std::max<std::int64_t>(product, 1);
+}
+
+double gain(Nonlinearity nonlinearity, double slope) {
+  switch (nonlinearity) {
+    case Nonlinearity::linear:
+    case Nonlinearity::sigmoid:
+      return 1;
+    case Nonlinearity::tanh:
+      return 5.0 / 3;
+    case Nonlinearity::relu:
+      return std::numbers::sqrt2;
+    case Nonlinearity::leaky_relu:
+      return std::sqrt(2 / (1 + slope * slope));
+    case Nonlinearity::selu:
+      return 0.75;
+  }
+  return 1;
+}
 
 std::int64_t fan_in(const ir::Shape& weight) {
   std::int64_t product = 1;
@@ -60,8 +121,23 @@ void constant(runtime::Variable& variable, double value) {
   fill(variable, [&](std::uint64_t, std::uint64_t) { return value; });
 }
 
-void kaiming_normal(runtime::Variable& weight) {
-  normal(weight, 0, std::sqrt(2 / static_cast<double>(fan_in(weight.type().shape))));
+void kaiming_uniform(runtime::Variable& weight, const Kaiming& options) {
+  centred_uniform(weight, kaiming_deviation(weight, options));
+}
+void kaiming_normal(runtime::Variable& weight, const Kaiming& options) {
+  normal(weight, 0, kaiming_deviation(weight, options));
+}
+void xavier_uniform(runtime::Variable& weight, double gain) {
+  centred_uniform(weight, xavier_deviation(weight, gain));
+}
+void xavier_normal(runtime::Variable& weight, double gain) {
+  normal(weight, 0, xavier_deviation(weight, gain));
+}
+
+void default_weights(runtime::Variable& weight, runtime::Variable* bias) {
+  const double bound = 1 / std::sqrt(static_cast<double>(fan_in(weight.type().shape)));
+  uniform(weight, -bound, bound);
+  if (bias != nullptr) uniform(*bias, -bound, bound);
 }
 
 }  // namespace init

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -120,6 +121,9 @@ Tensor sqrt(Operand x) {
 Tensor relu(Operand x) {
   return record(Op::relu, {&x});
 }
+Tensor erf(Operand x) {
+  return record(Op::erf, {&x});
+}
 Tensor sigmoid(Operand x) {
   return record(Op::sigmoid, {&x});
 }
@@ -206,6 +210,21 @@ Tensor mean(Operand x, std::vector<std::int64_t> axes, bool keep_dims) {
 }
 Tensor amax(Operand x, std::vector<std::int64_t> axes, bool keep_dims) {
   return reduce(x, ir::ReduceKind::max, std::move(axes), keep_dims);
+}
+
+Tensor extent(Operand x, std::vector<std::int64_t> axes) {
+  for (std::int64_t& axis : axes) axis = axis_of(x, axis, "extent");
+  return record(Op::extent, {&x}, ir::AxesAttrs{std::move(axes)});
+}
+
+Tensor normalize(Operand x, Operand scale, std::vector<std::int64_t> axes, double eps) {
+  for (std::int64_t& axis : axes) axis = axis_of(x, axis, "normalize");
+  std::sort(axes.begin(), axes.end());
+  return record(Op::normalize, {&x, &scale}, ir::NormalizeAttrs{std::move(axes), eps});
+}
+
+Tensor embedding(Operand indices, Operand table) {
+  return record(Op::gather, {&table, &indices});
 }
 
 Tensor matmul(Operand a, Operand b) {

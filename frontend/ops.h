@@ -54,6 +54,11 @@ Tensor exp(Operand x);
 Tensor log(Operand x);
 Tensor sqrt(Operand x);
 Tensor relu(Operand x);
+Tensor leaky_relu(Operand x, double slope = 0.01);
+Tensor erf(Operand x);
+enum class GeluForm : std::uint8_t { exact, tanh };  // tanh: an approximation of 3e-4
+Tensor gelu(Operand x, GeluForm form = GeluForm::exact);
+Tensor silu(Operand x);  // x sigmoid(x)
 Tensor sigmoid(Operand x);
 Tensor tanh(Operand x);
 Tensor cast(Operand x, DType dtype);
@@ -74,7 +79,17 @@ Tensor concat(const std::vector<Tensor>& parts, int axis,
 // Reductions; no axes: all of them.
 Tensor sum(Operand x, std::vector<std::int64_t> axes = {}, bool keep_dims = false);
 Tensor mean(Operand x, std::vector<std::int64_t> axes = {}, bool keep_dims = false);
+// f32[]: the number of elements along `axes`, the batch included.
+Tensor extent(Operand x, std::vector<std::int64_t> axes);
 Tensor amax(Operand x, std::vector<std::int64_t> axes = {}, bool keep_dims = false);
+
+// (x - mean) / sqrt(variance + eps) * scale along `axes`, which `scale` must not vary along; the
+// variance is biased.
+Tensor normalize(Operand x, Operand scale, std::vector<std::int64_t> axes, double eps);
+
+// torch.nn.functional.embedding: row indices[i...] of `table` f32[V,D]. `indices` is an i32 input;
+// a run with one that is not in [0, V) throws taper::Error before it starts.
+Tensor embedding(Operand indices, Operand table);
 
 Tensor matmul(Operand a, Operand b);  // rank 2
 Tensor softmax(Operand x, int axis = -1);
@@ -84,6 +99,8 @@ Tensor log_softmax(Operand x, int axis = -1);
 Tensor conv2d(Operand x, Operand weight, const ir::ConvAttrs& attrs = {});
 Tensor max_pool2d(Operand x, ir::PoolAttrs attrs);
 Tensor avg_pool2d(Operand x, ir::PoolAttrs attrs);
+// [N,C,H,W] -> [N,C,size[0],size[1]]; the windows are PyTorch's, of nearly equal sizes.
+Tensor adaptive_avg_pool2d(Operand x, std::array<std::int64_t, 2> size);
 
 // The gradient of a one-element tensor with respect to `value`; resolved when compiling.
 Tensor gradient(Operand scalar, Operand value);

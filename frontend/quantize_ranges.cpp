@@ -6,10 +6,13 @@
 #include <cmath>
 #include <cstddef>
 
+#include "ir/eval.h"
+
 namespace taper::quantize {
 namespace {
 
-// Values of a call that go into the sample, evenly spread.
+// Values of a call that go into the sample. They are drawn at random: an even step could meet the
+// same pixel of every plane.
 constexpr std::size_t kSampled = 16384;
 
 const ir::Shape& shape_of(const ir::Graph& graph, ir::ValueId v) {
@@ -58,13 +61,19 @@ std::vector<Candidate> candidates(const ir::Graph& graph) {
 }
 
 void Observed::add(std::span<const float> values) {
-  const std::size_t step = std::max<std::size_t>(1, values.size() / kSampled);
   for (const float value : values) {
     finite_ = finite_ && std::isfinite(value);
     low_ = std::min(low_, static_cast<double>(value));
     high_ = std::max(high_, static_cast<double>(value));
   }
-  for (std::size_t i = 0; i < values.size(); i += step) sample_.push_back(values[i]);
+  if (values.size() <= kSampled) {
+    sample_.insert(sample_.end(), values.begin(), values.end());
+    return;
+  }
+  for (std::size_t i = 0; i < kSampled; ++i) {
+    const std::uint64_t word = ir::philox(sample_.size(), 0, 0, 0);
+    sample_.push_back(values[static_cast<std::size_t>(word * values.size() >> 32)]);
+  }
 }
 
 std::pair<double, double> Observed::range(double percentile) const {

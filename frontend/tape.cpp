@@ -20,6 +20,9 @@ DType Tensor::dtype() const {
 Tensor Tape::input(const std::string& name, Shape shape, DType dtype, std::source_location where) {
   if (name.empty() || std::find(inputs_.begin(), inputs_.end(), name) != inputs_.end())
     throw Error(fmt::format("input: the name \"{}\" is empty or already taken", name), where);
+  if (name.front() == '$')
+    throw Error(fmt::format("input: the name \"{}\" begins with '$', as taper's own do", name),
+                where);
   ir::Builder builder(graph_, where);
   const ir::ValueId id = builder.input(name, {dtype, std::move(shape)});
   inputs_.push_back(name);
@@ -68,7 +71,18 @@ Tensor Tape::scalar(double value, std::source_location where) {
 }
 
 void Tape::update(const Tensor& variable, const Tensor& value) {
+  for (ir::Update& update : graph_.updates)
+    if (update.variable == variable.id()) {
+      update.value = value.id();
+      return;
+    }
   graph_.updates.push_back({variable.id(), value.id()});
+}
+
+Tensor Tape::updated(const Tensor& variable) {
+  for (const ir::Update& update : graph_.updates)
+    if (update.variable == variable.id()) return {*this, update.value};
+  return variable;
 }
 
 }  // namespace taper

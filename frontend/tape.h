@@ -48,7 +48,8 @@ class Tape {
   explicit Tape(const Tape&) = default;
   Tape& operator=(const Tape&) = delete;
 
-  // A named run-time input. Compiled functions take their inputs in the order of recording.
+  // A named run-time input. Compiled functions take their inputs in the order of recording. Names
+  // that begin with '$' are taper's own.
   Tensor input(const std::string& name, Shape shape, DType dtype = DType::f32,
                std::source_location where = std::source_location::current());
   // The contents of a variable, differentiable (parameter) or not (state). Recording the same
@@ -62,8 +63,12 @@ class Tape {
                   std::source_location where = std::source_location::current());
   Tensor scalar(double value, std::source_location where = std::source_location::current());
 
-  // After each run of a function compiled from this tape, `variable` holds `value`.
+  // After each run of a function compiled from this tape with updates, `variable` holds `value`. A
+  // later update of the same variable replaces this one.
   void update(const Tensor& variable, const Tensor& value);
+  // What `variable` will hold after the run, as far as it is recorded: what a layer that is called
+  // twice must start from the second time.
+  Tensor updated(const Tensor& variable);
 
   // A level of parameter names, while it lives: Sequential opens "0", "1", ...
   class Scope {

@@ -70,7 +70,7 @@ struct ReduceAttrs {
   bool operator==(const ReduceAttrs&) const = default;
   TAPER_FIELDS(visit("kind", kind); visit("axes", axes); visit("keep_dims", keep_dims);)
 };
-// reshape, broadcast_to.
+// reshape, broadcast_to; gather_backward: the shape of the table.
 struct ShapeAttrs {
   Shape shape;
   bool operator==(const ShapeAttrs&) const = default;
@@ -102,6 +102,13 @@ struct PadAttrs {
   TAPER_FIELDS(visit("low", low); visit("high", high); visit("interior", interior);
                visit("value", value);)
 };
+// normalize: along `axes`, which are sorted and unique.
+struct NormalizeAttrs {
+  std::vector<std::int64_t> axes;
+  double eps = 0;
+  bool operator==(const NormalizeAttrs&) const = default;
+  TAPER_FIELDS(visit("axes", axes); visit("eps", eps);)
+};
 struct MatmulAttrs {
   bool transpose_a = false;
   bool transpose_b = false;
@@ -120,6 +127,13 @@ struct CastAttrs {
   DType dtype = DType::f32;
   bool operator==(const CastAttrs&) const = default;
   TAPER_FIELDS(visit("dtype", dtype);)
+};
+// in_range: elements are in [low, high) or among `others`.
+struct RangeAttrs {
+  std::int64_t low = 0, high = 0;
+  std::vector<std::int64_t> others;
+  bool operator==(const RangeAttrs&) const = default;
+  TAPER_FIELDS(visit("low", low); visit("high", high); visit("others", others);)
 };
 struct LayoutAttrs {
   Layout layout = Layout::plain;
@@ -151,9 +165,9 @@ struct KernelAttrs {
 
 #undef TAPER_FIELDS
 
-using Attrs =
-    std::variant<std::monostate, NameAttrs, ConstantAttrs, ConvAttrs, PoolAttrs, ReduceAttrs,
-                 ShapeAttrs, AxesAttrs, AxisAttrs, SliceAttrs, PadAttrs, MatmulAttrs, RandomAttrs,
-                 CastAttrs, LayoutAttrs, MapAttrs, ResultAttrs, KernelAttrs>;
+using Attrs = std::variant<std::monostate, NameAttrs, ConstantAttrs, ConvAttrs, PoolAttrs,
+                           ReduceAttrs, ShapeAttrs, AxesAttrs, AxisAttrs, SliceAttrs, PadAttrs,
+                           MatmulAttrs, NormalizeAttrs, RandomAttrs, CastAttrs, RangeAttrs,
+                           LayoutAttrs, MapAttrs, ResultAttrs, KernelAttrs>;
 
 }  // namespace taper::ir

@@ -68,6 +68,9 @@ ValueId Builder::cast(ValueId x, DType dtype) {
 ValueId Builder::random(ValueId counter, RandomAttrs attrs) {
   return add_node(Op::random, {counter}, std::move(attrs));
 }
+ValueId Builder::in_range(ValueId x, RangeAttrs attrs) {
+  return add_node(Op::in_range, {x}, std::move(attrs));
+}
 ValueId Builder::extent(ValueId x, std::vector<std::int64_t> axes) {
   return add_node(Op::extent, {x}, AxesAttrs{std::move(axes)});
 }
@@ -127,6 +130,15 @@ ValueId Builder::softmax(ValueId x, std::int64_t axis) {
 }
 ValueId Builder::log_softmax(ValueId x, std::int64_t axis) {
   return add_node(Op::log_softmax, {x}, AxisAttrs{axis});
+}
+ValueId Builder::normalize(ValueId x, ValueId scale, NormalizeAttrs attrs) {
+  return add_node(Op::normalize, {x, scale}, std::move(attrs));
+}
+ValueId Builder::gather(ValueId table, ValueId indices) {
+  return add_node(Op::gather, {table, indices});
+}
+ValueId Builder::gather_backward(ValueId dy, ValueId indices, const Shape& table) {
+  return add_node(Op::gather_backward, {dy, indices}, ShapeAttrs{table});
 }
 ValueId Builder::cross_entropy(ValueId logits, ValueId labels) {
   return add_node(Op::cross_entropy, {logits, labels});

@@ -36,6 +36,7 @@ class Builder {
   ValueId cast(ValueId x, DType dtype);
   ValueId random(ValueId counter, RandomAttrs attrs);
   ValueId extent(ValueId x, std::vector<std::int64_t> axes);
+  ValueId in_range(ValueId x, RangeAttrs attrs);
   ValueId broadcast_to(ValueId x, const Shape& shape);  // x itself when the shape is already equal
   ValueId reshape(ValueId x, const Shape& shape);       // likewise; one dim may be kInferDim
   ValueId transpose(ValueId x, std::vector<std::int64_t> axes);
@@ -51,6 +52,9 @@ class Builder {
   ValueId pool2d_backward(ValueId x, ValueId dy, PoolAttrs attrs);
   ValueId softmax(ValueId x, std::int64_t axis);
   ValueId log_softmax(ValueId x, std::int64_t axis);
+  ValueId normalize(ValueId x, ValueId scale, NormalizeAttrs attrs);
+  ValueId gather(ValueId table, ValueId indices);
+  ValueId gather_backward(ValueId dy, ValueId indices, const Shape& table);
   ValueId cross_entropy(ValueId logits, ValueId labels);
   ValueId cross_entropy_backward(ValueId logits, ValueId labels, ValueId dloss);
   ValueId gradient(ValueId scalar, ValueId value);

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ir/eval_ops.h"
 
 namespace taper::ir {
@@ -46,10 +48,12 @@ Results eval_binding(const EvalRequest& request) {
 
 class Interpreter {
  public:
-  Interpreter(const Graph& graph, const std::map<std::string, Value>& bindings, Dim batch)
+  Interpreter(const Graph& graph, const std::map<std::string, Value>& bindings, Dim batch,
+              const Observe& observe)
       : graph_(graph),
         bindings_(bindings),
         batch_(batch),
+        observe_(observe),
         uses_(use_counts(graph)),
         values_(graph.size()) {}
 
@@ -76,6 +80,7 @@ class Interpreter {
     if (node.epilogue != Expr{}) {
       values_[i] = {apply_epilogue(request, values_[i].front())};
     }
+    if (observe_) observe_(graph_.id(i), values_[i]);
     for (const ValueId operand : node.operands) {
       if (--uses_[operand.index] == 0) values_[operand.index].clear();
     }
@@ -84,15 +89,17 @@ class Interpreter {
   const Graph& graph_;
   const std::map<std::string, Value>& bindings_;
   const Dim batch_;
+  const Observe& observe_;
   std::vector<int> uses_;
   std::vector<Results> values_;
 };
 
 }  // namespace
 
-Evaluation evaluate(const Graph& graph, const std::map<std::string, Value>& bindings, Dim batch) {
+Evaluation evaluate(const Graph& graph, const std::map<std::string, Value>& bindings, Dim batch,
+                    const Observe& observe) {
   if (batch < 1) throw Error(fmt::format("evaluate: the batch size {} is not positive", batch));
-  return Interpreter(canonical(graph), bindings, batch).run();
+  return Interpreter(canonical(graph), bindings, batch, observe).run();
 }
 
 Value EvalRequest::result() const {
@@ -136,6 +143,17 @@ Results eval_constant(const EvalRequest& r) {
   }
   round_all(value);
   return {std::move(value)};
+}
+
+Results eval_in_range(const EvalRequest& r) {
+  const auto& [low, high, others] = r.attrs<RangeAttrs>();
+  for (const double x : r.operand(0).data) {
+    const auto is_x = [x](std::int64_t other) { return static_cast<double>(other) == x; };
+    const bool inside = x >= static_cast<double>(low) && x < static_cast<double>(high);
+    if (!inside && std::ranges::none_of(others, is_x))
+      throw Error(fmt::format("in_range: {} is not in [{}, {})", x, low, high), r.node.location);
+  }
+  return {r.operand(0)};
 }
 
 Results eval_result(const EvalRequest& r) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -23,10 +24,14 @@ struct Evaluation {
   std::map<std::string, Value> updated;  // new contents by variable name
 };
 
+// Sees the results of each node of canonical(graph) as soon as they are computed.
+using Observe = std::function<void(ValueId, const std::vector<Value>&)>;
+
 // Evaluates every node of `graph` at N = batch. `bindings` holds inputs, parameters and states by
 // name, row-major. Evaluates fused ops too; throws taper::Error on gradient and kernel nodes, on a
 // missing or mis-shaped binding and on a label out of range.
-Evaluation evaluate(const Graph& graph, const std::map<std::string, Value>& bindings, Dim batch);
+Evaluation evaluate(const Graph& graph, const std::map<std::string, Value>& bindings, Dim batch,
+                    const Observe& observe = {});
 
 // Rounds to the nearest value of `dtype` (f32, f16, bf16 to nearest even; integers truncate and
 // saturate; bool is 0 or 1).

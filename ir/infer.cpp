@@ -63,6 +63,13 @@ TensorType infer_extent(const Request& r) {
   return {DType::f32, {}};
 }
 
+TensorType infer_in_range(const Request& r) {
+  const auto& [low, high, others] = r.attrs<RangeAttrs>();
+  if (r.operands[0].dtype != DType::i32) r.fail("checks i32 elements, got {}", r.text(0));
+  if (low >= high) r.fail("[{}, {}) is empty", low, high);
+  return r.operands[0];
+}
+
 TensorType infer_broadcast_to(const Request& r) {
   const Shape& shape = r.attrs<ShapeAttrs>().shape;
   check_shape(r, shape);

@@ -49,4 +49,8 @@ TensorType infer_conv2d_backward_weights(const Request&);
 TensorType infer_pool2d(const Request&);
 TensorType infer_pool2d_backward(const Request&);
 
+TensorType infer_normalize(const Request&);
+TensorType infer_gather(const Request&);
+TensorType infer_gather_backward(const Request&);
+
 }  // namespace taper::ir

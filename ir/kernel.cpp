@@ -128,6 +128,12 @@ std::string text(const CopySpec& spec) {
       name(dtype), operands, texts(parts), has_fill, fill, result_size, result_batched);
 }
 
+std::string text(const GatherSpec& spec) {
+  const auto& [backward, rows, rows_per_image, entries, columns] = spec;
+  return fmt::format("gather backward={} rows={} rows_per_image={} entries={} columns={}", backward,
+                     extent_text(rows), rows_per_image, entries, columns);
+}
+
 std::string lowering_of(const MapSpec&) {
   return "map";
 }
@@ -139,6 +145,9 @@ std::string lowering_of(const GemmSpec& s) {
 }
 std::string lowering_of(const RowSpec& s) {
   return fmt::format("row {}", name(s.kind));
+}
+std::string lowering_of(const GatherSpec& s) {
+  return s.backward ? "gather backward" : "gather forward";
 }
 std::string lowering_of(const CopySpec& s) {
   return s.parts.empty() ? "fill" : "copy";
@@ -196,6 +205,12 @@ double flops_of(const PoolSpec& s, Dim batch) {
 double flops_of(const RowSpec& s, Dim batch) {
   const double per_image = s.rows == kBatch ? static_cast<double>(s.rows_per_image) : 1;
   return 4 * extent_at(s.rows, batch) * per_image * static_cast<double>(s.columns);
+}
+
+double flops_of(const GatherSpec& s, Dim batch) {
+  const double per_image = s.rows == kBatch ? static_cast<double>(s.rows_per_image) : 1;
+  const double elements = extent_at(s.rows, batch) * per_image * static_cast<double>(s.columns);
+  return s.backward ? elements : 0;
 }
 
 double flops_of(const CopySpec&, Dim) {

@@ -167,8 +167,20 @@ struct CopySpec {
   bool operator==(const CopySpec&) const = default;
 };
 
+// Rows of a plain table f32[entries,columns] by index, all in range.
+//   forward   operands: table, indices i32[rows], result f32[rows,columns]
+//   backward  operands: gradient f32[rows,columns], indices, result (gradient of the table): the
+//             sums, in the order of the rows
+struct GatherSpec {
+  bool backward = false;
+  Dim rows = kBatch;
+  std::int64_t rows_per_image = 1;  // as in RowSpec
+  std::int64_t entries = 0, columns = 0;
+  bool operator==(const GatherSpec&) const = default;
+};
+
 using KernelSpec =
-    std::variant<MapSpec, ReduceSpec, GemmSpec, ConvSpec, PoolSpec, RowSpec, CopySpec>;
+    std::variant<MapSpec, ReduceSpec, GemmSpec, ConvSpec, PoolSpec, RowSpec, CopySpec, GatherSpec>;
 
 // One line, complete (equal text means an equal spec): the key of the kernel cache and the entry of
 // the kernel list. Example: "gemm m=N n=128 k=784 ... epilogue (acc, c0) { t0 = add(acc, c0); t0

@@ -47,6 +47,7 @@ Attrs default_attrs(Op op) {
     case Op::cross_entropy_fused:
     case Op::gradient:
     case Op::view:
+    case Op::gather:
       return std::monostate{};
     case Op::input:
     case Op::parameter:
@@ -63,6 +64,7 @@ Attrs default_attrs(Op op) {
       return AxesAttrs{};
     case Op::broadcast_to:
     case Op::reshape:
+    case Op::gather_backward:
       return ShapeAttrs{};
     case Op::slice:
       return SliceAttrs{};
@@ -72,6 +74,8 @@ Attrs default_attrs(Op op) {
       return ReduceAttrs{};
     case Op::matmul:
       return MatmulAttrs{};
+    case Op::normalize:
+      return NormalizeAttrs{};
     case Op::conv2d:
     case Op::conv2d_backward_data:
     case Op::conv2d_backward_weights:
@@ -83,6 +87,8 @@ Attrs default_attrs(Op op) {
     case Op::softmax:
     case Op::log_softmax:
       return AxisAttrs{};
+    case Op::in_range:
+      return RangeAttrs{};
     case Op::relayout:
       return LayoutAttrs{};
     case Op::map:

@@ -48,7 +48,8 @@ void check_layouts(const Graph& graph, const Node& node) {
   if (std::holds_alternative<PoolAttrs>(node.attrs)) require_layouts(graph, node, Layout::c16);
   const bool row_wise = node.op == Op::softmax || node.op == Op::log_softmax ||
                         node.op == Op::cross_entropy || node.op == Op::cross_entropy_backward ||
-                        node.op == Op::cross_entropy_fused;
+                        node.op == Op::cross_entropy_fused || node.op == Op::gather ||
+                        node.op == Op::gather_backward;
   if (row_wise) require_layouts(graph, node, Layout::plain);
   if (node.op == Op::relayout) {
     require_layout("result", node.type, std::get<LayoutAttrs>(node.attrs).layout);
@@ -87,6 +88,9 @@ Counts counts_of(const PoolSpec& s) {
 }
 Counts counts_of(const CopySpec& s) {
   return {static_cast<std::size_t>(s.operands)};
+}
+Counts counts_of(const GatherSpec&) {
+  return {2};
 }
 Counts counts_of(const RowSpec& s) {
   switch (s.kind) {

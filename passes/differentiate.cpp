@@ -1,6 +1,7 @@
 #include <map>
 #include <utility>
 
+#include "passes/normalize.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 #include "passes/vjp.h"
@@ -104,7 +105,7 @@ Graph differentiate(const Graph& graph, [[maybe_unused]] const PassOptions& opti
     }
     rewriter.map(old, gradient);
   }
-  return rewriter.finish();
+  return expand_normalize(rewriter.finish());
 }
 
 }  // namespace taper::passes

@@ -90,7 +90,7 @@ inline constexpr int kMaxEpilogueOperands = 4;
 inline constexpr int kMaxEpilogueInstrs = 12;
 inline constexpr int kMaxEpilogueLive = 6;
 inline constexpr int kMaxMapInputs = 12;
-inline constexpr int kMaxMapInstrs = 24;
+inline constexpr int kMaxMapInstrs = 28;
 inline constexpr int kMaxMapLive = 9;
 
 // How the epilogue of `root` reads an operand of this type; nothing when it cannot.

@@ -69,11 +69,15 @@ class Placement {
       case Op::constant:
       case Op::cast:
       case Op::random:
+      case Op::in_range:
       case Op::broadcast_to:
       case Op::reshape:
       case Op::transpose:
       case Op::softmax:
       case Op::log_softmax:
+      case Op::normalize:
+      case Op::gather:
+      case Op::gather_backward:
       case Op::cross_entropy:
       case Op::cross_entropy_backward:
       case Op::cross_entropy_fused:

@@ -64,6 +64,9 @@ class Selector {
       case Op::cross_entropy_backward:
       case Op::cross_entropy_fused:
         return kernel(node, select_row(lowering), ir::result_types(graph_, node));
+      case Op::gather:
+      case Op::gather_backward:
+        return kernel(node, select_gather(lowering));
       case Op::transpose:
         return kernel(node, select_transpose(lowering));
       case Op::slice:
@@ -73,6 +76,7 @@ class Selector {
       case Op::concat:
         return kernel(node, select_concat(lowering));
       case Op::reshape:
+      case Op::in_range:
         return view(node);
       case Op::relayout: {
         const auto spec = select_relayout(lowering);
@@ -85,6 +89,7 @@ class Selector {
       case Op::cast:
       case Op::random:
       case Op::broadcast_to:
+      case Op::normalize:
       case Op::gradient:
         break;
     }

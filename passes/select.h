@@ -21,6 +21,7 @@ ir::KernelSpec select_matmul(const Lowering&);
 ir::KernelSpec select_conv(const Lowering&);
 ir::KernelSpec select_pool(const Lowering&);
 ir::KernelSpec select_row(const Lowering&);
+ir::KernelSpec select_gather(const Lowering&);
 ir::KernelSpec select_transpose(const Lowering&);
 ir::KernelSpec select_slice(const Lowering&);
 ir::KernelSpec select_pad(const Lowering&);

@@ -229,4 +229,18 @@ ir::KernelSpec select_concat(const Lowering& lowering) {
   return spec;
 }
 
+ir::KernelSpec select_gather(const Lowering& lowering) {
+  const ir::Shape& indices = lowering.operands[1].shape;
+  const bool backward = lowering.node.op == ir::Op::gather_backward;
+  const ir::Shape& table = backward ? lowering.node.type.shape : lowering.operands[0].shape;
+  std::int64_t rows = 1;
+  for (const ir::Dim extent : indices) rows *= extent == ir::kBatch ? 1 : extent;
+  const bool batched = !indices.empty() && indices.front() == ir::kBatch;
+  return ir::GatherSpec{.backward = backward,
+                        .rows = batched ? ir::kBatch : rows,
+                        .rows_per_image = batched ? rows : 1,
+                        .entries = table[0],
+                        .columns = table[1]};
+}
+
 }  // namespace taper::passes

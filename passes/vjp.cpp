@@ -105,6 +105,9 @@ Gradients vjp_constant(VjpBuilder&, const VjpRequest& r) {
 Gradients vjp_random(VjpBuilder&, const VjpRequest& r) {
   return none(r);
 }
+Gradients vjp_in_range(VjpBuilder&, const VjpRequest& r) {
+  return none(r);  // integers
+}
 Gradients vjp_extent(VjpBuilder&, const VjpRequest& r) {
   return none(r);
 }

@@ -127,8 +127,14 @@ TEST(Math, Tanh) {
       &Math::tanh, [](double x) { return std::tanh(x); }, 3);
 }
 
+TEST(Math, Erf) {
+  check(
+      &Math::erf, [](double x) { return std::erf(x); }, 2);
+}
+
 TEST(Math, SpecialValues) {
-  for (const Unary f : {&Math::exp, &Math::log, &Math::sigmoid, &Math::tanh, &Math::relu})
+  for (const Unary f :
+       {&Math::exp, &Math::log, &Math::sigmoid, &Math::tanh, &Math::erf, &Math::relu})
     EXPECT_TRUE(std::isnan(at(f, kNan)));
   EXPECT_EQ(at(&Math::exp, kInf), kInf);
   EXPECT_EQ(at(&Math::exp, -kInf), 0);
@@ -145,6 +151,9 @@ TEST(Math, SpecialValues) {
   EXPECT_EQ(at(&Math::sigmoid, -kInf), 0);
   EXPECT_EQ(at(&Math::sigmoid, kInf), 1);
   EXPECT_EQ(at(&Math::sigmoid, 0), 0.5f);
+  EXPECT_EQ(at(&Math::erf, kInf), 1);
+  EXPECT_EQ(at(&Math::erf, -kInf), -1);
+  EXPECT_EQ(to_bits(at(&Math::erf, -0.0f)), 0x80000000u);
   EXPECT_EQ(at(&Math::tanh, kInf), 1);
   EXPECT_EQ(at(&Math::tanh, -kInf), -1);
   EXPECT_EQ(to_bits(at(&Math::tanh, -0.0f)), 0x80000000u);

@@ -47,7 +47,7 @@ inline void add_binary(std::vector<Case>& cases) {
 
 inline void add_unary(std::vector<Case>& cases) {
   const std::vector<Shape> shapes = {{N, 17}, {}, {1}, {67}, {N, 3, 5, 5}, {N, 64}};
-  for (const Op op : {Op::neg, Op::abs, Op::relu, Op::exp, Op::sigmoid, Op::tanh})
+  for (const Op op : {Op::neg, Op::abs, Op::relu, Op::exp, Op::sigmoid, Op::tanh, Op::erf})
     for (const Shape& shape : shapes)
       for (const Fill fill : {Fill::spread, Fill::integers})
         cases.push_back({op, {{shape, fill}}, elementwise(op), Match::pointwise});
@@ -55,7 +55,7 @@ inline void add_unary(std::vector<Case>& cases) {
     for (const Shape& shape : shapes)
       cases.push_back({op, {{shape, Fill::positive}}, elementwise(op), Match::pointwise});
   for (const Op op :
-       {Op::neg, Op::abs, Op::relu, Op::exp, Op::sigmoid, Op::tanh, Op::log, Op::sqrt})
+       {Op::neg, Op::abs, Op::relu, Op::exp, Op::sigmoid, Op::tanh, Op::erf, Op::log, Op::sqrt})
     cases.push_back({op, {{{N, 61}, Fill::special}}, elementwise(op), Match::pointwise, false});
 }
 
@@ -187,6 +187,13 @@ inline void add_leaves(std::vector<Case>& cases) {
                      const ValueId kept = b.lt(keep, b.scalar(0.4));
                      return b.select(kept, v[0], b.scalar(0));
                    }});
+  for (const Shape& shape : std::vector<Shape>{{N}, {N, 7}, {3, 5}})
+    cases.push_back({Op::in_range,
+                     {{shape, Fill::labels, DType::i32, 6}},
+                     [=](Builder& b, const Values& v) {
+                       return b.in_range(v[0], {.low = 0, .high = 5, .others = {5, -100}});
+                     },
+                     Match::exact});
   for (const std::vector<std::int64_t>& axes :
        std::vector<std::vector<std::int64_t>>{{}, {0}, {1}, {0, 1}, {1, 2}})
     cases.push_back({Op::extent,

@@ -8,6 +8,7 @@
 #include "tests/op_cases_contraction.h"
 #include "tests/op_cases_edges.h"
 #include "tests/op_cases_elementwise.h"
+#include "tests/op_cases_layers.h"
 #include "tests/op_cases_movement.h"
 #include "tests/op_check.h"
 
@@ -28,6 +29,8 @@ const std::vector<Case>& all_cases() {
     add_conv(all);
     add_pool(all);
     add_rows(all);
+    add_gathers(all);
+    add_normalize(all);
     add_gradients(all);
     add_edges(all);
     return all;

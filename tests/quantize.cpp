@@ -95,6 +95,15 @@ TEST(Quantize, PercentilesIgnoreOutliers) {
   EXPECT_EQ(observed.range(99.9).first, 0);
 }
 
+// Planes of 784 pixels that are dark in the columns that an even step would see.
+TEST(Quantize, SamplesArePlacedAtRandom) {
+  quantize::Observed observed;
+  std::vector<float> values(256 * 32 * 784);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = i % 28 == 0 ? 0.0f : 1.0f;
+  observed.add(values);
+  EXPECT_EQ(observed.range(99.9).second, 1);
+}
+
 TEST(Quantize, LogitsStayCloseAndLayersAreAccountedFor) {
   const Recorded model;
   const auto f32 = run({model.logits}, {.max_batch = kBatch});

@@ -109,7 +109,7 @@ TEST(Plan, LiveBuffersDoNotShareBytes) {
   Net net;
   Tape tape(net.tape);
   const Tensor rate = tape.input("rate", {});
-  optim::Adam{}.record(tape, Tensor(tape, net.loss.id()), rate);
+  optim::Optimizer(optim::Adam{}).record(tape, Tensor(tape, net.loss.id()), rate);
   tape.graph().outputs.push_back({"loss", net.loss.id()});
   const ir::Graph selected = passes::run_pipeline(tape.graph(), {.max_batch = 8});
   const Plan plan = make_plan(selected, 8);

@@ -245,6 +245,18 @@ class SpecEvaluator {
     store(gradient, x, {}, 3, results.back());
   }
 
+  void execute(const ir::GatherSpec& s, const ir::Node&, Results& results) const {
+    const ir::Dim rows = extent(s.rows, batch_) * s.rows_per_image;
+    const ir::TensorType table{ir::DType::f32, {s.entries, s.columns}};
+    const ir::TensorType chosen{ir::DType::f32, {rows, s.columns}};
+    const ir::TensorType indices{ir::DType::i32, {rows}};
+    const std::vector<Operand> operands{{s.backward ? chosen : table, 0}, {indices, 1}};
+    const auto made = by_interpreter(operands, [&](ir::Builder& b, const auto& in) {
+      return s.backward ? b.gather_backward(in[0], in[1], table.shape) : b.gather(in[0], in[1]);
+    });
+    store(made, s.backward ? table : chosen, {}, 2, results[0]);
+  }
+
   void execute(const ir::CopySpec& spec, const ir::Node&, Results& results) const {
     Buffer& result = results[0];
     if (spec.has_fill) {

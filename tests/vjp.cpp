@@ -133,7 +133,7 @@ class Harness {
 };
 
 const std::set<Op> kWithoutDerivative = {Op::input,  Op::parameter, Op::state, Op::constant,
-                                         Op::random, Op::extent,    Op::eq,    Op::ne,
+                                         Op::random, Op::extent,    Op::in_range, Op::eq,    Op::ne,
                                          Op::lt,     Op::le,        Op::gt,    Op::ge};
 const std::set<Op> kMadeLater = {
     Op::cross_entropy_fused, Op::relayout, Op::map, Op::result, Op::view, Op::kernel};

@@ -51,7 +51,7 @@ inline void add_elementwise(std::vector<Case>& cases) {
   }
   cases.push_back(elementwise(Op::div, "div", {{{N, 5}}, positive({N, 5})}));
   cases.push_back(elementwise(Op::div, "div by a row", {{{N, 5}}, positive({5})}));
-  for (const Op op : {Op::neg, Op::abs, Op::exp, Op::relu, Op::sigmoid, Op::tanh}) {
+  for (const Op op : {Op::neg, Op::abs, Op::exp, Op::relu, Op::sigmoid, Op::tanh, Op::erf}) {
     cases.push_back(elementwise(op, std::string(traits(op).name), {{{N, 17}}}));
   }
   for (const Op op : {Op::log, Op::sqrt}) {
@@ -207,6 +207,37 @@ inline void add_softmax(std::vector<Case>& cases) {
       [](Builder& b, const Values& v) { return b.cross_entropy_backward(v[0], v[1], v[2]); });
 }
 
+inline void add_layers(std::vector<Case>& cases) {
+  const auto normalize = [&](std::string name, std::vector<Operand> operands,
+                             std::vector<std::int64_t> axes) {
+    cases.push_back({Op::normalize, std::move(name), std::move(operands),
+                     [axes](Builder& b, const Values& v) {
+                       return b.normalize(v[0], v[1], {axes, 0.1});
+                     }});
+  };
+  normalize("normalize over the batch", {{{N, 3, 2, 2}}, {{1, 3, 1, 1}}}, {0, 2, 3});
+  normalize("normalize rows", {{{N, 7}}, {{}}}, {1});
+  normalize("normalize by a scale of fewer axes", {{{4, 3, 5}}, {{3, 1}}}, {0, 2});
+  const auto gather = [](Builder& b, const Values& v) { return b.gather(v[0], v[1]); };
+  cases.push_back({Op::gather, "gather", {{{5, 3}}, labels({N}, 5)}, gather});
+  cases.push_back({Op::gather, "gather of sequences", {{{4, 5}}, labels({N, 3}, 4)}, gather});
+  cases.push_back({Op::gather_backward,
+                   "gather_backward",
+                   {{{N, 3, 5}}, labels({N, 3}, 4)},
+                   [](Builder& b, const Values& v) {
+                     return b.gather_backward(v[0], v[1], {4, 5});
+                   }});
+  cases.push_back({Op::gradient,
+                   "gradient of normalize",
+                   {{{N, 3, 4}}, {{1, 3, 1}}},
+                   [](Builder& b, const Values& v) {
+                     const ValueId y = b.normalize(v[0], v[1], {{0, 2}, 0.1});
+                     const ValueId z = b.tanh(y);
+                     const ValueId loss = b.reduce(z, ReduceKind::sum, {0, 1, 2}, false);
+                     return b.gradient(loss, v[0]);
+                   }});
+}
+
 // Gradients of gradients, through the pass twice.
 inline void add_second_order(std::vector<Case>& cases) {
   cases.push_back({Op::gradient,
@@ -237,6 +268,7 @@ inline std::vector<Case> all_cases() {
   add_conv(cases);
   add_pool(cases);
   add_softmax(cases);
+  add_layers(cases);
   add_second_order(cases);
   return cases;
 }

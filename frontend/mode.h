@@ -1,0 +1,21 @@
+// Training or inference: a property of a compiled function, not of a tape. Layers that behave
+// differently record both ways and choose by training(tape).
+#pragma once
+
+#include "frontend/tape.h"
+
+namespace taper {
+
+enum class Mode { evaluate, train };
+
+// bool[]: whether the function that is compiled is a training step. For where() only:
+//   y = where(training(tape), dropped, x);
+//   tape.update(count, where(training(tape), count + 1, count));
+Tensor training(Tape& tape);
+
+// `graph` as one of the two: every choice by training() is resolved, and an update that leaves its
+// variable as it is, is dropped. Must come before differentiation, so that no gradient flows into
+// the branch not taken. The result is canonical().
+ir::Graph in_mode(const ir::Graph& graph, Mode mode);
+
+}  // namespace taper

@@ -1,0 +1,67 @@
+// Activations.
+#pragma once
+
+#include "frontend/nn_module.h"
+
+namespace taper::nn {
+
+// A layer without state: one function of its input.
+class Activation : public Module {
+ public:
+  explicit Activation(std::source_location where) : where_(where) {}
+
+ protected:
+  Operand at(const Tensor& x) const { return {x, where_}; }
+
+ private:
+  std::source_location where_;
+};
+
+#define TAPER_ACTIVATION(Name)                                                  \
+  class Name : public Activation {                                              \
+   public:                                                                      \
+    explicit Name(std::source_location where = std::source_location::current()) \
+        : Activation(where) {}                                                  \
+    Tensor operator()(const Tensor& x) const override;                          \
+  };
+TAPER_ACTIVATION(ReLU)
+TAPER_ACTIVATION(Sigmoid)
+TAPER_ACTIVATION(Tanh)
+TAPER_ACTIVATION(SiLU)
+#undef TAPER_ACTIVATION
+
+// x, or slope * x where x is negative.
+class LeakyReLU : public Activation {
+ public:
+  explicit LeakyReLU(double slope = 0.01,
+                     std::source_location where = std::source_location::current())
+      : Activation(where), slope_(slope) {}
+  Tensor operator()(const Tensor& x) const override;
+
+ private:
+  double slope_;
+};
+
+class GELU : public Activation {
+ public:
+  explicit GELU(GeluForm form = GeluForm::exact,
+                std::source_location where = std::source_location::current())
+      : Activation(where), form_(form) {}
+  Tensor operator()(const Tensor& x) const override;
+
+ private:
+  GeluForm form_;
+};
+
+// Along an axis other than the batch; negative ones count from the end.
+class Softmax : public Activation {
+ public:
+  explicit Softmax(int axis = -1, std::source_location where = std::source_location::current())
+      : Activation(where), axis_(axis) {}
+  Tensor operator()(const Tensor& x) const override;
+
+ private:
+  int axis_;
+};
+
+}  // namespace taper::nn

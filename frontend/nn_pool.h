@@ -1,0 +1,48 @@
+// Pooling. Square windows; stride 0 means the kernel's size.
+#pragma once
+
+#include <array>
+
+#include "frontend/nn_module.h"
+
+namespace taper::nn {
+
+class MaxPool2d : public Module {
+ public:
+  explicit MaxPool2d(std::int64_t kernel, std::int64_t stride = 0, std::int64_t padding = 0,
+                     bool ceil_mode = false,
+                     std::source_location where = std::source_location::current());
+  Tensor operator()(const Tensor& x) const override;
+
+ private:
+  ir::PoolAttrs attrs_;
+  std::source_location where_;
+};
+
+class AvgPool2d : public Module {
+ public:
+  explicit AvgPool2d(std::int64_t kernel, std::int64_t stride = 0, std::int64_t padding = 0,
+                     bool ceil_mode = false, bool count_include_pad = true,
+                     std::source_location where = std::source_location::current());
+  Tensor operator()(const Tensor& x) const override;
+
+ private:
+  ir::PoolAttrs attrs_;
+  std::source_location where_;
+};
+
+// Averages over windows, of sizes that differ by one where H or W is no multiple of the result's.
+class AdaptiveAvgPool2d : public Module {
+ public:
+  explicit AdaptiveAvgPool2d(std::int64_t size,
+                             std::source_location where = std::source_location::current());
+  explicit AdaptiveAvgPool2d(std::array<std::int64_t, 2> size,
+                             std::source_location where = std::source_location::current());
+  Tensor operator()(const Tensor& x) const override;
+
+ private:
+  std::array<std::int64_t, 2> size_;
+  std::source_location where_;
+};
+
+}  // namespace taper::nn

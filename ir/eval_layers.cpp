@@ -1,0 +1,87 @@
+// The ops that layers are made of.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "ir/error.h"
+#include "ir/eval_ops.h"
+
+namespace taper::ir {
+namespace {
+
+// Sums of f(element) along the axes that are 1 in `kept`, divided by their number.
+template <class F>
+std::vector<double> means(const Shape& shape, const Shape& kept, F&& f) {
+  std::vector<double> total(static_cast<std::size_t>(element_count(kept, 1)), 0);
+  for (Walk walk(shape, {broadcast_strides(kept, shape)}); !walk.done(); walk.next())
+    total[static_cast<std::size_t>(walk.offset(0))] += f(walk.index(), walk.offset(0));
+  const double count = static_cast<double>(element_count(shape, 1)) /
+                       std::max(1.0, static_cast<double>(total.size()));
+  for (double& x : total) x /= count;
+  return total;
+}
+
+std::int64_t checked(const EvalRequest& r, std::int64_t i, std::int64_t entries) {
+  const double index = element(r.operand(1), i);
+  if (!(index >= 0 && index < static_cast<double>(entries)))
+    throw Error(
+        fmt::format("{}: index {} is not in 0..{}", traits(r.node.op).name, index, entries - 1),
+        r.node.location);
+  return static_cast<std::int64_t>(index);
+}
+
+}  // namespace
+
+Results eval_normalize(const EvalRequest& r) {
+  const auto& [axes, eps] = r.attrs<NormalizeAttrs>();
+  const Value& x = r.operand(0);
+  const Shape& shape = x.type.shape;
+  Shape kept = shape;
+  for (const std::int64_t axis : axes) kept[static_cast<std::size_t>(axis)] = 1;
+  const auto at = [](const std::vector<double>& v, std::int64_t i) {
+    return v[static_cast<std::size_t>(i)];
+  };
+  const std::vector<double> mean =
+      means(shape, kept, [&](std::int64_t i, std::int64_t) { return element(x, i); });
+  const std::vector<double> variance = means(shape, kept, [&](std::int64_t i, std::int64_t group) {
+    const double off = element(x, i) - at(mean, group);
+    return off * off;
+  });
+  Value y = r.result();
+  const Strides scale = broadcast_strides(r.operand(1).type.shape, shape);
+  for (Walk walk(shape, {broadcast_strides(kept, shape), scale}); !walk.done(); walk.next()) {
+    const double off = element(x, walk.index()) - at(mean, walk.offset(0));
+    element(y, walk.index()) =
+        off / std::sqrt(at(variance, walk.offset(0)) + eps) * element(r.operand(1), walk.offset(1));
+  }
+  round_all(y);
+  return {std::move(y)};
+}
+
+Results eval_gather(const EvalRequest& r) {
+  const Shape& table = r.operand(0).type.shape;
+  Value y = r.result();
+  const std::int64_t rows = element_count(r.operand(1).type.shape, 1);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const std::int64_t row = checked(r, i, table[0]);
+    for (std::int64_t j = 0; j < table[1]; ++j)
+      element(y, i * table[1] + j) = element(r.operand(0), row * table[1] + j);
+  }
+  return {std::move(y)};
+}
+
+Results eval_gather_backward(const EvalRequest& r) {
+  Value y = r.result();
+  const Shape& table = y.type.shape;
+  const std::int64_t rows = element_count(r.operand(1).type.shape, 1);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const std::int64_t row = checked(r, i, table[0]);
+    for (std::int64_t j = 0; j < table[1]; ++j)
+      element(y, row * table[1] + j) += element(r.operand(0), i * table[1] + j);
+  }
+  round_all(y);
+  return {std::move(y)};
+}
+
+}  // namespace taper::ir

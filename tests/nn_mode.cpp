@@ -1,0 +1,217 @@
+// Train and evaluate from one tape: what is chosen, what is updated; dropout; modules and names.
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "ir/eval.h"
+#include "tests/layer_vectors.h"
+
+namespace taper {
+namespace {
+
+using layers::error_of;
+
+std::vector<std::string> names(const nn::Parameters& parameters) {
+  std::vector<std::string> list;
+  for (const auto& [name, variable] : parameters) list.push_back(name);
+  return list;
+}
+
+TEST(Mode, ResolvesEveryChoiceAndKeepsTheUpdatesOfTraining) {
+  Tape tape;
+  const Tensor x = tape.input("x", {N, 2});
+  const auto variable = std::make_shared<Variable>("count", ir::TensorType{DType::f32, {}});
+  const Tensor count = tape.state(variable);
+  tape.update(count, where(training(tape), count + 1, count));
+  const Tensor y = where(training(tape), x * 2, 3.0);
+  ir::Graph graph = tape.graph();
+  graph.outputs.push_back({"y", y.id()});
+
+  const ir::Graph train = in_mode(graph, Mode::train);
+  ASSERT_EQ(train.updates.size(), 1u);
+  EXPECT_EQ(train[train.outputs[0].value].op, ir::Op::mul);
+  const ir::Graph evaluate = in_mode(graph, Mode::evaluate);
+  EXPECT_TRUE(evaluate.updates.empty());
+  EXPECT_EQ(evaluate[evaluate.outputs[0].value].type.shape, (Shape{N, 2}));
+  for (const ir::Graph* each : {&train, &evaluate}) {
+    ir::verify(*each, ir::Stage::recorded);
+    EXPECT_EQ(ir::print(*each).find("$training"), std::string::npos);
+  }
+}
+
+// d/dy of a choice y is not d/dx of the branch x, which is used elsewhere as well.
+TEST(Mode, GradientOfAChoiceIsItsOwn) {
+  Tape tape;
+  const Tensor x = tape.input("x", {N});
+  const Tensor y = where(training(tape), x, 0.0);
+  const Tensor g = gradient(sum(y * 2.0 + x * 5.0), y);
+  Function function(tape, {g}, {}, Mode::train);
+  EXPECT_EQ(function(std::vector<float>{1, 1})[0], 2);
+}
+
+TEST(Mode, ATrainingStepMovesTheStatisticsThatInferenceReads) {
+  const nn::BatchNorm1d norm(1, {.momentum = 0.5});
+  Tape tape;
+  const Tensor x = tape.input("x", {N, 1});
+  const Tensor y = norm(x);
+  Function step(tape, {mean(y)}, {}, Mode::train);
+  Function infer(tape, {y}, {}, Mode::evaluate);
+  const std::vector<float> data{1, 3};  // mean 2, variance 1, unbiased 2
+  infer(data);
+  EXPECT_EQ(norm.buffers()[0].second->read()[0], 0);
+  step(data);
+  EXPECT_FLOAT_EQ(norm.buffers()[0].second->read()[0], 1);
+  EXPECT_FLOAT_EQ(norm.buffers()[1].second->read()[0], 1.5f);
+  EXPECT_EQ(norm.buffers()[2].second->read()[0], 1);
+  EXPECT_NEAR(infer(data)[1], 2 / std::sqrt(1.5 + 1e-5), 1e-6);
+  const std::vector<float> one{4};  // whose unbiased variance is no number in PyTorch
+  step(one);
+  EXPECT_FLOAT_EQ(norm.buffers()[1].second->read()[0], 0.75f);
+}
+
+// As PyTorch's, a layer that is called twice in a step moves its statistics twice.
+TEST(Mode, ALayerMayBeCalledTwice) {
+  const nn::BatchNorm1d norm(1, {.momentum = 0.5});
+  Tape tape;
+  const Tensor x = tape.input("x", {N, 1});
+  const Tensor y = norm(x * 1.0), z = norm(x * 3.0);
+  Function step(tape, {y + z}, {}, Mode::train);
+  step(std::vector<float>{1, 3});
+  EXPECT_FLOAT_EQ(norm.buffers()[0].second->read()[0], 0.25f * 2 + 0.5f * 6);
+  EXPECT_EQ(norm.buffers()[2].second->read()[0], 2);
+}
+
+std::vector<float> drop(const nn::Dropout& layer, std::size_t count, Mode mode, int steps,
+                        const CompileOptions& options, Shape image = {}) {
+  Tape tape;
+  image.insert(image.begin(), N);
+  const Tensor x = tape.input("x", image);
+  const Tensor y = layer(x);
+  const Tensor g = gradient(sum(y), x);
+  Function function(tape, {y, g}, options, mode);
+  for (int i = 0; i < steps; ++i) function(std::vector<float>(count, 1));
+  const std::span<const float> last = function.output(0);
+  EXPECT_TRUE(std::ranges::equal(last, function.output(1)));
+  return {last.begin(), last.end()};
+}
+
+TEST(Dropout, DropsTheFractionAndScalesTheRest) {
+  for (const double p : {0.0, 0.1, 0.5, 0.9, 1.0}) {
+    const std::vector<float> y = drop(nn::Dropout(p), 20000, Mode::train, 1, {.max_batch = 20000});
+    const auto dropped = static_cast<double>(std::ranges::count(y, 0.0f)) / 20000;
+    EXPECT_NEAR(dropped, p, 5 * std::sqrt(p * (1 - p) / 20000));
+    for (const float value : y)
+      EXPECT_TRUE(value == 0 || value == static_cast<float>(1 / (1 - p))) << value;
+    const std::vector<float> z = drop(nn::Dropout(p), 100, Mode::evaluate, 1, {});
+    EXPECT_EQ(std::ranges::count(z, 1.0f), 100);
+  }
+}
+
+TEST(Dropout, StepsLayersAndSeedsDiffer) {
+  const CompileOptions options{.max_batch = 1000};
+  manual_seed(1);
+  const std::vector<float> first = drop(nn::Dropout(), 1000, Mode::train, 1, options);
+  EXPECT_NE(drop(nn::Dropout(), 1000, Mode::train, 1, options), first);
+  manual_seed(1);
+  EXPECT_NE(drop(nn::Dropout(), 1000, Mode::train, 2, options), first);
+  manual_seed(2);
+  EXPECT_NE(drop(nn::Dropout(), 1000, Mode::train, 1, options), first);
+  manual_seed(1);
+  EXPECT_EQ(drop(nn::Dropout(), 1000, Mode::train, 1, options), first);
+}
+
+TEST(Dropout, SameBitsForAnyThreadsAndIsaAndTheInterpreter) {
+  for (const Shape& image : {Shape{700}, Shape{20, 9, 9}}) {
+    const auto count = static_cast<std::size_t>(
+        64 * std::accumulate(image.begin(), image.end(), Dim{1}, std::multiplies<>()));
+    const auto run = [&](CompileOptions options) {
+      manual_seed(5);
+      options.max_batch = 64;
+      return drop(nn::Dropout(0.3), count, Mode::train, 3, options, image);
+    };
+    const std::vector<float> reference = run({.interpret = true});
+    for (const ir::Isa* isa : layers::host_isas())
+      for (const int threads : {1, 2, 3, 7})
+        EXPECT_EQ(run({.threads = threads, .isa = isa}), reference) << isa->name << threads;
+  }
+}
+
+// As frontend/nn_module.h shows.
+class Block : public nn::Module {
+ public:
+  explicit Block(std::int64_t channels)
+      : conv_(add("conv", nn::Conv2d(channels, channels, 3, {.padding = nn::same_padding(1)}))),
+        norm_(add("norm", nn::BatchNorm2d(channels))),
+        scale_(add_parameter("scale", {1})) {
+    init::constant(*scale_, 1);
+  }
+  Tensor operator()(const Tensor& x) const override {
+    const Tensor y = norm_(conv_(x));
+    return relu(x + y * x.tape().parameter(scale_));
+  }
+  void add_again(const std::string& name) { add(name, nn::ReLU()); }
+
+ private:
+  nn::Child conv_, norm_;
+  std::shared_ptr<Variable> scale_;
+};
+
+TEST(Modules, NamesAreThoseOfStateDict) {
+  const nn::Sequential model(nn::Conv2d(1, 4, 3), Block(4), nn::Sequential(nn::ReLU(), Block(4)));
+  const std::vector<std::string> parameters{"0.weight",      "0.bias",          "1.scale",
+                                            "1.conv.weight", "1.conv.bias",     "1.norm.weight",
+                                            "1.norm.bias",   "2.1.scale",       "2.1.conv.weight",
+                                            "2.1.conv.bias", "2.1.norm.weight", "2.1.norm.bias"};
+  EXPECT_EQ(names(model.parameters()), parameters);
+  const std::vector<std::string> buffers{
+      "1.norm.running_mean",   "1.norm.running_var",   "1.norm.num_batches_tracked",
+      "2.1.norm.running_mean", "2.1.norm.running_var", "2.1.norm.num_batches_tracked"};
+  EXPECT_EQ(names(model.buffers()), buffers);
+  Tape tape;
+  model(tape.input("x", {N, 1, 6, 6}));
+  for (const auto& list : {parameters, buffers})
+    for (const std::string& name : list) EXPECT_TRUE(tape.variables().contains(name)) << name;
+  EXPECT_EQ(tape.variables().size(), parameters.size() + buffers.size());
+}
+
+TEST(Modules, RefuseBadNames) {
+  Block block(2);
+  for (const std::string name : {"", "a.b", "conv", "scale"})
+    EXPECT_NE(error_of([&] { block.add_again(name); }).find("\"" + name + "\""), std::string::npos);
+  Tape tape;
+  EXPECT_NE(error_of([&] { tape.input("$x", {}); }).find("$x"), std::string::npos);
+}
+
+TEST(Init, VariancesAreThoseOfTheFans) {
+  Variable weight("weight", ir::TensorType{DType::f32, {64, 32, 3, 3}});
+  const auto spread = [&] {
+    double squares = 0, largest = 0;
+    const std::vector<float> values = weight.read();
+    for (const double x : values) {
+      squares += x * x;
+      largest = std::max(largest, std::fabs(x));
+    }
+    return std::pair(std::sqrt(squares / static_cast<double>(values.size())), largest);
+  };
+  const auto expect = [&](double deviation, bool uniform) {
+    const auto [measured, largest] = spread();
+    EXPECT_NEAR(measured, deviation, 0.02 * deviation);
+    if (uniform) {
+      EXPECT_NEAR(largest, std::sqrt(3) * deviation, 0.01 * deviation);
+    }
+  };
+  const double in = 32 * 9, out = 64 * 9;
+  init::kaiming_normal(weight);
+  expect(std::sqrt(2 / in), false);
+  init::kaiming_uniform(weight, {init::Fan::out, init::Nonlinearity::tanh});
+  expect(5.0 / 3 / std::sqrt(out), true);
+  init::xavier_normal(weight, init::gain(init::Nonlinearity::relu));
+  expect(std::sqrt(4 / (in + out)), false);
+  init::xavier_uniform(weight);
+  expect(std::sqrt(2 / (in + out)), true);
+  Variable bias("bias", ir::TensorType{DType::f32, {4}});
+  EXPECT_NE(error_of([&] { init::xavier_uniform(bias); }).find("\"bias\""), std::string::npos);
+}
+
+}  // namespace
+}  // namespace taper
