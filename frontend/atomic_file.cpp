@@ -45,7 +45,7 @@ class Descriptor {
 fs::path target_of(const fs::path& path) {
   std::error_code absent, error;
   const bool is_link = fs::is_symlink(path, absent);
-  const fs::path target = is_link ? fs::canonical(path, error) : path;
+  fs::path target = is_link ? fs::canonical(path, error) : path;
   if (error) fail(path, error.value());
   const fs::file_status status = fs::status(target, absent);
   if (fs::exists(status) && !fs::is_regular_file(status))

@@ -52,9 +52,6 @@ class Function {
   // Outputs of `tape`, plus its updates in Mode::train. The variables are shared, not copied.
   Function(const Tape& tape, const std::vector<Tensor>& outputs, const CompileOptions& options,
            Mode mode = Mode::evaluate);
-  Function(const Tape& tape, const std::vector<Tensor>& outputs, bool with_updates,
-           const CompileOptions& options)
-      : Function(tape, outputs, options, with_updates ? Mode::train : Mode::evaluate) {}
 
   // Runs and returns output 0, row-major, valid until the next call. Throws taper::Error for wrong
   // sizes, dtypes or labels and for a batch above CompileOptions::max_batch; nothing changes then.
@@ -93,6 +90,7 @@ enum class Guard : std::uint8_t {
   // The loss (or the norm that Optimizer::clip_norm computes) is not finite. Costs no pass over
   // memory. Where the loss is finite and an element of a gradient is not, that element of the
   // parameter and its states stay as they are, the others are updated, and nothing is thrown.
+  // A finite gradient so large that the update itself overflows is not caught.
   loss,
   // The loss or any element of any gradient is not finite. Reads every gradient once more.
   gradients,

@@ -98,7 +98,7 @@ bool fits(From value) {
   } else {
     // The largest value plus 1 is a power of two, which every floating-point type holds.
     constexpr auto low = static_cast<From>(std::numeric_limits<To>::min());
-    constexpr auto above = static_cast<From>(std::numeric_limits<To>::max() / 2 + 1) * 2;
+    constexpr auto above = static_cast<From>(std::uint64_t{1} << std::numeric_limits<To>::digits);
     return value >= low && value < above && value == std::trunc(value);
   }
 }
@@ -112,7 +112,7 @@ void convert(const NpyArray& array, std::vector<To>& result) {
       throw Error(fmt::format("{}: element {} is {}, which is no whole number from {} to {}",
                               array.file, i, value, std::numeric_limits<To>::min(),
                               std::numeric_limits<To>::max()));
-    result[i] = static_cast<To>(value);
+    result[i] = static_cast<To>(+value);
   }
 }
 

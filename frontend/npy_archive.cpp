@@ -128,6 +128,7 @@ void write_npz(const std::filesystem::path& path,
     throw std::bad_alloc();
   }
   std::vector<std::vector<std::byte>> files;
+  files.reserve(arrays.size());
   for (const auto& [name, array] : arrays) files.push_back(npy_bytes(array));
   for (std::size_t i = 0; i < arrays.size(); ++i) add(archive, path, arrays[i].first, files[i]);
   if (zip_close(archive.get()) != 0) fail(path, archive.get());

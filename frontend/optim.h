@@ -100,7 +100,7 @@ struct Adam {
 };
 
 // torch.optim.AdamW (Loshchilov and Hutter, 2019): Adam without its first line, and with p replaced
-// by [1 - rate weight_decay] p beforehand. States: as Adam's, with the prefix adamw.
+// by p - p [rate weight_decay] in its last. States: as Adam's, with the prefix adamw.
 struct AdamW {
   float learning_rate = 1e-3f;
   double beta1 = 0.9;

@@ -100,9 +100,10 @@ void Adam::record(Group& group) const {
 void AdamW::record(Group& group) const {
   check_adam("AdamW", *this);
   const AdamSteps steps(group, "adamw", beta1, beta2, epsilon);
-  const Tensor shrink = weight_decay == 0 ? Tensor() : 1 - group.learning_rate() * weight_decay;
+  const Tensor decay = weight_decay == 0 ? Tensor() : group.learning_rate() * weight_decay;
   for (const Group::Item& item : group.items())
-    steps.record(group, item, weight_decay == 0 ? item.parameter : item.parameter * shrink,
+    steps.record(group, item,
+                 weight_decay == 0 ? item.parameter : item.parameter - item.parameter * decay,
                  item.gradient);
 }
 

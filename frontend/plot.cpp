@@ -146,10 +146,20 @@ class Drawing {
       add("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\" fill=\"{}\"/>\n", x, y, colour);
     }
     flush(points, colour);
-    const double y = kTop + 14 + 16 * static_cast<double>(index);
+    const double y = legend_top() + 16 * static_cast<double>(index);
     const double right = x_ + kWidth - kRight;
     segment(right - 24, y - 4, right - 4, y - 4, colour);
     text(right - 30, y, "end", series.name);
+  }
+
+  // At the right, above or below, where the curves do not end.
+  double legend_top() const {
+    double height = 0;
+    for (const Series& series : chart_.series)
+      if (!series.values.empty() && std::isfinite(series.values.back()))
+        height = std::max(height, up_.share(series.values.back()));
+    const auto lines = static_cast<double>(chart_.series.size());
+    return height > 0.5 ? kHeight - kBottom - 8 - 16 * (lines - 1) : kTop + 14;
   }
 
   void flush(std::string& points, const char* colour) {

@@ -21,6 +21,7 @@ constexpr const char* kMetadata = "__metadata__";
 
 std::vector<const Tensor*> in_file_order(const std::vector<Tensor>& tensors) {
   std::vector<const Tensor*> order;
+  order.reserve(tensors.size());
   for (const Tensor& tensor : tensors) order.push_back(&tensor);
   // Wide elements first: then each tensor is aligned to its elements.
   std::ranges::sort(order, {}, [](const Tensor* tensor) {

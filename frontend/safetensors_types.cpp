@@ -25,7 +25,8 @@ constexpr std::array<std::pair<std::string_view, std::size_t>, 8> kTypes{{{"BOOL
 
 template <class Integer>
 Integer saturated(float value) {
-  constexpr auto above = static_cast<float>(std::numeric_limits<Integer>::max() / 2 + 1) * 2;
+  constexpr auto above =
+      static_cast<float>(std::uint64_t{1} << std::numeric_limits<Integer>::digits);
   if (std::isnan(value)) return 0;
   if (value >= above) return std::numeric_limits<Integer>::max();
   if (value < static_cast<float>(std::numeric_limits<Integer>::min()))

@@ -23,6 +23,8 @@ void check_options(const FitOptions& options, const Function* evaluate,
   if (options.epochs < 0 || options.patience < 0)
     throw Error(fmt::format("fit: {} epochs with a patience of {} make no sense", options.epochs,
                             options.patience));
+  if (options.learning_rate && options.on_plateau != nullptr)
+    throw Error("fit: there are two learning rates, learning_rate and on_plateau");
   if (validation != nullptr && evaluate == nullptr)
     throw Error("fit: there is a validation set but no function to evaluate it with");
 }
@@ -61,6 +63,7 @@ class Trainer::Run {
 
   FitResult run() {
     train_.seek(state_.at);
+    if (options_.on_plateau != nullptr) trainer_.step_.learning_rate = options_.on_plateau->rate();
     while (epoch() < options_.epochs && result_.ended == Ended::all_epochs) {
       if (out_of_patience())
         result_.ended = Ended::no_better;
@@ -122,6 +125,10 @@ class Trainer::Run {
     if (options_.progress)
       progress_.end_epoch(state_.sums.samples, record.loss, record.accuracy, note(record));
     const bool better = is_better(record);
+    if (options_.on_plateau != nullptr) {
+      trainer_.step_.learning_rate = (*options_.on_plateau)(monitored(record));
+      state_.plateau = options_.on_plateau->state();
+    }
     state_.at = {state_.at.epoch + 1, 0};
     state_.sums = {};
     state_.seconds = 0;
@@ -156,11 +163,15 @@ class Trainer::Run {
     return record;
   }
 
+  double monitored(const EpochRecord& record) const {
+    if (options_.monitor == Monitor::accuracy)
+      return validation_ != nullptr ? record.validation_accuracy : record.accuracy;
+    return validation_ != nullptr ? record.validation_loss : record.loss;
+  }
+
   bool is_better(const EpochRecord& record) {
-    const bool of_accuracy = options_.monitor == Monitor::accuracy;
-    const double loss = validation_ ? record.validation_loss : record.loss;
-    const double accuracy = validation_ ? record.validation_accuracy : record.accuracy;
-    const double value = of_accuracy ? accuracy : -loss;
+    const double sign = options_.monitor == Monitor::accuracy ? 1 : -1;
+    const double value = sign * monitored(record);
     if (std::isnan(value) || (state_.best_epoch > 0 && value <= state_.best)) return false;
     state_.best = value;
     state_.best_epoch = record.epoch;
@@ -189,8 +200,10 @@ Trainer::Trainer(TrainingStep& step, Function* evaluate) : step_(step), evaluate
 FitResult Trainer::fit(data::DataLoader& train, data::DataLoader* validation,
                        const FitOptions& options) {
   check_options(options, evaluate_, validation);
-  if (options.resume && std::filesystem::exists(options.checkpoint))
+  if (options.resume && std::filesystem::exists(options.checkpoint)) {
     state_ = resumed(options.checkpoint, step_.variables());
+    if (options.on_plateau != nullptr) options.on_plateau->restore(state_.plateau);
+  }
   step_.calls = state_.steps;
   return Run(*this, train, validation, options).run();
 }

@@ -11,6 +11,7 @@
 #include "frontend/data/loader.h"
 #include "frontend/history.h"
 #include "frontend/metrics.h"
+#include "frontend/schedule.h"
 #include "frontend/trainer_state.h"
 
 namespace taper {
@@ -37,8 +38,12 @@ enum class Monitor { loss, accuracy };
 
 struct FitOptions {
   std::int64_t epochs = 1;
-  // The rate of each step of the training; without it the step's own is used.
-  std::function<float(std::int64_t step)> learning_rate = {};
+  // The rate of each step of the training; without it the step's own is used. With gradient
+  // accumulation a step is a call, not an update.
+  optim::Schedule learning_rate = {};
+  // Instead of it: gets the monitored number after each epoch and sets the step's rate. Its state
+  // is in the checkpoints.
+  optim::ReduceOnPlateau* on_plateau = nullptr;
   Monitor monitor = Monitor::loss;
   std::int64_t patience = 0;  // stop after so many epochs without a new best one; 0: never
   bool progress = true;       // a live line on standard output

@@ -20,6 +20,10 @@ void each_number(State& state, Visit visit) {
   visit("trainer.seconds", state.seconds);
   visit("trainer.best", state.best);
   visit("trainer.best_epoch", state.best_epoch);
+  visit("trainer.plateau.rate", state.plateau.rate);
+  visit("trainer.plateau.best", state.plateau.best);
+  visit("trainer.plateau.bad_epochs", state.plateau.bad_epochs);
+  visit("trainer.plateau.cooldown", state.plateau.cooldown);
 }
 
 constexpr const char* kHistory = "trainer.history";

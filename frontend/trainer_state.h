@@ -8,6 +8,7 @@
 #include "frontend/data/loader.h"
 #include "frontend/history.h"
 #include "frontend/metrics.h"
+#include "frontend/schedule.h"
 
 namespace taper {
 
@@ -18,6 +19,7 @@ struct TrainerState {
   double seconds = 0;      // of training in it
   double best = 0;         // of the monitored number, if best_epoch > 0
   std::int64_t best_epoch = 0;
+  optim::ReduceOnPlateau::State plateau;
   History history;
 
   TrainingState saved() const;

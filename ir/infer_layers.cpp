@@ -36,7 +36,7 @@ TensorType infer_gather(const Request& r) {
 }
 
 TensorType infer_gather_backward(const Request& r) {
-  const TensorType table{DType::f32, r.attrs<ShapeAttrs>().shape};
+  TensorType table{DType::f32, r.attrs<ShapeAttrs>().shape};
   const std::vector<TensorType> operands{table, r.operands[1]};
   const TensorType result = infer_gather({r.op, operands, r.attributes, r.where});
   if (r.operands[0].dtype != DType::f32 || r.operands[0].shape != result.shape)

@@ -3,30 +3,17 @@
 #include <zlib.h>
 
 #include <filesystem>
-#include <fstream>
 #include <string>
 
 #include "frontend/data.h"
 #include "frontend/idx.h"
-#include "ir/error.h"
+#include "temporary_folder.h"
 
 namespace taper::data {
 namespace {
 
-class Folder : public testing::Test {
+class Folder : public TemporaryFolder {
  protected:
-  void SetUp() override {
-    folder_ = std::filesystem::temp_directory_path() /
-              ("taper-data-" + std::to_string(::getpid()) + "-" +
-               testing::UnitTest::GetInstance()->current_test_info()->name());
-    std::filesystem::create_directories(folder_);
-  }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-
-  std::filesystem::path write(const std::string& name, const std::string& bytes) const {
-    std::ofstream(folder_ / name, std::ios::binary) << bytes;
-    return folder_ / name;
-  }
   std::filesystem::path write_gz(const std::string& name, const std::string& bytes) const {
     const auto path = folder_ / name;
     gzFile file = gzopen(path.c_str(), "wb");
@@ -34,7 +21,6 @@ class Folder : public testing::Test {
     gzclose(file);
     return path;
   }
-  std::filesystem::path folder_;
 };
 
 std::string word(std::uint32_t value) {
@@ -52,24 +38,13 @@ std::string labels_file(const std::string& labels) {
   return word(0x801) + word(static_cast<std::uint32_t>(labels.size())) + labels;
 }
 
-// The message of the error that `action` throws.
-template <class Action>
-std::string error_of(Action&& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
-
 // Every sample of a set, its bytes and its i32 target.
 struct Contents {
   std::vector<std::uint8_t> bytes;
   std::vector<std::int32_t> labels;
   bool operator==(const Contents&) const = default;
 };
-Contents contents(const Dataset& set) {
+Contents everything(const Dataset& set) {
   Contents all;
   std::vector<std::uint8_t> input(set.input().bytes());
   std::int32_t label = 0;
@@ -90,18 +65,17 @@ TEST_F(Folder, ReadsPlainAndGzip) {
   EXPECT_EQ(plain.size(), 5);
   EXPECT_EQ(plain.input(), (SampleType{ir::DType::u8, {1, 2, 3}}));
   EXPECT_EQ(plain.target(), (SampleType{ir::DType::i32, {}}));
-  const Contents all = contents(plain);
+  const Contents all = everything(plain);
   EXPECT_EQ(all.bytes[29], static_cast<std::uint8_t>(29 * 7));
   EXPECT_EQ(all.labels, (std::vector<std::int32_t>{0, 1, 9, 3, 4}));
-  EXPECT_EQ(contents(gz), all);
+  EXPECT_EQ(everything(gz), all);
 }
 
 TEST_F(Folder, PrefersPlainFilesOfMnistAndFallsBackToGzip) {
   write("train-images-idx3-ubyte", images_file(2, 2, 2));
   write_gz("train-labels-idx1-ubyte.gz", labels_file(std::string{1, 2}));
   EXPECT_EQ(load_mnist(folder_, true).size(), 2);
-  EXPECT_NE(error_of([&] { load_mnist(folder_, false); }).find("t10k-images-idx3-ubyte"),
-            std::string::npos);
+  EXPECT_TRUE(says(error_of([&] { load_mnist(folder_, false); }), "t10k-images-idx3-ubyte"));
 }
 
 TEST_F(Folder, NamesTheFileAndTheFault) {
@@ -109,50 +83,43 @@ TEST_F(Folder, NamesTheFileAndTheFault) {
   const auto labels = write("labels", labels_file(std::string{0, 1, 2, 3}));
   const auto fault = [&](const std::filesystem::path& path) {
     const std::string message = error_of([&] { load_idx(path, labels); });
-    EXPECT_NE(message.find(path.string()), std::string::npos) << message;
+    EXPECT_TRUE(says(message, path.string()));
     return message;
   };
-  EXPECT_NE(fault(folder_ / "nowhere").find("cannot be opened"), std::string::npos);
-  EXPECT_NE(fault(folder_).find("is a folder"), std::string::npos);
-  EXPECT_NE(fault(write("empty", "")).find("header is truncated"), std::string::npos);
-  EXPECT_NE(fault(write("magic", "PK\x03\x04" + good)).find("magic number"), std::string::npos);
-  EXPECT_NE(fault(write("short", good.substr(0, good.size() - 1))).find("truncated, 15 of 16"),
-            std::string::npos);
-  EXPECT_NE(fault(write("long", good + "x")).find("longer than the 16 bytes"), std::string::npos);
-  EXPECT_NE(fault(write("huge", images_file(0, 1, 1).replace(4, 12, std::string(12, '\xff'))))
-                .find("no sensible size"),
-            std::string::npos);
-  EXPECT_NE(fault(write("zero", images_file(0, 1, 1))).find("no sensible size"), std::string::npos);
+  EXPECT_TRUE(says(fault(folder_ / "nowhere"), "cannot be opened"));
+  EXPECT_TRUE(says(fault(folder_), "is a folder"));
+  EXPECT_TRUE(says(fault(write("empty", "")), "header is truncated"));
+  EXPECT_TRUE(says(fault(write("magic", "PK\x03\x04" + good)), "magic number"));
+  EXPECT_TRUE(says(fault(write("short", good.substr(0, good.size() - 1))), "truncated, 15 of 16"));
+  EXPECT_TRUE(says(fault(write("long", good + "x")), "longer than the 16 bytes"));
+  EXPECT_TRUE(
+      says(fault(write("huge", images_file(0, 1, 1).replace(4, 12, std::string(12, '\xff')))),
+           "no sensible size"));
+  EXPECT_TRUE(says(fault(write("zero", images_file(0, 1, 1))), "no sensible size"));
 }
 
 TEST_F(Folder, HugeHeaderOfAShortFileTakesLittleMemory) {
   const auto path = write("i", word(0x803) + word(1u << 20) + word(32) + word(32) + "abc");
-  EXPECT_NE(error_of([&] { read_idx(path, 3); }).find("truncated"), std::string::npos);
+  EXPECT_TRUE(says(error_of([&] { read_idx(path, 3); }), "truncated"));
 }
 
 TEST_F(Folder, CorruptAndTruncatedGzip) {
   const auto path = write_gz("i.gz", images_file(40, 20, 20));
-  std::string bytes;
-  {
-    std::ifstream in(path, std::ios::binary);
-    bytes.assign(std::istreambuf_iterator<char>(in), {});
-  }
+  std::string bytes = TemporaryFolder::contents(path);
   const auto labels = write("labels", labels_file(std::string(40, 1)));
   const auto cut = write("cut.gz", bytes.substr(0, bytes.size() / 2));
-  EXPECT_NE(error_of([&] { load_idx(cut, labels); }).find("truncated"), std::string::npos);
+  EXPECT_TRUE(says(error_of([&] { load_idx(cut, labels); }), "truncated"));
   bytes[bytes.size() - 6] = static_cast<char>(bytes[bytes.size() - 6] ^ 0x55);  // the checksum
   const auto wrong = write("wrong.gz", bytes);
-  EXPECT_NE(error_of([&] { load_idx(wrong, labels); }).find("corrupt"), std::string::npos);
+  EXPECT_TRUE(says(error_of([&] { load_idx(wrong, labels); }), "corrupt"));
 }
 
 TEST_F(Folder, LabelsMustFitTheImagesAndTheClasses) {
   const auto images = write("images", images_file(3, 1, 1));
   const auto two = write("two", labels_file(std::string{0, 1}));
   const auto ten = write("ten", labels_file(std::string{0, 10, 1}));
-  EXPECT_NE(error_of([&] { load_idx(images, two); }).find("2 labels for the 3 images"),
-            std::string::npos);
-  EXPECT_NE(error_of([&] { load_idx(images, ten); }).find("label 10 of item 1 is not in 0..9"),
-            std::string::npos);
+  EXPECT_TRUE(says(error_of([&] { load_idx(images, two); }), "2 labels for the 3 images"));
+  EXPECT_TRUE(says(error_of([&] { load_idx(images, ten); }), "label 10 of item 1 is not in 0..9"));
 }
 
 std::string cifar_file(const std::string& labels) {
@@ -169,12 +136,12 @@ TEST_F(Folder, ReadsCifar10InTheOrderOfItsFiles) {
     write("data_batch_" + std::to_string(i) + ".bin",
           cifar_file({static_cast<char>(i), static_cast<char>(i + 4)}));
   write("test_batch.bin", cifar_file(std::string{0, 7, 2}));
-  const Contents train = contents(load_cifar10(folder_, true));
+  const Contents train = everything(load_cifar10(folder_, true));
   EXPECT_EQ(train.labels, (std::vector<std::int32_t>{1, 5, 2, 6, 3, 7, 4, 8, 5, 9}));
   EXPECT_EQ(train.bytes[3072 + 100], static_cast<std::uint8_t>(300 + 5));
   const Dataset test = load_cifar10(folder_, false);
   EXPECT_EQ(test.input(), (SampleType{ir::DType::u8, {3, 32, 32}}));
-  EXPECT_EQ(contents(test).labels, (std::vector<std::int32_t>{0, 7, 2}));
+  EXPECT_EQ(everything(test).labels, (std::vector<std::int32_t>{0, 7, 2}));
 }
 
 TEST_F(Folder, RefusesBadCifar10Files) {
@@ -182,17 +149,14 @@ TEST_F(Folder, RefusesBadCifar10Files) {
   const auto fault = [&](const std::string& name, const std::string& bytes) {
     const auto path = write(name, bytes);
     const std::string message = error_of([&] { load_cifar10_batch(path); });
-    EXPECT_NE(message.find(path.string()), std::string::npos) << message;
+    EXPECT_TRUE(says(message, path.string()));
     return message;
   };
-  EXPECT_NE(fault("empty", "").find("0 bytes"), std::string::npos);
-  EXPECT_NE(fault("short", good.substr(1)).find("6145 bytes"), std::string::npos);
-  EXPECT_NE(fault("label", cifar_file(std::string{1, 10})).find("label 10 of item 1"),
-            std::string::npos);
-  EXPECT_NE(error_of([&] { load_cifar10(folder_, true); }).find("data_batch_1.bin"),
-            std::string::npos);
-  EXPECT_NE(error_of([&] { load_cifar10_batch(folder_); }).find("cannot be opened"),
-            std::string::npos);
+  EXPECT_TRUE(says(fault("empty", ""), "0 bytes"));
+  EXPECT_TRUE(says(fault("short", good.substr(1)), "6145 bytes"));
+  EXPECT_TRUE(says(fault("label", cifar_file(std::string{1, 10})), "label 10 of item 1"));
+  EXPECT_TRUE(says(error_of([&] { load_cifar10(folder_, true); }), "data_batch_1.bin"));
+  EXPECT_TRUE(says(error_of([&] { load_cifar10_batch(folder_); }), "cannot be opened"));
 }
 
 TEST_F(Folder, ReadsNumpyFiles) {
@@ -205,9 +169,9 @@ TEST_F(Folder, ReadsNumpyFiles) {
   write_npz(folder_ / "set.npz", {{"x", images}, {"y", labels}, {"z", images}});
   const Dataset set = load_npy(folder_ / "x.npy", folder_ / "y.npy");
   EXPECT_EQ(set.input(), (SampleType{ir::DType::u8, {2, 2}}));
-  EXPECT_EQ(contents(set).bytes, pixels);
-  EXPECT_EQ(contents(set).labels, (std::vector<std::int32_t>{4, 0, -1}));
-  EXPECT_EQ(contents(load_npz(folder_ / "set.npz")), contents(set));
+  EXPECT_EQ(everything(set).bytes, pixels);
+  EXPECT_EQ(everything(set).labels, (std::vector<std::int32_t>{4, 0, -1}));
+  EXPECT_EQ(everything(load_npz(folder_ / "set.npz")), everything(set));
   EXPECT_EQ(load_npz(folder_ / "set.npz", "z", "x").target(), (SampleType{ir::DType::i32, {2, 2}}));
 }
 
@@ -228,14 +192,11 @@ TEST_F(Folder, RefusesNumpyFilesThatMakeNoDataSet) {
   write_npy(three, NpyArray::of({3}, std::vector<std::int32_t>{1, 2, 3}));
   write_npy(one, NpyArray::of({}, std::vector<float>{1}));
   write_npy(folder_ / "big.npy", NpyArray::of({2}, std::vector<std::int64_t>{1, 1LL << 40}));
-  EXPECT_NE(error_of([&] { load_npy(path, three); }).find("3 targets for the 2 inputs"),
-            std::string::npos);
-  EXPECT_NE(error_of([&] { load_npy(one, three); }).find("holds no samples"), std::string::npos);
-  EXPECT_NE(error_of([&] { load_npy(path, folder_ / "big.npy"); }).find("big.npy"),
-            std::string::npos);
-  EXPECT_NE(error_of([&] { load_npy(path, folder_ / "none.npy"); }).find("none.npy"),
-            std::string::npos);
-  EXPECT_NE(error_of([&] { load_npz(path); }).find("x.npy"), std::string::npos);
+  EXPECT_TRUE(says(error_of([&] { load_npy(path, three); }), "3 targets for the 2 inputs"));
+  EXPECT_TRUE(says(error_of([&] { load_npy(one, three); }), "holds no samples"));
+  EXPECT_TRUE(says(error_of([&] { load_npy(path, folder_ / "big.npy"); }), "big.npy"));
+  EXPECT_TRUE(says(error_of([&] { load_npy(path, folder_ / "none.npy"); }), "none.npy"));
+  EXPECT_TRUE(says(error_of([&] { load_npz(path); }), "x.npy"));
 }
 
 }  // namespace

@@ -50,6 +50,10 @@ constexpr std::string_view kStructural = R"(graph {
   %soft = softmax(%z) {axis=1} : f32[N,10]
   %logs = log_softmax(%z) {axis=1} : f32[N,10]
   %dz = cross_entropy_backward(%z, %labels, %loss) : f32[N,10]
+  %known = in_range(%labels) {high=10, others=[-100]} : i32[N]
+  %unit = normalize(%z, %step) {axes=[0,1], eps=0.1} : f32[N,10]
+  %chosen = gather(%v, %labels) : f32[N,256]
+  %table = gather_backward(%z, %labels) {shape=[7,10]} : f32[7,10]
   %both = cross_entropy_fused(%z, %labels, %loss) : f32[N]
   %second = result(%both) {index=1} : f32[N,10]
   %moved = relayout(%w) {layout=i16} : f32[16,4,3,3]{i16}
@@ -60,6 +64,10 @@ constexpr std::string_view kStructural = R"(graph {
   %seen = view(%flat) : f32[N,2,128]
   return "list" = %list
   return "bytes" = %bytes
+  return "known" = %known
+  return "unit" = %unit
+  return "chosen" = %chosen
+  return "table" = %table
   return "strided" = %strided
   return "avg" = %avg
   return "keep" = %keep

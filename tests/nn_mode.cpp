@@ -136,6 +136,54 @@ TEST(Dropout, SameBitsForAnyThreadsAndIsaAndTheInterpreter) {
   }
 }
 
+struct Outcome {
+  std::vector<float> losses;
+  std::vector<std::vector<float>> variables;
+};
+
+// Five steps of a model with every layer that has a mode, and a table.
+Outcome train(const CompileOptions& options) {
+  manual_seed(7);
+  Tape tape;
+  const Tensor words = tape.input("words", {N, 4}, DType::i32);
+  const Tensor labels = tape.input("labels", {N}, DType::i32);
+  const nn::Embedding table(11, 36);
+  const auto pad = nn::same_padding(1);
+  const nn::Sequential model(nn::Conv2d(4, 20, 3, {.padding = pad}), nn::BatchNorm2d(20),
+                             nn::GELU(), nn::Dropout(0.2), nn::ConvTranspose2d(20, 6, 2),
+                             nn::AdaptiveAvgPool2d({3, 4}), nn::Flatten(), nn::Linear(72, 24),
+                             nn::LayerNorm(24), nn::SiLU(), nn::Dropout(0.5), nn::Linear(24, 11),
+                             nn::BatchNorm1d(11));
+  const Tensor image = reshape(table(words), {N, 4, 6, 6});
+  TrainingStep step =
+      compile(cross_entropy(model(image), labels), optim::Adam{.learning_rate = 3e-3f}, options);
+  Outcome outcome;
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    std::vector<std::int32_t> x, y;
+    for (std::uint64_t k = 0; k < 148; ++k) {
+      x.push_back(static_cast<std::int32_t>(ir::philox(k, 0, i, 3) % 11));
+      if (k % 4 == 3) y.push_back(x.back());
+    }
+    outcome.losses.push_back(step(x, y));
+  }
+  for (const auto& list : {table.parameters(), model.parameters(), model.buffers()})
+    for (const auto& [name, variable] : list) outcome.variables.push_back(variable->read());
+  return outcome;
+}
+
+TEST(Models, SameBitsForAnyThreadsAndIsaAndNearTheInterpreter) {
+  const Outcome reference = train({.max_batch = 37, .interpret = true});
+  const Outcome first = train({.max_batch = 37, .threads = 1, .isa = layers::host_isas()[0]});
+  for (std::size_t i = 0; i < first.losses.size(); ++i)
+    EXPECT_NEAR(first.losses[i], reference.losses[i], 1e-3);
+  for (const ir::Isa* isa : layers::host_isas())
+    for (const int threads : {1, 2, 3, 7}) {
+      const Outcome other = train({.max_batch = 37, .threads = threads, .isa = isa});
+      EXPECT_EQ(other.losses, first.losses) << isa->name << threads;
+      EXPECT_EQ(other.variables, first.variables) << isa->name << threads;
+    }
+}
+
 // As frontend/nn_module.h shows.
 class Block : public nn::Module {
  public:

@@ -225,9 +225,9 @@ TEST(BadModel, ErrorsNameTheOpTheShapesAndTheLine) {
   has_all(error_of([&] { nn::MaxPool2d(20)(x); }), {"pool2d", "f32[N,3,8,8]"});
   has_all(error_of([&] {
             nn::AdaptiveAvgPool2d size(3);
-            size(x);
+            size(flatten(x));
           }),
-          {"AdaptiveAvgPool2d", "3 x 3"});
+          {"adaptive_avg_pool2d", "[N,192]", "3 x 3", "train.cpp:"});
   has_all(error_of([&] { Tensor() + x; }), {"empty Tensor"});
   has_all(error_of([&] { tape.input("x", {N}); }), {"already taken", "train.cpp:"});
   has_all(error_of([&] { cross_entropy(flatten(x), x); }), {"cross_entropy", "train.cpp:"});

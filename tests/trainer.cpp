@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "ir/eval.h"
+#include "temporary_folder.h"
 
 namespace taper {
 namespace {
@@ -33,18 +34,27 @@ data::Dataset rings(std::int64_t count, std::uint64_t stream) {
   return data::Dataset(data::Array(points, {2}), classes);
 }
 
+struct Variant {
+  int prefetch = 0;
+  std::uint64_t seed = 1;
+  std::int64_t samples = 200, batch = 32;
+  int accumulate = 1;
+};
+
 // A model with its loaders and compiled functions.
 struct Setting {
-  explicit Setting(int prefetch = 0, std::uint64_t seed = 1)
-      : train(rings(200, 1), {.batch = 32, .shuffle = true, .seed = 3, .prefetch = prefetch}),
+  explicit Setting(const Variant& v = {})
+      : train(rings(v.samples, 1),
+              {.batch = v.batch, .shuffle = true, .seed = 3, .prefetch = v.prefetch}),
         validation(rings(90, 7), {.batch = 32}) {
-    manual_seed(seed);
+    manual_seed(v.seed);
     const Tensor x = tape.input("points", {N, 2});
     const Tensor labels = tape.input("classes", {N}, DType::i32);
     model = std::make_unique<nn::Sequential>(nn::Linear(2, 16), nn::ReLU(), nn::Linear(16, 2));
     const Tensor logits = (*model)(x);
     const Tensor loss = cross_entropy(logits, labels);
-    step = std::make_unique<TrainingStep>(compile(loss, optim::Adam{}, options(), {logits}));
+    step = std::make_unique<TrainingStep>(
+        compile(loss, optim::Adam{}, options(), {logits}, {.accumulate = v.accumulate}));
     evaluation = std::make_unique<Function>(compile({loss, logits}, options()));
   }
   static CompileOptions options() { return {.max_batch = 32, .threads = 1}; }
@@ -66,14 +76,7 @@ float rate(std::int64_t step) {
   return static_cast<float>(0.01 / (1 + 0.01 * static_cast<double>(step)));
 }
 
-class TrainerFiles : public testing::Test {
- protected:
-  void SetUp() override { std::filesystem::create_directories(folder_); }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::filesystem::path folder_ = std::filesystem::temp_directory_path() /
-                                  ("taper-trainer-" + std::to_string(::getpid()) + "-" +
-                                   testing::UnitTest::GetInstance()->current_test_info()->name());
-};
+using TrainerFiles = TemporaryFolder;
 
 TEST(Trainer, LearnsAndMeasures) {
   Setting s;
@@ -95,7 +98,7 @@ TEST(Trainer, LearnsAndMeasures) {
 }
 
 TEST(Trainer, DoesTheStepsThatALoopOverTheLoaderWouldDo) {
-  Setting by_hand, fitted(2);
+  Setting by_hand, fitted({.prefetch = 2});
   for (std::uint64_t epoch = 0; epoch < 3; ++epoch) {
     by_hand.train.start_epoch(epoch);
     for (auto batch = by_hand.train.next(); batch.size > 0; batch = by_hand.train.next())
@@ -107,6 +110,21 @@ TEST(Trainer, DoesTheStepsThatALoopOverTheLoaderWouldDo) {
   EXPECT_EQ(trainer.history().epochs.size(), 3u);
   EXPECT_TRUE(std::isnan(trainer.history().epochs.back().validation_loss));
   EXPECT_EQ(by_hand.weights(), fitted.weights());
+}
+
+TEST(Trainer, AccumulationFollowsTheLargerBatch) {
+  Setting large({.samples = 192, .batch = 32}),
+      small({.samples = 192, .batch = 16, .accumulate = 2});
+  const FitOptions options{.epochs = 5, .progress = false};
+  Trainer reference(*large.step), trainer(*small.step);
+  reference.fit(large.train, nullptr, options);
+  trainer.fit(small.train, nullptr, options);
+  const auto expected = large.weights(), got = small.weights();
+  for (std::size_t p = 0; p < got.size(); ++p)
+    for (std::size_t i = 0; i < got[p].size(); ++i)
+      EXPECT_NEAR(got[p][i], expected[p][i], 1e-4) << p << " " << i;
+  for (std::size_t epoch = 0; epoch < 5; ++epoch)
+    EXPECT_NEAR(trainer.history().epochs[epoch].loss, reference.history().epochs[epoch].loss, 1e-4);
 }
 
 TEST(Trainer, EarlyStoppingWaitsForItsPatience) {
@@ -167,7 +185,7 @@ TEST(Trainer, ALossThatIsNotFiniteEndsItWithTheHistory) {
 }
 
 TEST(Trainer, WhatTheDataThrowsComesOutAndTheHistoryStays) {
-  Setting s(1);
+  Setting s;
   const data::SampleType point{DType::f32, {2}}, label{DType::i32, {}};
   int reads = 0;
   data::DataLoader broken(
@@ -227,8 +245,9 @@ TEST_F(TrainerFiles, TheBestEpochIsKept) {
 }
 
 // Stops after `steps` and goes on in a new process's stead: another model, resumed from the file.
-void expect_same_after(std::int64_t steps, const std::filesystem::path& file) {
-  Setting whole;
+void expect_same_after(std::int64_t steps, const std::filesystem::path& file,
+                       const Variant& variant = {}) {
+  Setting whole(variant);
   Trainer reference(*whole.step, whole.evaluation.get());
   const FitOptions all{.epochs = 4, .learning_rate = rate, .progress = false};
   reference.fit(whole.train, &whole.validation, all);
@@ -238,7 +257,7 @@ void expect_same_after(std::int64_t steps, const std::filesystem::path& file) {
   options.checkpoint_steps = 1;
   options.resume = true;
   {
-    Setting first;
+    Setting first(variant);
     Trainer trainer(*first.step, first.evaluation.get());
     options.callbacks.push_back({.after_step = [&](const StepReport& report) {
       return report.step + 1 == steps ? Next::stop : Next::go_on;
@@ -246,7 +265,9 @@ void expect_same_after(std::int64_t steps, const std::filesystem::path& file) {
     trainer.fit(first.train, &first.validation, options);
     options.callbacks.clear();
   }
-  Setting second(1, /*seed=*/99);
+  Variant other = variant;
+  other.seed = 99;
+  Setting second(other);
   Trainer trainer(*second.step, second.evaluation.get());
   trainer.fit(second.train, &second.validation, options);
   EXPECT_EQ(second.weights(), whole.weights()) << steps;
@@ -263,6 +284,42 @@ TEST_F(TrainerFiles, ResumesBitForBitInAnEpochAndBetweenTwo) {
   for (const std::int64_t steps : {1, 5, 7, 10, 21}) {
     expect_same_after(steps, folder_ / ("after" + std::to_string(steps)));
   }
+}
+
+TEST_F(TrainerFiles, ResumesBetweenTheCallsOfOneUpdate) {
+  for (const std::int64_t steps : {4, 5, 6})
+    expect_same_after(steps, folder_ / ("after" + std::to_string(steps)), {.accumulate = 3});
+}
+
+TEST_F(TrainerFiles, ThePlateauScheduleIsResumed) {
+  optim::ReduceOnPlateau::Options quick;
+  quick.factor = 0.5;
+  quick.patience = 0;
+  quick.threshold = 0.2;  // few epochs are that much better
+  const auto rates = [](const Trainer& trainer) {
+    std::vector<double> all;
+    for (const EpochRecord& record : trainer.history().epochs) all.push_back(record.learning_rate);
+    return all;
+  };
+  optim::ReduceOnPlateau whole(0.01, quick), first(0.01, quick), second(0.01, quick);
+  FitOptions options{.epochs = 12, .on_plateau = &whole, .progress = false};
+  Setting a, b, c({.seed = 99});
+  Trainer reference(*a.step, a.evaluation.get());
+  reference.fit(a.train, &a.validation, options);
+  EXPECT_LT(rates(reference).back(), 0.006);
+
+  options.checkpoint = folder_ / "plateau";
+  options.resume = true;
+  options.epochs = 7;
+  options.on_plateau = &first;
+  Trainer(*b.step, b.evaluation.get()).fit(b.train, &b.validation, options);
+  options.epochs = 12;
+  options.on_plateau = &second;
+  Trainer resumed(*c.step, c.evaluation.get());
+  resumed.fit(c.train, &c.validation, options);
+  EXPECT_EQ(rates(resumed), rates(reference));
+  EXPECT_EQ(second.state(), whole.state());
+  EXPECT_EQ(c.weights(), a.weights());
 }
 
 TEST_F(TrainerFiles, ResumingRefusesAnotherKindOfCheckpoint) {

@@ -1,10 +1,7 @@
 // The history of a training as CSV, and as a plot that any XML parser takes.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <cmath>
-#include <filesystem>
-#include <fstream>
 #include <limits>
 #include <regex>
 #include <string>
@@ -12,19 +9,12 @@
 
 #include "frontend/history.h"
 #include "frontend/plot.h"
-#include "ir/error.h"
+#include "temporary_folder.h"
 
 namespace taper {
 namespace {
 
-class HistoryFiles : public testing::Test {
- protected:
-  void SetUp() override { std::filesystem::create_directories(folder_); }
-  void TearDown() override { std::filesystem::remove_all(folder_); }
-  std::filesystem::path folder_ = std::filesystem::temp_directory_path() /
-                                  ("taper-history-" + std::to_string(::getpid()) + "-" +
-                                   testing::UnitTest::GetInstance()->current_test_info()->name());
-};
+using HistoryFiles = TemporaryFolder;
 
 History some_history() {
   const double none = std::numeric_limits<double>::quiet_NaN();
@@ -36,8 +26,7 @@ TEST_F(HistoryFiles, CsvReadsBackAsItWas) {
   const History history = some_history();
   const auto path = folder_ / "h.csv";
   history.write_csv(path);
-  std::ifstream file(path);
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::string text = contents(path);
   EXPECT_EQ(text, history.csv());
   EXPECT_EQ(text.substr(0, text.find('\n')),
             "epoch,loss,accuracy,validation_loss,validation_accuracy,learning_rate,"
@@ -95,8 +84,7 @@ std::size_t count(const std::string& text, const std::string& part) {
 TEST_F(HistoryFiles, SvgIsWellFormedAndHasTheCurves) {
   const History history = some_history();
   history.write_svg(folder_ / "h.svg", "a <b> & \"c\"");
-  std::ifstream file(folder_ / "h.svg");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  const std::string text = contents(folder_ / "h.svg");
   expect_well_formed(text);
   EXPECT_EQ(count(text, "<polyline"), 3u);  // no validation accuracy
   EXPECT_EQ(count(text, "<circle"), 6u);

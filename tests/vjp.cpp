@@ -132,9 +132,9 @@ class Harness {
   std::mt19937 random_{1};
 };
 
-const std::set<Op> kWithoutDerivative = {Op::input,  Op::parameter, Op::state, Op::constant,
-                                         Op::random, Op::extent,    Op::in_range, Op::eq,    Op::ne,
-                                         Op::lt,     Op::le,        Op::gt,    Op::ge};
+const std::set<Op> kWithoutDerivative = {
+    Op::input, Op::parameter, Op::state, Op::constant, Op::random, Op::extent, Op::in_range,
+    Op::eq,    Op::ne,        Op::lt,    Op::le,       Op::gt,     Op::ge};
 const std::set<Op> kMadeLater = {
     Op::cross_entropy_fused, Op::relayout, Op::map, Op::result, Op::view, Op::kernel};
 

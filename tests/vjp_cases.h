@@ -210,10 +210,10 @@ inline void add_softmax(std::vector<Case>& cases) {
 inline void add_layers(std::vector<Case>& cases) {
   const auto normalize = [&](std::string name, std::vector<Operand> operands,
                              std::vector<std::int64_t> axes) {
-    cases.push_back({Op::normalize, std::move(name), std::move(operands),
-                     [axes](Builder& b, const Values& v) {
-                       return b.normalize(v[0], v[1], {axes, 0.1});
-                     }});
+    cases.push_back(
+        {Op::normalize, std::move(name), std::move(operands), [axes](Builder& b, const Values& v) {
+           return b.normalize(v[0], v[1], {axes, 0.1});
+         }});
   };
   normalize("normalize over the batch", {{{N, 3, 2, 2}}, {{1, 3, 1, 1}}}, {0, 2, 3});
   normalize("normalize rows", {{{N, 7}}, {{}}}, {1});
