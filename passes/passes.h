@@ -14,7 +14,8 @@ struct PassOptions {
 };
 
 // Replaces `gradient(scalar, value)` nodes by the vector-Jacobian products of ops.def and vjp.cpp.
-// Ensures: no gradient nodes, and normalize nodes are spelled out. A value the scalar does not depend on gets zeros.
+// Ensures: no gradient nodes, and normalize nodes are spelled out. A value the scalar does not
+// depend on gets zeros.
 ir::Graph differentiate(const ir::Graph&, const PassOptions&);
 
 // Algebraic rules, one per line in simplify.cpp, to a fixed point, and common subexpressions.

@@ -62,7 +62,8 @@ TEST(Isa, UnknownNameIsAnError) {
     isa_named("sse9");
     FAIL();
   } catch (const Error& error) {
-    EXPECT_STREQ(error.what(), "\"sse9\" is not an instruction set: it is avx2, avx512, avx512_vnni or neon");
+    EXPECT_STREQ(error.what(),
+                 "\"sse9\" is not an instruction set: it is avx2, avx512, avx512_vnni or neon");
   }
   EXPECT_THROW(select_isa(haswell(), "AVX2"), Error);
 }
