@@ -1,5 +1,5 @@
-// MNIST to 99.5 % test accuracy in five epochs: BatchNorm, a one-cycle schedule with a high peak,
-// no weight decay, and training images that move by up to two pixels.
+// MNIST to about 99.5 % test accuracy in five epochs: BatchNorm, a one-cycle schedule with a high
+// peak, no weight decay, and training images that move by up to two pixels.
 #include "classifier.h"
 #include "models.h"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # examples/run.sh [NAME] [OPTION...]: installs what is missing, fetches and verifies the data, builds
 # the example and runs it. Options go to the program; --help lists them.
-#   mnist_99_5       99.5 % on MNIST in five epochs (the default)
+#   mnist_99_5       about 99.5 % on MNIST in five epochs (the default)
 #   train_mnist      a multilayer perceptron on MNIST (also: mlp)
 #   train_mnist_cnn  a convolutional network on MNIST (also: cnn)
 #   fashion_mnist    the network of mnist_99_5 on Fashion-MNIST
