@@ -12,12 +12,18 @@ TEST(KernelText, NamesEveryField) {
   Epilogue bias;
   bias.expr = Expr{2, {{Op::add, {0, 1, -1}}}, {2}};
   bias.operands = {{DType::f32, EpilogueAccess::channel}};
-  const GemmSpec gemm{kBatch, 128, 784, 800, 1, 128, 16, 128, 16, true, bias};
+  GemmSpec gemm{kBatch, 128, 784, 800, 1, 128, 16, 128, 16, true, false, bias};
   EXPECT_EQ(to_string(KernelSpec(gemm)),
             "gemm m=N n=128 k=784 a_m=800 a_k=1 b_k=128 b_block=16 c_m=128 c_block=16 "
             "c_padded=true epilogue (acc, c0) { t0 = add(acc, c0); t0 } operands=[f32 channel]");
   EXPECT_EQ(lowering(gemm), "gemm");
   EXPECT_EQ(flops(gemm, 10), 2.0 * 10 * 128 * 784);
+  gemm.integers = true;
+  gemm.epilogue = {};
+  gemm.epilogue.result = DType::i32;
+  EXPECT_TRUE(to_string(KernelSpec(gemm)).ends_with(" c_padded=true integers stored=i32"));
+  EXPECT_EQ(lowering(gemm), "gemm int8");
+  EXPECT_EQ(flops(gemm, 10), 4 * 2.0 * 10 * 128 * 784);
   const Stream row{DType::f32, {4, 1}};
   const ReduceSpec reduce{ReduceKind::mean,     {kBatch, 4}, {false, true}, row,
                           {DType::f32, {1, 0}}, {}};

@@ -45,7 +45,7 @@ Dataset::Dataset(std::int64_t size, SampleType input, SampleType target, Read re
   read_ = std::make_shared<const Read>(std::move(read));
 }
 
-Dataset::Dataset(Array inputs, Array targets)
+Dataset::Dataset(const Array& inputs, const Array& targets)
     : Dataset(inputs.size(), inputs.sample(), targets.sample(),
               [inputs, targets](std::int64_t index, std::span<std::byte> input,
                                 std::span<std::byte> target) {

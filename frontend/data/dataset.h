@@ -60,7 +60,7 @@ class Dataset {
                                   std::span<std::byte> target)>;
 
   // Throw taper::Error when the counts differ, and for element types that no input can have.
-  Dataset(Array inputs, Array targets);
+  Dataset(const Array& inputs, const Array& targets);
   Dataset(std::int64_t size, SampleType input, SampleType target, Read read);
 
   std::int64_t size() const { return size_; }
