@@ -111,9 +111,7 @@ bool prove(const Options& options) {
   return same;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int run(int argc, char** argv) {
   Options options;
   CLI::App app("Proves that a killed training goes on bit for bit.");
   app.add_option("--data", options.data, "folder of the four idx files of MNIST");
@@ -122,12 +120,18 @@ int main(int argc, char** argv) {
   app.add_option("--checkpoint", options.checkpoint, "of the worker");
   app.add_flag("--worker", options.worker, "be the training that is killed");
   CLI11_PARSE(app, argc, argv);
+  if (!options.worker) return prove(options) ? 0 : 1;
+  train(options, options.checkpoint);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
   try {
-    if (!options.worker) return prove(options) ? 0 : 1;
-    train(options, options.checkpoint);
+    return run(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "resume: {}\n", error.what());
+    std::fprintf(stderr, "resume: %s\n", error.what());
     return 1;
   }
-  return 0;
 }

@@ -15,7 +15,7 @@ namespace {
 class Folder : public TemporaryFolder {
  protected:
   std::filesystem::path write_gz(const std::string& name, const std::string& bytes) const {
-    const auto path = folder_ / name;
+    auto path = folder_ / name;
     gzFile file = gzopen(path.c_str(), "wb");
     gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size()));
     gzclose(file);
@@ -82,7 +82,7 @@ TEST_F(Folder, NamesTheFileAndTheFault) {
   const std::string good = images_file(4, 2, 2);
   const auto labels = write("labels", labels_file(std::string{0, 1, 2, 3}));
   const auto fault = [&](const std::filesystem::path& path) {
-    const std::string message = error_of([&] { load_idx(path, labels); });
+    std::string message = error_of([&] { load_idx(path, labels); });
     EXPECT_TRUE(says(message, path.string()));
     return message;
   };
@@ -148,7 +148,7 @@ TEST_F(Folder, RefusesBadCifar10Files) {
   const std::string good = cifar_file(std::string{1, 2});
   const auto fault = [&](const std::string& name, const std::string& bytes) {
     const auto path = write(name, bytes);
-    const std::string message = error_of([&] { load_cifar10_batch(path); });
+    std::string message = error_of([&] { load_cifar10_batch(path); });
     EXPECT_TRUE(says(message, path.string()));
     return message;
   };

@@ -58,7 +58,7 @@ TEST(Updates, AllReadTheOldContents) {
   tape.update(ta, tb);  // a swap: plain copies of each other
   tape.update(tb, ta);
   tape.update(tc, ta * 2 + tb);
-  Function f(tape, {ta + tb, ta}, true, {});
+  Function f(tape, {ta + tb, ta}, CompileOptions{}, Mode::train);
   f();
   EXPECT_EQ(std::vector<float>(f.output(0).begin(), f.output(0).end()),
             (std::vector<float>{11, 22, 33}));
@@ -76,7 +76,7 @@ TEST(Updates, AnElementwiseUpdateWaitsForOtherReaders) {
   const Tensor next = tw - 0.5;
   tape.update(tw, next);
   // Needs the old w and the new one; reduces it after the update's kernel could have run.
-  Function f(tape, {sum(next) * 100 + sum(tw)}, true, {});
+  Function f(tape, {sum(next) * 100 + sum(tw)}, CompileOptions{}, Mode::train);
   EXPECT_EQ(f()[0], 810.0f);
   EXPECT_EQ(f()[0], 608.0f);
   EXPECT_EQ(w->read(), (std::vector<float>{0, 1, 2, 3}));

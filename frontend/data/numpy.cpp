@@ -11,8 +11,8 @@ Dataset dataset_of(const NpyArray& inputs, const NpyArray& targets) {
   if (!inputs.shape.empty() && !targets.shape.empty() && inputs.shape[0] != targets.shape[0])
     throw Error(fmt::format("{}: {} targets for the {} inputs of {}", targets.file,
                             targets.shape[0], inputs.shape[0], inputs.file));
-  Array samples = samples_of(inputs);
-  return Dataset(std::move(samples), samples_of(targets, /*labels=*/true));
+  const Array samples = samples_of(inputs);
+  return Dataset(samples, samples_of(targets, /*labels=*/true));
 }
 
 }  // namespace
