@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <filesystem>
+#include <numeric>
 #include <string>
 
 #include "frontend/data.h"
@@ -160,8 +161,8 @@ TEST_F(Folder, RefusesBadCifar10Files) {
 }
 
 TEST_F(Folder, ReadsNumpyFiles) {
-  std::vector<std::uint8_t> pixels;
-  for (int i = 0; i < 12; ++i) pixels.push_back(static_cast<std::uint8_t>(i));
+  std::vector<std::uint8_t> pixels(12);
+  std::iota(pixels.begin(), pixels.end(), std::uint8_t{0});
   const auto images = NpyArray::of({3, 2, 2}, pixels);
   const auto labels = NpyArray::of({3}, std::vector<std::int64_t>{4, 0, -1});
   write_npy(folder_ / "x.npy", images);

@@ -210,7 +210,7 @@ TEST(Trainer, RefusesNonsense) {
 
 TEST(Trainer, RegressionOfAnyRankHasNoAccuracy) {
   std::vector<float> inputs, targets;
-  for (std::uint64_t i = 0; i < 64u * 12; ++i) inputs.push_back(static_cast<float>(noise(i, 3)));
+  for (std::uint64_t i = 0; i < 768; ++i) inputs.push_back(static_cast<float>(noise(i, 3)));
   for (std::size_t i = 0; i < 64; ++i) targets.push_back(inputs[i * 12] - inputs[i * 12 + 5]);
   data::DataLoader train(
       data::Dataset(data::Array(inputs, {1, 2, 3, 2}), data::Array(targets, {1})), {.batch = 16});
