@@ -144,8 +144,8 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app("Trains the CNN and compares f32, f16 and int8.", "ptq_quantize");
   app.option_defaults()->always_capture_default();
-  app.add_option("--data", options.data, "folder of the four idx files");
-  app.add_option("--files", options.files, "folder for the saved models");
+  app.add_option("--data", options.data, "folder of the four idx files")->take_last();
+  app.add_option("--files", options.files, "folder for the saved models")->take_last();
   app.add_option("--epochs", options.epochs, "passes over the training set")
       ->check(CLI::Range(1, 1000));
   app.add_option("--calibration", options.calibration, "training images to observe")

@@ -24,9 +24,7 @@ esac
 need_packages "${build_packages[@]}"
 fashion=/usr/share/datasets/fashion-mnist
 options=()
-case $name in
-  fashion_mnist | ptq_quantize) need_packages dataset-fashion-mnist ;;
-esac
+[ "$name" != fashion_mnist ] || need_packages dataset-fashion-mnist
 case $name in
   xor) ;;
   fashion_mnist) options=(--data "$fashion") ;;
@@ -38,6 +36,7 @@ esac
 case $name in
   mnist_99_5 | train_mnist | train_mnist_cnn | fashion_mnist)
     options+=(--history "$taper_root/build/examples/$name") ;;
+  ptq_quantize) options+=(--files "$taper_root/build/examples/$name-models") ;;
 esac
 build examples "$name"
 exec "$taper_root/build/examples/examples/$name" "${options[@]}" "$@"
