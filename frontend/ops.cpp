@@ -138,9 +138,11 @@ Tensor random_uniform(Operand counter, Shape shape, std::uint64_t seed, std::uin
 }
 
 Tensor reshape(Operand x, const Shape& shape) {
+  const Shape wanted = shape;  // may be a value's on the tape, which moves when it grows
   Tape& tape = common_tape({&x});
   ir::Builder builder(tape.graph(), x.where());
-  return {tape, builder.reshape(x.on(tape), shape)};
+  const ir::ValueId id = x.on(tape);
+  return {tape, builder.reshape(id, wanted)};
 }
 
 Tensor flatten(Operand x, int start_axis) {
@@ -161,9 +163,11 @@ Tensor permute(Operand x, std::vector<std::int64_t> axes) {
 }
 
 Tensor broadcast_to(Operand x, const Shape& shape) {
+  const Shape wanted = shape;  // as in reshape
   Tape& tape = common_tape({&x});
   ir::Builder builder(tape.graph(), x.where());
-  return {tape, builder.broadcast_to(x.on(tape), shape)};
+  const ir::ValueId id = x.on(tape);
+  return {tape, builder.broadcast_to(id, wanted)};
 }
 
 Tensor slice(Operand x, int axis, std::int64_t begin, std::int64_t end, std::int64_t step) {
