@@ -88,7 +88,9 @@ Function update_function(const Tensor& model_loss, const optim::Optimizer& optim
   if (sums.count) {
     for (const Shared& sum : sums.sums) {
       const Tensor old = tape.state(sum);
-      tape.update(old, where(accepted, broadcast_to(tape.scalar(0), old.shape()), old));
+      const Shape shape = old.shape();
+      const Tensor zeros = broadcast_to(tape.scalar(0), shape);
+      tape.update(old, where(accepted, zeros, old));
     }
     const Tensor count = tape.state(sums.count);
     tape.update(count, where(accepted, 0, count));
