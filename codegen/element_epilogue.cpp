@@ -10,36 +10,6 @@
 namespace taper::codegen {
 namespace {
 
-void load_as(Masm& m, Vec d, Address a, ir::DType dtype, bool tail) {
-  switch (dtype) {
-    case ir::DType::f32:
-      if (tail) {
-        m.load_tail(d, a);
-      } else {
-        m.load(d, a);
-      }
-      break;
-    case ir::DType::f16:
-      m.load_f16(d, a, tail);
-      break;
-    case ir::DType::bf16:
-      m.load_bf16(d, a, tail);
-      break;
-    case ir::DType::i8:
-      m.load_i8(d, a, tail);
-      break;
-    case ir::DType::u8:
-      m.load_u8(d, a, tail);
-      break;
-    case ir::DType::i32:
-      m.load_i32(d, a, tail);
-      break;
-    case ir::DType::boolean:
-      m.load_bool(d, a, tail);
-      break;
-  }
-}
-
 void load_operand(Masm& m, Vec d, const ir::EpilogueOperand& operand, std::size_t i,
                   const ElementPlace& place) {
   const auto size = static_cast<std::int64_t>(ir::byte_size(operand.dtype));
@@ -55,10 +25,10 @@ void load_operand(Masm& m, Vec d, const ir::EpilogueOperand& operand, std::size_
         m.add(base, bytes);
         m.release(bytes);
       }
-      load_as(m, d, {base, (place.offset + place.lane) * size}, operand.dtype, place.tail);
+      load_lanes(m, d, {base, (place.offset + place.lane) * size}, operand.dtype, place.tail);
       break;
     case ir::EpilogueAccess::channel:
-      load_as(m, d, {base, place.lane * size}, operand.dtype, place.tail);
+      load_lanes(m, d, {base, place.lane * size}, operand.dtype, place.tail);
       break;
     case ir::EpilogueAccess::scalar:
       m.broadcast(d, {base, 0});
