@@ -3,25 +3,24 @@
 #include <memory>
 
 #include "codegen/conv_walk.h"
+#include "codegen/sizes.h"
 #include "codegen/tile.h"
 
 namespace taper::codegen {
 namespace {
 
 using ir::kBatch;
-constexpr std::int64_t kF32 = 4;
-constexpr std::int64_t kPixel = ir::kBlock * kF32;
 // Larger weights are walked panel by panel, each staying in the second-level cache.
 constexpr std::int64_t kLargeWeights = 512 * 1024;
 
-struct Tile {
+struct ConvTile {
   std::int64_t block = 0;  // first block of result channels
   std::size_t routine = 0;
 };
 // Result pixels of a row that one tile computes; offsets in bytes from the row's first pixel.
 struct RowPiece {
   std::int64_t source = 0, result = 0;
-  std::vector<std::vector<Tile>> panels;
+  std::vector<std::vector<ConvTile>> panels;
 };
 
 // The rows of a tile for which `tap` lies inside a source row of `width` pixels.
@@ -129,7 +128,7 @@ class ConvKernel final : public Kernel {
     tile.scratch = call.scratch;
     for (const RowPiece& piece : pieces_) {
       tile.a = a + static_cast<std::uintptr_t>(piece.source);
-      for (const Tile& t : piece.panels[panel]) {
+      for (const ConvTile& t : piece.panels[panel]) {
         const std::int64_t c_offset = c_row + piece.result + t.block * plane;
         tile.b = b + static_cast<std::uintptr_t>(t.block * walk_.weight_block);
         tile.c = c + static_cast<std::uintptr_t>(c_offset);

@@ -1,13 +1,11 @@
 #include "codegen/conv_walk.h"
+#include "codegen/sizes.h"
 
 #include <map>
 #include <utility>
 
 namespace taper::codegen {
 namespace {
-
-constexpr std::int64_t kF32 = 4;
-constexpr std::int64_t kPixel = ir::kBlock * kF32;
 
 struct RowTap {
   std::int64_t kh = 0, source_row = 0;
@@ -20,18 +18,6 @@ std::int64_t modulo(std::int64_t a, std::int64_t b) {
 }
 std::int64_t divide_down(std::int64_t a, std::int64_t b) {
   return (a - modulo(a, b)) / b;
-}
-
-// A pointwise convolution sees an image as one row of pixels.
-ir::ConvSpec flattened(ir::ConvSpec spec) {
-  const bool pointwise = spec.kh == 1 && spec.kw == 1 &&
-                         spec.stride == std::array<std::int64_t, 2>{1, 1} && spec.pad_top == 0 &&
-                         spec.pad_left == 0 && spec.oh == spec.ih && spec.ow == spec.iw;
-  if (pointwise) {
-    spec.iw = spec.ow = spec.ih * spec.iw;
-    spec.ih = spec.oh = 1;
-  }
-  return spec;
 }
 
 std::vector<RowTap> row_taps(const ir::ConvSpec& spec, std::int64_t y) {
@@ -93,6 +79,17 @@ void add_columns(ConvWalk& walk, const ir::ConvSpec& spec) {
 }
 
 }  // namespace
+
+ir::ConvSpec flattened(ir::ConvSpec spec) {
+  const bool pointwise = spec.kh == 1 && spec.kw == 1 &&
+                         spec.stride == std::array<std::int64_t, 2>{1, 1} && spec.pad_top == 0 &&
+                         spec.pad_left == 0 && spec.oh == spec.ih && spec.ow == spec.iw;
+  if (pointwise) {
+    spec.iw = spec.ow = spec.ih * spec.iw;
+    spec.ih = spec.oh = 1;
+  }
+  return spec;
+}
 
 ConvWalk conv_walk(const ir::ConvSpec& original) {
   const ir::ConvSpec spec = flattened(original);

@@ -44,6 +44,9 @@ struct ConvWalk {
   std::vector<ConvTable> tables;
 };
 
+// A pointwise convolution that reads every pixel sees an image as one long row; others stay.
+ir::ConvSpec flattened(ir::ConvSpec spec);
+
 ConvWalk conv_walk(const ir::ConvSpec& spec);
 
 }  // namespace taper::codegen

@@ -13,7 +13,7 @@ namespace taper::codegen {
 namespace {
 
 // Contiguous runs of this many bytes are left to memcpy, which is as fast as code can be there.
-constexpr std::int64_t kBlockBytes = 1024;
+constexpr std::int64_t kBlockCopy = 1024;
 constexpr int kUnroll = 16;
 
 struct TileArgs {
@@ -22,9 +22,9 @@ struct TileArgs {
   std::int64_t rows;
 };
 
-class TileEmitter {
+class CopyEmitter {
  public:
-  TileEmitter(CopyLoop inner, CopyLoop rows, const ir::Isa& isa)
+  CopyEmitter(CopyLoop inner, CopyLoop rows, const ir::Isa& isa)
       : inner_(inner), rows_(rows), masm_(make_masm(isa)), m_(*masm_) {}
 
   Routine emit() {
@@ -163,11 +163,11 @@ CopyPartKernel::CopyPartKernel(const ir::CopyPart& part, ir::DType dtype, const 
   choose_tile();
   const bool run = inner_.source == 1 && inner_.result == 1;
   const std::int64_t bytes = inner_.size * static_cast<std::int64_t>(size_);
-  if (run && (bytes >= kBlockBytes || size_ != 4)) {
+  if (run && (bytes >= kBlockCopy || size_ != 4)) {
     method_ = Method::block;
   } else if (size_ == 4) {
     method_ = Method::generated;
-    routine_ = TileEmitter(inner_, rows_, isa).emit();
+    routine_ = CopyEmitter(inner_, rows_, isa).emit();
   }
 }
 

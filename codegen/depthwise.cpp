@@ -8,17 +8,12 @@
 #include "codegen/expr.h"
 #include "codegen/kernel.h"
 #include "codegen/routine.h"
+#include "codegen/sizes.h"
 #include "codegen/weights_kernel.h"
 #include "ir/error.h"
 
 namespace taper::codegen {
 namespace {
-
-constexpr std::int64_t kBlockBytes = 64;
-
-std::int64_t blocks_of(std::int64_t channels) {
-  return (channels + ir::kBlock - 1) / ir::kBlock;
-}
 
 // One plane: 16 channels of one image.
 struct DepthwiseArgs {
@@ -128,7 +123,7 @@ class PlaneEmitter {
       const std::int64_t end = std::min(spec_.kw, first + at_once);
       for (std::int64_t k = first; k < end; ++k) {
         m_.load(weights[static_cast<std::size_t>(k - first)],
-                {weights_, (kh * spec_.kw + k) * kBlockBytes + lane_bytes()});
+                {weights_, (kh * spec_.kw + k) * kPixel + lane_bytes()});
       }
       std::optional<std::int64_t> loaded;
       for (const DepthwiseUse& use : pieces.uses) {
@@ -144,7 +139,7 @@ class PlaneEmitter {
   }
 
   Address source_address(std::int64_t row, std::int64_t column) const {
-    return {source_, (row * columns_.sources + column) * kBlockBytes + lane_bytes()};
+    return {source_, (row * columns_.sources + column) * kPixel + lane_bytes()};
   }
   std::int64_t lane_bytes() const { return std::int64_t{part_} * m_.isa().lanes * 4; }
 
@@ -156,7 +151,7 @@ class PlaneEmitter {
                      element_,
                      pixel * ir::kBlock,
                      part_ * m_.isa().lanes});
-      m_.store({result_, pixel * kBlockBytes + lane_bytes()}, accumulators_[p]);
+      m_.store({result_, pixel * kPixel + lane_bytes()}, accumulators_[p]);
       m_.release(accumulators_[p]);
     }
   }
@@ -172,9 +167,9 @@ class PlaneEmitter {
         (result_row - at_.result_row) * columns_.results + result_column - at_.result_column;
     const std::int64_t sources =
         (source_row - at_.source_row) * columns_.sources + source_column - at_.source_column;
-    if (sources != 0) m_.add(source_, sources * kBlockBytes);
+    if (sources != 0) m_.add(source_, sources * kPixel);
     if (results != 0) {
-      m_.add(result_, results * kBlockBytes);
+      m_.add(result_, results * kPixel);
       m_.add(element_, results * ir::kBlock);
     }
     at_ = {result_row, result_column, source_row, source_column};
@@ -197,7 +192,7 @@ class DepthwiseKernel : public Kernel {
   DepthwiseKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
       : spec_(spec), result_(result_pixels()), source_(source_pixels()) {
     check_epilogue(spec.epilogue, "depthwise", true);
-    constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max() / kBlockBytes;
+    constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max() / kPixel;
     if (result_ > most || source_ > most) {
       throw Error("depthwise: 16 channels of one image of " + ir::to_string(spec) +
                   " take more than 2 GB");

@@ -9,11 +9,11 @@
 #include "codegen/kernel.h"
 #include "codegen/masm.h"
 #include "codegen/routine.h"
+#include "codegen/sizes.h"
 
 namespace taper::codegen {
 namespace {
 
-constexpr std::int64_t kLanes = 16, kF32 = 4;
 // Rows of at most this many vectors are unrolled.
 constexpr std::int64_t kUnrolled = 8;
 

@@ -3,13 +3,13 @@
 #include <memory>
 
 #include "codegen/gemm_pack.h"
+#include "codegen/sizes.h"
 #include "codegen/tile.h"
 
 namespace taper::codegen {
 namespace {
 
 using ir::kBatch;
-constexpr std::int64_t kF32 = 4;
 constexpr int kUnrolledSteps = 8;
 // A larger b than this is walked panel by panel, each staying in the second-level cache.
 constexpr std::int64_t kLargeOperand = 512 * 1024;
@@ -18,7 +18,7 @@ struct Panel {
   std::int64_t block = 0, blocks = 0;
   std::size_t routine = 0;
 };
-struct Tile {
+struct GemmTile {
   Piece rows;
   Panel panel;
 };
@@ -27,7 +27,7 @@ std::int64_t divide_up(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
 
-std::uintptr_t address(const void* base, std::int64_t elements) {
+std::uintptr_t element(const void* base, std::int64_t elements) {
   return reinterpret_cast<std::uintptr_t>(base) + static_cast<std::uintptr_t>(elements * kF32);
 }
 
@@ -129,20 +129,20 @@ class GemmKernel final : public Kernel {
 
   // Packs what is to be packed for rows [begin, end).
   Operands prepare(const Call& call, std::int64_t begin, std::int64_t end) const {
-    Operands result{address(call.buffers[0], 0), address(call.buffers[1], 0),
+    Operands result{element(call.buffers[0], 0), element(call.buffers[1], 0),
                     reduction(call.batch)};
     auto* free = reinterpret_cast<float*>(call.scratch + kTileScratch);
     if (packing_.rows) {
       pack_rows(spec_, static_cast<const float*>(call.buffers[0]), begin, end, free);
-      result.a = address(free, -begin * a_row_);
+      result.a = element(free, -begin * a_row_);
       free += (end - begin) * a_row_;
     }
     if (packing_.piece) {
-      result.a = address(free, 0);
+      result.a = element(free, 0);
       free += result.k * packed_piece_pitch(tile_rows_);
     }
     if (packing_.b) {
-      result.b = address(free, 0);
+      result.b = element(free, 0);
       for (const Panel& p : panels(units_.front().rows.size)) {
         pack_panel(spec_, static_cast<const float*>(call.buffers[1]), p.block, p.blocks, result.k,
                    free + p.block * ir::kBlock * result.k);
@@ -157,7 +157,7 @@ class GemmKernel final : public Kernel {
     const Operands operands = prepare(call, first.first, last.first + last.size);
     std::int64_t packed_row = -1;
     for (std::int64_t unit = call.begin; unit < call.end; ++unit) {
-      const Tile& tile = units_[static_cast<std::size_t>(unit)];
+      const GemmTile& tile = units_[static_cast<std::size_t>(unit)];
       if (packing_.piece && tile.rows.first != packed_row) {
         packed_row = tile.rows.first;
         pack_piece(spec_, static_cast<const float*>(call.buffers[0]), packed_row, operands.k,
@@ -207,7 +207,7 @@ class GemmKernel final : public Kernel {
   int tile_rows_;
   TileSet tiles_;
   std::vector<std::vector<Panel>> panels_;  // by rows of the tile
-  std::vector<Tile> units_;
+  std::vector<GemmTile> units_;
 };
 
 }  // namespace

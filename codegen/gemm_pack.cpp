@@ -1,4 +1,5 @@
 #include "codegen/gemm_pack.h"
+#include "codegen/sizes.h"
 
 #include <cstring>
 
@@ -7,7 +8,6 @@ namespace {
 
 using ir::kBatch;
 using ir::kBlock;
-constexpr std::int64_t kF32 = 4;
 constexpr std::int64_t kConflict = 4096 / kF32;  // rows this far apart share the sets of a cache
 // A copy has to pay for itself: fewest rows for b, fewest columns for a.
 constexpr std::int64_t kFewestRows = 64, kFewestColumns = 96;

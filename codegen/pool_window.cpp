@@ -8,11 +8,11 @@
 namespace taper::codegen {
 namespace {
 
-struct Axis {
+struct WindowAxis {
   std::int64_t extent, outputs, kernel, stride, before, after;
 };
 
-std::vector<WindowRange> ranges(const Axis& axis, bool include_pad) {
+std::vector<WindowRange> ranges(const WindowAxis& axis, bool include_pad) {
   std::vector<WindowRange> all;
   for (std::int64_t o = 0; o < axis.outputs; ++o) {
     const std::int64_t begin = o * axis.stride - axis.before;

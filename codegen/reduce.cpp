@@ -14,15 +14,14 @@
 #include "codegen/element_epilogue.h"
 #include "codegen/kernel.h"
 #include "codegen/reduce_code.h"
+#include "codegen/sizes.h"
 #include "ir/attrs.h"
 #include "ir/error.h"
 
 namespace taper::codegen {
 namespace {
 
-constexpr std::int64_t kLanes = 16;
 constexpr std::int64_t kPiece = 512;
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 struct Loop {
   ir::Dim size = 1;

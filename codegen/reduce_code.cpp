@@ -9,14 +9,13 @@
 #include "codegen/masm.h"
 #include "codegen/maximum.h"
 #include "codegen/routine.h"
+#include "codegen/sizes.h"
 #include "ir/attrs.h"
 
 namespace taper::codegen {
 namespace {
 
-constexpr std::int64_t kLanes = 16, kF32 = 4;
 constexpr int kChains = 4;
-constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 class AccumulateEmitter {
  public:

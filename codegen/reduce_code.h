@@ -2,11 +2,15 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "codegen/element_epilogue.h"
 #include "codegen/kernel.h"
 
 namespace taper::codegen {
+
+// Where a maximum starts.
+inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 struct AccumulateArgs {
   const float* source;

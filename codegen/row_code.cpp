@@ -9,13 +9,13 @@
 #include "codegen/masm.h"
 #include "codegen/math.h"
 #include "codegen/routine.h"
+#include "codegen/sizes.h"
 
 namespace taper::codegen {
 namespace {
 
 using ir::RowKind;
 
-constexpr std::int64_t kLanes = 16, kF32 = 4;
 // Rows of at most this many full blocks are unrolled.
 constexpr std::int64_t kUnrolledBlocks = 4;
 

@@ -4,11 +4,11 @@
 #include <cstddef>
 
 #include "codegen/expr.h"
+#include "codegen/sizes.h"
 
 namespace taper::codegen {
 namespace {
 
-constexpr std::int64_t kF32 = 4;
 // Operand pointers that are kept in registers; further ones are loaded at each use.
 constexpr std::size_t kPinned = 3;
 

@@ -5,13 +5,13 @@
 #include <utility>
 #include <vector>
 
+#include "codegen/sizes.h"
 #include "codegen/weights_tile.h"
 #include "ir/error.h"
 
 namespace taper::codegen {
 namespace {
 
-constexpr std::int64_t kBlockBytes = 64;
 // Accumulators that keep the FMA units busy through their latency.
 constexpr std::int64_t kBusyAccumulators = 10;
 // Rows beside two blocks of output channels that keep the registers full: fewer broadcasts per FMA.
@@ -20,10 +20,6 @@ constexpr std::int64_t kRowsOfTwoBlocks = 12;
 constexpr std::size_t kManyUnits = 4;
 // Images are taken in groups whose planes of one tile stay in the first-level cache.
 constexpr std::int64_t kGroupBytes = 28 * 1024;
-
-std::int64_t blocks_of(std::int64_t channels) {
-  return (channels + ir::kBlock - 1) / ir::kBlock;
-}
 
 // [0, total) in as few even pieces as `most` allows.
 std::vector<std::int64_t> piece_ends(std::int64_t total, std::int64_t most) {
@@ -135,18 +131,16 @@ class WeightsKernel : public Kernel {
 
  private:
   bool depthwise() const { return spec_.groups > 1; }
-  std::int64_t column() const { return plain_ ? 4 : kBlockBytes; }
+  std::int64_t column() const { return plain_ ? 4 : kPixel; }
   std::int64_t input_image() const {
     return (plain_ ? spec_.ic : blocks_of(spec_.ic)) * spec_.ih * spec_.iw * column();
   }
-  std::int64_t gradient_image() const {
-    return blocks_of(spec_.oc) * spec_.oh * spec_.ow * kBlockBytes;
-  }
+  std::int64_t gradient_image() const { return blocks_of(spec_.oc) * spec_.oh * spec_.ow * kPixel; }
 
   // Bytes that the tiles of one input block and `blocks` output blocks read of an image.
   std::int64_t planes(std::int64_t blocks) const {
     const std::int64_t input = std::min<std::int64_t>(plain_ ? spec_.ic : 16, 16) * 4;
-    return input * spec_.ih * spec_.iw + blocks * spec_.oh * spec_.ow * kBlockBytes;
+    return input * spec_.ih * spec_.iw + blocks * spec_.oh * spec_.ow * kPixel;
   }
 
   void check() const {
@@ -159,7 +153,7 @@ class WeightsKernel : public Kernel {
     }
     // Displacements are 32 bits wide.
     constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
-    const std::int64_t weights = blocks_of(spec_.oc) * spec_.ic * spec_.kh * spec_.kw * kBlockBytes;
+    const std::int64_t weights = blocks_of(spec_.oc) * spec_.ic * spec_.kh * spec_.kw * kPixel;
     if (input_image() > most || gradient_image() > most || weights > most) {
       throw Error(name_ + ": one image or the weights of " + ir::to_string(spec_) +
                   " take more than 2 GB");
@@ -218,15 +212,15 @@ class WeightsKernel : public Kernel {
     const std::int64_t plane = spec_.ih * spec_.iw;
     const std::int64_t channel = plain_ ? (part.block_channel + origin.channel) * plane * 4
                                         : part.block_channel * plane * 4 + origin.channel * 4;
-    const std::int64_t depthwise_block = depthwise() ? part.oc_block * plane * kBlockBytes : 0;
+    const std::int64_t depthwise_block = depthwise() ? part.oc_block * plane * kPixel : 0;
     const std::int64_t result_channel =
         depthwise() ? part.oc_block
                     : part.oc_block * spec_.ic + part.block_channel + origin.channel;
     units_.push_back({routine({part.blocks, planes(part.blocks) > kGroupBytes, std::move(rows),
                                std::move(runs)}),
                       (down * spec_.iw - spec_.pad_left) * column() + channel + depthwise_block,
-                      (part.oc_block * spec_.oh + first_row) * spec_.ow * kBlockBytes,
-                      (result_channel * spec_.kh + origin.ky) * spec_.kw * kBlockBytes});
+                      (part.oc_block * spec_.oh + first_row) * spec_.ow * kPixel,
+                      (result_channel * spec_.kh + origin.ky) * spec_.kw * kPixel});
   }
 
   std::size_t routine(WeightsTile tile) {

@@ -6,11 +6,11 @@
 
 #include "codegen/masm.h"
 #include "codegen/routine.h"
+#include "codegen/sizes.h"
 
 namespace taper::codegen {
 namespace {
 
-constexpr std::int64_t kBlockBytes = 64;
 // Enough work per turn of the column loop to hide its control.
 constexpr std::int64_t kFmasPerTurn = 48;
 // Far enough to come from the second-level cache or beyond in time.
@@ -29,12 +29,12 @@ bool fused_broadcast(const ir::ConvSpec& spec, const ir::Isa& isa, std::int64_t 
   return vectors(isa, blocks) == 1 && !depthwise(spec);
 }
 
-class TileEmitter {
+class WeightsEmitter {
  public:
-  TileEmitter(Masm& m, const ir::ConvSpec& spec, const WeightsTile& tile)
+  WeightsEmitter(Masm& m, const ir::ConvSpec& spec, const WeightsTile& tile)
       : m_(m), spec_(spec), tile_(tile), blocks_(tile.blocks) {
     const bool plain = spec.input == ir::Layout::plain;
-    column_ = plain ? 4 : kBlockBytes;
+    column_ = plain ? 4 : kPixel;
     channel_ = plain ? spec.ih * spec.iw * 4 : 4;
     for (const WeightRow& row : tile.rows) taps_.push_back(row.kx);
   }
@@ -76,7 +76,7 @@ class TileEmitter {
   void go_to(std::int64_t y, std::int64_t x) {
     const std::int64_t dy = y - at_y_, dx = x - at_x_;
     const std::int64_t input = (dy * spec_.stride[0] * spec_.iw + dx * spec_.stride[1]) * column_;
-    const std::int64_t gradient = (dy * spec_.ow + dx) * kBlockBytes;
+    const std::int64_t gradient = (dy * spec_.ow + dx) * kPixel;
     if (input != 0) m_.add(input_, input);
     if (gradient != 0) m_.add(gradient_, gradient);
     at_y_ = y;
@@ -131,9 +131,9 @@ class TileEmitter {
     const std::int64_t vector_bytes = m_.isa().lanes * 4;
     for (std::size_t v = 0; v < pixel_.size(); ++v) {
       const auto i = static_cast<std::int64_t>(v);
-      const std::int64_t block = i / per_block * spec_.oh * spec_.ow * kBlockBytes;
+      const std::int64_t block = i / per_block * spec_.oh * spec_.ow * kPixel;
       const std::int64_t lane = i % per_block * vector_bytes;
-      m_.load(pixel_[v], {gradient_, (x - at_x_) * kBlockBytes + block + lane});
+      m_.load(pixel_[v], {gradient_, (x - at_x_) * kPixel + block + lane});
     }
     if (tile_.stream) prefetch(x - at_x_);
     for (const std::size_t r : active) {
@@ -153,9 +153,9 @@ class TileEmitter {
 
   // A plain input has 16 pixels to a cache line: what it misses is little.
   void prefetch(std::int64_t pixels) {
-    const std::int64_t ahead = pixels * kBlockBytes + kPrefetchBytes;
+    const std::int64_t ahead = pixels * kPixel + kPrefetchBytes;
     for (std::int64_t b = 0; b < blocks_; ++b) {
-      m_.prefetch({gradient_, b * spec_.oh * spec_.ow * kBlockBytes + ahead});
+      m_.prefetch({gradient_, b * spec_.oh * spec_.ow * kPixel + ahead});
     }
     if (spec_.input == ir::Layout::c16) {
       m_.prefetch({input_, pixels * spec_.stride[1] * column_ + kPrefetchBytes});
@@ -190,7 +190,7 @@ class TileEmitter {
     const std::int64_t channels = depthwise(spec_) ? 1 : spec_.ic;
     const std::int64_t in_block = v / per_block * channels + row.channel;
     const std::int64_t position = (in_block * spec_.kh + row.ky) * spec_.kw + row.kx;
-    return {result_, position * kBlockBytes + v % per_block * m_.isa().lanes * 4};
+    return {result_, position * kPixel + v % per_block * m_.isa().lanes * 4};
   }
 
   void next_image() {
@@ -199,7 +199,7 @@ class TileEmitter {
         spec_.input == ir::Layout::plain ? spec_.ic : (spec_.ic + ir::kBlock - 1) / ir::kBlock;
     m_.add(input_, channels * spec_.ih * spec_.iw * column_);
     const std::int64_t blocks = (spec_.oc + ir::kBlock - 1) / ir::kBlock;
-    m_.add(gradient_, blocks * spec_.oh * spec_.ow * kBlockBytes);
+    m_.add(gradient_, blocks * spec_.oh * spec_.ow * kPixel);
   }
 
   Masm& m_;
@@ -255,7 +255,7 @@ Routine compile_weights_tile(const ir::ConvSpec& spec, const WeightsTile& tile, 
                              const std::string& name) {
   const std::unique_ptr<Masm> m = make_masm(isa);
   m->begin(name);
-  TileEmitter(*m, spec, tile).emit();
+  WeightsEmitter(*m, spec, tile).emit();
   m->end();
   return finish_routine(*m, name);
 }

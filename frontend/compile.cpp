@@ -5,19 +5,6 @@
 #include <algorithm>
 
 namespace taper {
-namespace {
-
-ir::Graph graph_of(const Tape& tape, const std::vector<Tensor>& outputs, Mode mode) {
-  if (outputs.empty()) throw Error("compile: no outputs were given");
-  ir::Graph graph = tape.graph();
-  for (std::size_t i = 0; i < outputs.size(); ++i)
-    graph.outputs.push_back({fmt::format("output{}", i), outputs[i].id()});
-  if (mode == Mode::evaluate) graph.updates.clear();
-  return in_mode(graph, mode);
-}
-
-}  // namespace
-
 Function::Function(const Tape& tape, const std::vector<Tensor>& outputs,
                    const CompileOptions& options, Mode mode)
     : executable_(runtime::compile(graph_of(tape, outputs, mode), tape.variables(), options)) {

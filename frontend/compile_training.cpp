@@ -17,10 +17,6 @@ struct Sums {
   std::vector<Shared> sums;  // of the gradients, in their order
 };
 
-const std::string& name_of(const Tensor& variable) {
-  return std::get<ir::NameAttrs>(variable.tape().graph()[variable.id()].attrs).name;
-}
-
 void check(const Tensor& loss, const TrainingOptions& training) {
   if (ir::element_count(loss.shape(), 2) != 1)
     throw Error(fmt::format("compile: the loss is {}, not one number", ir::to_string(loss.shape())),
@@ -88,8 +84,7 @@ Function update_function(const Tensor& model_loss, const optim::Optimizer& optim
   if (sums.count) {
     for (const Shared& sum : sums.sums) {
       const Tensor old = tape.state(sum);
-      const Shape shape = old.shape();
-      const Tensor zeros = broadcast_to(tape.scalar(0), shape);
+      const Tensor zeros = broadcast_to(tape.scalar(0), old.shape());
       tape.update(old, where(accepted, zeros, old));
     }
     const Tensor count = tape.state(sums.count);

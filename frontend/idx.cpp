@@ -12,8 +12,8 @@
 namespace taper::data {
 namespace {
 
-constexpr std::int64_t kMaxBytes = std::int64_t{1} << 31;
-constexpr std::size_t kChunk = std::size_t{1} << 20;
+constexpr std::int64_t kMostBytes = std::int64_t{1} << 31;
+constexpr std::size_t kPiece = std::size_t{1} << 20;
 
 struct Close {
   void operator()(gzFile_s* file) const { gzclose(file); }
@@ -64,7 +64,7 @@ IdxFile read_idx(const std::filesystem::path& path, int rank) {
   std::int64_t total = 1;
   for (int axis = 0; axis < rank; ++axis) {
     const std::int64_t extent = reader.big_endian();
-    if (extent < 1 || total > kMaxBytes / extent)
+    if (extent < 1 || total > kMostBytes / extent)
       throw Error(fmt::format("{}: axis {} has extent {}, which makes no sensible size", name, axis,
                               extent));
     file.extents.push_back(extent);
@@ -74,7 +74,7 @@ IdxFile read_idx(const std::filesystem::path& path, int rank) {
   const auto size = static_cast<std::size_t>(total);
   while (file.bytes.size() < size) {
     const std::size_t have = file.bytes.size();
-    const std::size_t want = std::min(kChunk, size - have);
+    const std::size_t want = std::min(kPiece, size - have);
     file.bytes.resize(have + want);
     const std::size_t got = reader.read(file.bytes.data() + have, want);
     if (got < want)

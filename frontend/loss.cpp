@@ -93,7 +93,7 @@ Tensor bce_with_logits(Operand x, Operand target, const BceOptions& options) {
   const Tensor softplus = highest + rest;
   const std::vector<double>& weights = options.pos_weight;
   if (weights.empty()) return reduced((1 - t) * logits + softplus, options.reduction);
-  const Shape& shape = logits.shape();
+  const Shape shape = logits.shape();
   const auto count = static_cast<Dim>(weights.size());
   const bool fits = count == 1 || (!shape.empty() && count == shape.back());
   if (!fits || !std::ranges::all_of(weights, [](double w) { return std::isfinite(w); }))

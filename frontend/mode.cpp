@@ -1,5 +1,7 @@
 #include "frontend/mode.h"
 
+#include <fmt/format.h>
+
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -73,6 +75,15 @@ Tensor training(Tape& tape) {
 
 ir::Graph in_mode(const ir::Graph& graph, Mode mode) {
   return Resolution(graph, mode).run();
+}
+
+ir::Graph graph_of(const Tape& tape, const std::vector<Tensor>& outputs, Mode mode) {
+  if (outputs.empty()) throw Error("compile: no outputs were given");
+  ir::Graph graph = tape.graph();
+  for (std::size_t i = 0; i < outputs.size(); ++i)
+    graph.outputs.push_back({fmt::format("output{}", i), outputs[i].id()});
+  if (mode == Mode::evaluate) graph.updates.clear();
+  return in_mode(graph, mode);
 }
 
 }  // namespace taper

@@ -18,4 +18,9 @@ Tensor training(Tape& tape);
 // the branch not taken. The result is canonical().
 ir::Graph in_mode(const ir::Graph& graph, Mode mode);
 
+// What is recorded on `tape`, in_mode, as the function that gives `outputs` (named output0,
+// output1, and so on); evaluation leaves all variables as they are. The outputs are values of this
+// tape or of one it is a copy of. Throws taper::Error when there are none.
+ir::Graph graph_of(const Tape& tape, const std::vector<Tensor>& outputs, Mode mode);
+
 }  // namespace taper

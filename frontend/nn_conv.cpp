@@ -53,7 +53,7 @@ Conv1d::Conv1d(std::int64_t in, std::int64_t out, std::int64_t kernel, Conv1dOpt
 }
 
 Tensor Conv1d::operator()(const Tensor& x) const {
-  const Shape shape = shape_of(x);
+  const Shape shape = x.shape();
   const Shape window = weight_->type().shape;
   if (shape.size() != 3)
     throw Error(
@@ -84,7 +84,7 @@ ConvTranspose2d::ConvTranspose2d(std::int64_t in, std::int64_t out, std::int64_t
 
 Tensor ConvTranspose2d::operator()(const Tensor& x) const {
   Tape& tape = x.tape();
-  const Shape shape = shape_of(x);
+  const Shape shape = x.shape();
   const Shape window = weight_->type().shape;
   if (shape.size() != 4 || shape[1] != window[0])
     throw Error(fmt::format("ConvTranspose2d: the input {} is not [N, {}, height, width]",

@@ -36,11 +36,6 @@ namespace taper::nn {
 
 using Parameters = std::vector<std::pair<std::string, std::shared_ptr<Variable>>>;
 
-// By value: recording moves the nodes of the graph, and their shapes with them.
-inline Shape shape_of(const Tensor& x) {
-  return x.shape();
-}
-
 class Module;
 
 // A module inside another: calling it records the module in a scope of its name.

@@ -94,7 +94,7 @@ BatchNorm::Statistics BatchNorm::running(const Tensor& x, const Statistics& batc
 }
 
 Tensor BatchNorm::operator()(const Tensor& x) const {
-  const Shape shape = shape_of(x);
+  const Shape shape = x.shape();
   if (std::ranges::find(ranks_, shape.size()) == ranks_.end() || shape[1] != features_)
     throw Error(fmt::format("{}: the input {} has not rank {} and {} channels", layer_,
                             ir::to_string(shape), fmt::join(ranks_, " or "), features_),
@@ -126,7 +126,7 @@ LayerNorm::LayerNorm(Shape shape, double eps, bool affine, std::source_location 
 }
 
 Tensor LayerNorm::operator()(const Tensor& x) const {
-  const Shape shape = shape_of(x);
+  const Shape shape = x.shape();
   const std::size_t first = shape.size() - std::min(shape.size(), shape_.size());
   if (!std::equal(shape.begin() + static_cast<std::ptrdiff_t>(first), shape.end(), shape_.begin(),
                   shape_.end()))

@@ -32,7 +32,7 @@ Tensor record(Op op, std::initializer_list<const Operand*> operands, ir::Attrs a
   return {tape, builder.add_node(op, std::move(ids), std::move(attrs))};
 }
 
-const Shape& shape_of(const Operand& x) {
+Shape shape_of(const Operand& x) {
   Tape& tape = common_tape({&x});
   return tape.graph()[x.on(tape)].type.shape;
 }
@@ -138,16 +138,15 @@ Tensor random_uniform(Operand counter, Shape shape, std::uint64_t seed, std::uin
 }
 
 Tensor reshape(Operand x, const Shape& shape) {
-  const Shape wanted = shape;  // may be a value's on the tape, which moves when it grows
   Tape& tape = common_tape({&x});
   ir::Builder builder(tape.graph(), x.where());
   const ir::ValueId id = x.on(tape);
-  return {tape, builder.reshape(id, wanted)};
+  return {tape, builder.reshape(id, shape)};
 }
 
 Tensor flatten(Operand x, int start_axis) {
   const auto start = static_cast<std::ptrdiff_t>(axis_of(x, start_axis, "flatten"));
-  const Shape& shape = shape_of(x);
+  const Shape shape = shape_of(x);
   Shape flat(shape.begin(), shape.begin() + start);
   flat.push_back(std::accumulate(shape.begin() + start, shape.end(), Dim{1}, std::multiplies<>()));
   if (start == 0 && !shape.empty() && shape.front() == N)
@@ -163,16 +162,15 @@ Tensor permute(Operand x, std::vector<std::int64_t> axes) {
 }
 
 Tensor broadcast_to(Operand x, const Shape& shape) {
-  const Shape wanted = shape;  // as in reshape
   Tape& tape = common_tape({&x});
   ir::Builder builder(tape.graph(), x.where());
   const ir::ValueId id = x.on(tape);
-  return {tape, builder.broadcast_to(id, wanted)};
+  return {tape, builder.broadcast_to(id, shape)};
 }
 
 Tensor slice(Operand x, int axis, std::int64_t begin, std::int64_t end, std::int64_t step) {
   const auto at = static_cast<std::size_t>(axis_of(x, axis, "slice"));
-  const Shape& shape = shape_of(x);
+  const Shape shape = shape_of(x);
   ir::SliceAttrs attrs;
   attrs.begin.assign(shape.size(), 0);
   attrs.end = shape;

@@ -12,10 +12,6 @@ namespace {
 
 constexpr double kLargest = std::numeric_limits<float>::max();
 
-const std::string& name_of(const Tensor& variable) {
-  return std::get<ir::NameAttrs>(variable.tape().graph()[variable.id()].attrs).name;
-}
-
 void check_positive(double value, const char* what) {
   if (!(value > 0) || !std::isfinite(value))
     throw Error(fmt::format("{}: {} is not a positive number", what, value));

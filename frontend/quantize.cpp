@@ -14,19 +14,6 @@
 namespace taper::quantize {
 namespace {
 
-ir::Graph evaluated(const std::vector<Tensor>& outputs) {
-  if (outputs.empty()) throw Error("quantize: no outputs were given");
-  ir::Graph graph = outputs.front().tape().graph();
-  graph.updates.clear();
-  for (std::size_t i = 0; i < outputs.size(); ++i)
-    graph.outputs.push_back({fmt::format("output{}", i), outputs[i].id()});
-  return in_mode(graph, Mode::evaluate);
-}
-
-const std::string& name_of(const ir::Node& node) {
-  return std::get<ir::NameAttrs>(node.attrs).name;
-}
-
 // Replaces the chosen layers while the graph is recorded again.
 class Rewriting {
  public:
@@ -139,7 +126,7 @@ struct Calibration::State {
   std::optional<Function> function;
 
   State(const std::vector<Tensor>& outputs, const Options& how)
-      : tape(outputs.front().tape()), options(how), graph(evaluated(outputs)) {
+      : tape(outputs.front().tape()), options(how), graph(graph_of(tape, outputs, Mode::evaluate)) {
     layers = candidates(graph);
     for (const Candidate& layer : layers) {
       if (std::find(sources.begin(), sources.end(), layer.source) == sources.end())
@@ -150,7 +137,8 @@ struct Calibration::State {
     ir::Graph watched = graph;
     watched.outputs.clear();
     for (const ir::ValueId source : sources) watched.outputs.push_back({"", source});
-    const std::vector<Tensor> values = Rerecording(watched, tape, base).run();
+    const std::vector<Tensor> values =
+        Rerecording(watched, tape.inputs(), tape.variables(), base).run();
     function.emplace(taper::compile(values, options.compile));
   }
 
@@ -207,7 +195,8 @@ Quantized Calibration::finish() const {
   const auto rule = [&](Rerecording& recording, ir::ValueId old) {
     return rewriting(recording, old);
   };
-  result.model.outputs = Rerecording(s.graph, s.tape, *result.model.tape, rule).run();
+  result.model.outputs =
+      Rerecording(s.graph, s.tape.inputs(), s.tape.variables(), *result.model.tape, rule).run();
   return result;
 }
 

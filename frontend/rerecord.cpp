@@ -3,26 +3,17 @@
 #include <algorithm>
 
 namespace taper {
-namespace {
-
-const std::string& name_of(const ir::Node& node) {
-  return std::get<ir::NameAttrs>(node.attrs).name;
-}
-bool is_variable(const ir::Node& node) {
-  return node.op == ir::Op::parameter || node.op == ir::Op::state;
-}
-
-}  // namespace
-
-Rerecording::Rerecording(const ir::Graph& graph, const Tape& from, Tape& to, Rule rule)
+Rerecording::Rerecording(const ir::Graph& graph, const std::vector<std::string>& inputs,
+                         const Variables& variables, Tape& to, Rule rule)
     : graph_(graph),
-      from_(from),
+      inputs_(inputs),
+      variables_(variables),
       to_(to),
       rule_(std::move(rule)),
       now_(graph.size(), ir::kNoValue) {}
 
 std::vector<Tensor> Rerecording::run() {
-  for (const std::string& name : from_.inputs()) {
+  for (const std::string& name : inputs_) {
     const auto named = [&](const ir::Node& node) {
       return node.op == ir::Op::input && name_of(node) == name;
     };
@@ -60,7 +51,7 @@ ir::ValueId Rerecording::copy(ir::ValueId old) {
 ir::ValueId Rerecording::variable(ir::ValueId old) {
   const ir::Node& node = graph_[old];
   const std::string& name = name_of(node);
-  const auto& held = from_.variables().at(name);
+  const auto& held = variables_.at(name);
   const bool scoped = name.size() > held->name().size() + 1 && name.ends_with(held->name());
   std::optional<Tape::Scope> scope;
   if (scoped) scope.emplace(to_, name.substr(0, name.size() - held->name().size() - 1));

@@ -3,20 +3,23 @@
 
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "frontend/tape.h"
 
 namespace taper {
 
-// Copies a graph, whose variables and input order are those of the tape `from`, to the tape `to`,
-// operands before users. Variables that only replaced values use are left out.
+// Copies a graph to the tape `to`: its inputs in the order of `inputs`, then the rest, operands
+// before users. `variables` holds those of the graph by name. Variables that nothing that was
+// copied uses are left out.
 class Rerecording {
  public:
   // The new value of `old`, recorded on `to`; nothing to copy its node as it is.
   using Rule = std::function<std::optional<ir::ValueId>(Rerecording&, ir::ValueId old)>;
 
-  Rerecording(const ir::Graph& graph, const Tape& from, Tape& to, Rule rule = {});
+  Rerecording(const ir::Graph& graph, const std::vector<std::string>& inputs,
+              const Variables& variables, Tape& to, Rule rule = {});
   // Records everything; the outputs of the graph on the new tape.
   std::vector<Tensor> run();
 
@@ -30,7 +33,8 @@ class Rerecording {
   ir::ValueId variable(ir::ValueId old);
 
   const ir::Graph& graph_;
-  const Tape& from_;
+  const std::vector<std::string>& inputs_;
+  const Variables& variables_;
   Tape& to_;
   Rule rule_;
   std::vector<ir::ValueId> now_;

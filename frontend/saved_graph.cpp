@@ -5,12 +5,13 @@
 
 #include <algorithm>
 #include <fstream>
-#include <map>
+#include <set>
 #include <utility>
 
 #include "frontend/atomic_file.h"
 #include "frontend/checkpoint_tensors.h"
 #include "frontend/mode.h"
+#include "frontend/rerecord.h"
 #include "frontend/safetensors.h"
 #include "ir/error.h"
 
@@ -21,13 +22,6 @@ namespace fs = std::filesystem;
 
 constexpr std::uintmax_t kMaxText = std::uintmax_t{1} << 30;
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 31;
-
-const std::string& name_of(const ir::Node& node) {
-  return std::get<ir::NameAttrs>(node.attrs).name;
-}
-bool is_variable(const ir::Node& node) {
-  return node.op == ir::Op::parameter || node.op == ir::Op::state;
-}
 
 fs::path weights_of(const fs::path& path) {
   fs::path weights = path;
@@ -42,16 +36,6 @@ fs::path weights_of(const fs::path& path) {
 std::string checksum(std::string_view text) {
   const auto* bytes = reinterpret_cast<const Bytef*>(text.data());
   return fmt::format("{:08x}", crc32_z(0, bytes, text.size()));
-}
-
-ir::Graph graph_of(const Tape& tape, const std::vector<Tensor>& outputs) {
-  ir::Graph graph = tape.graph();
-  graph.updates.clear();
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    if (&outputs[i].tape() != &tape) throw Error("save_model: the outputs are on different tapes");
-    graph.outputs.push_back({fmt::format("output{}", i), outputs[i].id()});
-  }
-  return in_mode(graph, Mode::evaluate);
 }
 
 // "taper.input.0" and so on: the text is in the order of the computation.
@@ -101,63 +85,18 @@ ir::Graph parse_graph(const fs::path& path, const std::string& text) {
   return graph;
 }
 
-// Records a parsed graph on a tape, node by node.
-class Recorder {
- public:
-  Recorder(const ir::Graph& graph, Tape& tape) : graph_(graph), tape_(tape), ids_(graph.size()) {}
-
-  // The saved order first, then the order of the text.
-  void record_inputs(const safetensors::File& weights) {
-    std::map<std::string, std::size_t> inputs;
-    for (std::size_t i = 0; i < graph_.size(); ++i)
-      if (graph_.nodes()[i].op == ir::Op::input) inputs.emplace(name_of(graph_.nodes()[i]), i);
-    const safetensors::Metadata& metadata = weights.metadata();
-    for (std::size_t i = 0; metadata.contains(input_key(i)); ++i) {
-      const auto key = metadata.find(input_key(i));
-      const auto input = inputs.find(key->second);
-      if (input != inputs.end()) record_input(input->second);
-    }
-    for (std::size_t i = 0; i < graph_.size(); ++i)
-      if (graph_.nodes()[i].op == ir::Op::input) record_input(i);
-  }
-
-  NamedVariables record_variables() {
-    NamedVariables variables;
-    for (std::size_t i = 0; i < graph_.size(); ++i) {
-      const ir::Node& node = graph_.nodes()[i];
-      if (!is_variable(node)) continue;
-      const auto variable = std::make_shared<Variable>(name_of(node), node.type);
-      const bool trains = node.op == ir::Op::parameter;
-      ids_[i] = (trains ? tape_.parameter(variable) : tape_.state(variable)).id();
-      variables.emplace_back(name_of(node), variable);
-    }
-    return variables;
-  }
-
-  std::vector<Tensor> record_rest() {
-    for (std::size_t i = 0; i < graph_.size(); ++i) {
-      if (ids_[i] != ir::kNoValue) continue;
-      ir::Node node = graph_.nodes()[i];
-      for (ir::ValueId& operand : node.operands) operand = ids_[operand.index];
-      ids_[i] = tape_.graph().append(std::move(node));
-    }
-    std::vector<Tensor> outputs;
-    for (const ir::Output& output : graph_.outputs)
-      outputs.emplace_back(tape_, ids_[output.value.index]);
-    return outputs;
-  }
-
- private:
-  void record_input(std::size_t index) {
-    const ir::Node& node = graph_.nodes()[index];
-    if (ids_[index] == ir::kNoValue)
-      ids_[index] = tape_.input(name_of(node), node.type.shape, node.type.dtype).id();
-  }
-
-  const ir::Graph& graph_;
-  Tape& tape_;
-  std::vector<ir::ValueId> ids_;  // of each node of the graph on the tape
-};
+// The saved order first, then the order of the text.
+std::vector<std::string> input_order(const ir::Graph& graph, const safetensors::File& weights) {
+  const safetensors::Metadata& metadata = weights.metadata();
+  std::vector<std::string> names;
+  for (std::size_t i = 0; metadata.contains(input_key(i)); ++i)
+    names.push_back(metadata.find(input_key(i))->second);
+  for (const ir::Node& node : graph.nodes())
+    if (node.op == ir::Op::input) names.push_back(name_of(node));
+  std::set<std::string> seen;
+  std::erase_if(names, [&](const std::string& name) { return !seen.insert(name).second; });
+  return names;
+}
 
 void check_weights(const ir::Graph& graph, const std::string& text, const fs::path& path,
                    const safetensors::File& weights) {
@@ -177,7 +116,9 @@ void save_model(const fs::path& path, const std::vector<Tensor>& outputs,
                 safetensors::Type floats) {
   if (outputs.empty()) throw Error(fmt::format("{}: no outputs were given", path.string()));
   const Tape& tape = outputs.front().tape();
-  const ir::Graph graph = graph_of(tape, outputs);
+  for (const Tensor& output : outputs)
+    if (&output.tape() != &tape) throw Error("save_model: the outputs are on different tapes");
+  const ir::Graph graph = graph_of(tape, outputs, Mode::evaluate);
   const fs::path weights = weights_of(path);
   const std::string text =
       fmt::format("// The weights are in {}.\n{}", weights.filename().string(), ir::print(graph));
@@ -198,12 +139,17 @@ Model load_model(const fs::path& path) {
   const ir::Graph graph = parse_graph(path, text);
   safetensors::File weights(weights_of(path));
   check_weights(graph, text, path, weights);
+  Variables variables;
+  NamedVariables named;
+  for (const ir::Node& node : graph.nodes()) {
+    if (!is_variable(node)) continue;
+    const auto variable = std::make_shared<Variable>(name_of(node), node.type);
+    variables.emplace(name_of(node), variable);
+    named.emplace_back(name_of(node), variable);
+  }
+  load_tensors(weights, named);
   Model model{std::make_unique<Tape>(), {}};
-  Recorder recorder(graph, *model.tape);
-  recorder.record_inputs(weights);
-  const NamedVariables variables = recorder.record_variables();
-  load_tensors(weights, variables);
-  model.outputs = recorder.record_rest();
+  model.outputs = Rerecording(graph, input_order(graph, weights), variables, *model.tape).run();
   return model;
 }
 

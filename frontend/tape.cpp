@@ -10,11 +10,15 @@ Tape& Tensor::tape() const {
   if (tape_ == nullptr) throw Error("tensor: an empty Tensor was used; it is on no tape");
   return *tape_;
 }
-const Shape& Tensor::shape() const {
+Shape Tensor::shape() const {
   return tape().graph()[id_].type.shape;
 }
 DType Tensor::dtype() const {
   return tape().graph()[id_].type.dtype;
+}
+
+std::string name_of(const Tensor& tensor) {
+  return ir::name_of(tensor.tape().graph()[tensor.id()]);
 }
 
 Tensor Tape::input(const std::string& name, Shape shape, DType dtype, std::source_location where) {

@@ -31,7 +31,7 @@ class Tensor {
   Tensor() = default;
   Tensor(Tape& tape, ir::ValueId id) : tape_(&tape), id_(id) {}
 
-  const Shape& shape() const;
+  Shape shape() const;  // by value: recording moves the nodes of the graph
   DType dtype() const;
   Tape& tape() const;  // throws taper::Error for a default-constructed Tensor
   ir::ValueId id() const { return id_; }
@@ -40,6 +40,9 @@ class Tensor {
   Tape* tape_ = nullptr;
   ir::ValueId id_;
 };
+
+// The name of an input or a variable on its tape.
+std::string name_of(const Tensor& tensor);
 
 class Tape {
  public:

@@ -82,6 +82,13 @@ ValueId Graph::append(Node node) {
   return id(nodes_.size() - 1);
 }
 
+bool is_variable(const Node& node) {
+  return node.op == Op::parameter || node.op == Op::state;
+}
+const std::string& name_of(const Node& node) {
+  return std::get<NameAttrs>(node.attrs).name;
+}
+
 std::vector<int> use_counts(const Graph& graph) {
   std::vector<int> counts(graph.size(), 0);
   for (const Node& node : graph.nodes()) {

@@ -35,6 +35,9 @@ struct Node {
   bool operator==(const Node& other) const;  // locations do not count
 };
 
+bool is_variable(const Node& node);            // a parameter or state
+const std::string& name_of(const Node& node);  // of an input or a variable
+
 struct Output {
   std::string name;
   ValueId value;

@@ -11,7 +11,7 @@ using ir::Node;
 using ir::Op;
 using ir::ValueId;
 
-std::size_t blocked_axis(Layout layout) {
+std::size_t channel_axis(Layout layout) {
   return layout == Layout::c16 ? 1 : 0;
 }
 
@@ -47,9 +47,9 @@ bool reduces(const ir::ReduceAttrs& attrs, std::int64_t axis) {
 
 // Whether a reduction reads its blocked operand as it is, given a result that keeps its dimensions.
 bool reads_blocks(const ir::TensorType& type, const ir::ReduceAttrs& attrs) {
-  const auto axis = static_cast<std::int64_t>(blocked_axis(type.layout));
+  const auto axis = static_cast<std::int64_t>(channel_axis(type.layout));
   // Padding lanes must not be summed up.
-  if (reduces(attrs, axis)) return type.shape[blocked_axis(type.layout)] % ir::kBlock == 0;
+  if (reduces(attrs, axis)) return type.shape[channel_axis(type.layout)] % ir::kBlock == 0;
   if (type.layout != Layout::c16) return false;
   return attrs.keep_dims || (reduces(attrs, 2) && reduces(attrs, 3));
 }
@@ -107,7 +107,7 @@ ValueId reduce_plain_result(const ir::Graph& from, ValueId old, LaidOut& out, La
 
 BlockedOperand blocked_operand(const ir::Shape& operand, const ir::Shape& shape, Layout layout) {
   if (operand == shape) return BlockedOperand::blocked;
-  const std::size_t axis = blocked_axis(layout);
+  const std::size_t axis = channel_axis(layout);
   const std::size_t missing = shape.size() - operand.size();
   if (axis < missing || operand[axis - missing] == 1) return BlockedOperand::plain;
   const auto spans = [](ir::Dim d) { return d != 1; };
@@ -147,7 +147,7 @@ ValueId place_reduce(const ir::Graph& graph, ValueId old, LaidOut& out) {
       !reads_blocks(operand, attrs)) {
     return reduce_plain_result(graph, old, out, Layout::plain);
   }
-  if (reduces(attrs, static_cast<std::int64_t>(blocked_axis(operand.layout)))) {
+  if (reduces(attrs, static_cast<std::int64_t>(channel_axis(operand.layout)))) {
     return reduce_plain_result(graph, old, out, operand.layout);
   }
   const bool image_result = attrs.keep_dims && !reduces(attrs, 0);

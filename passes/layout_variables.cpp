@@ -11,10 +11,6 @@ using ir::Node;
 using ir::Op;
 using ir::ValueId;
 
-bool is_variable(const Node& node) {
-  return node.op == Op::parameter || node.op == Op::state;
-}
-
 bool is_weight_shape(const ir::TensorType& type) {
   return type.rank() >= 2 && !type.has_batch();
 }

@@ -20,14 +20,6 @@ namespace {
 
 using ir::Op;
 
-bool is_variable(const ir::Node& node) {
-  return node.op == Op::parameter || node.op == Op::state;
-}
-
-const std::string& name_of(const ir::Node& node) {
-  return std::get<ir::NameAttrs>(node.attrs).name;
-}
-
 Variable& bound(const Variables& variables, const ir::Node& node) {
   const auto found = variables.find(name_of(node));
   if (found == variables.end())

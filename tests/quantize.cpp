@@ -143,6 +143,35 @@ TEST(Quantize, KernelsMultiplyBytes) {
   EXPECT_NE(plan.find("dtype=u8"), std::string::npos) << "pooling in bytes\n" << plan;
 }
 
+// The statistics that training would have left stay f32 and are applied to the products.
+TEST(Quantize, BatchNormKeepsItsStatistics) {
+  manual_seed(6);
+  Tape tape;
+  const Tensor x = tape.input("images", {N, 3, 16, 16}, DType::u8);
+  const nn::Sequential model(nn::Conv2d(3, 16, 3), nn::BatchNorm2d(16), nn::ReLU(),
+                             nn::MaxPool2d(2), nn::Conv2d(16, 8, 3), nn::BatchNorm2d(8),
+                             nn::Flatten(), nn::Linear(8 * 5 * 5, 10));
+  const Tensor logits = model(cast(x, DType::f32) * (1 / 255.0));
+  for (const auto& [name, variable] : tape.variables()) {
+    const bool mean = name.ends_with("running_mean"), var = name.ends_with("running_var");
+    if (!mean && !var) continue;
+    std::vector<float> values = variable->read();
+    for (std::size_t i = 0; i < values.size(); ++i)
+      values[i] = mean ? 0.02f * static_cast<float>(i) : 0.05f + 0.01f * static_cast<float>(i);
+    variable->write(values);
+  }
+  const auto f32 = run({logits}, {.max_batch = kBatch});
+  quantize::Calibration calibration({logits}, {.measure = false, .compile = {.max_batch = kBatch}});
+  calibration.observe(images(kPixels));
+  const auto q = calibration.finish();
+  for (const quantize::Layer& layer : q.layers) EXPECT_TRUE(layer.integers) << layer.weight;
+  const auto int8 = run(q.model.outputs, {.max_batch = kBatch});
+  float largest = 0;
+  for (const float y : f32) largest = std::max(largest, std::fabs(y));
+  ASSERT_EQ(int8.size(), f32.size());
+  for (std::size_t i = 0; i < f32.size(); ++i) EXPECT_NEAR(int8[i], f32[i], 0.05f * largest) << i;
+}
+
 TEST(Quantize, SavedAndLoadedModelGivesTheSameBits) {
   const Recorded model;
   const auto q = quantized(model, 100);

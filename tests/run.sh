@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# tests/run.sh: installs what is missing, builds and runs every test: optimised, then under the
+# tests/run.sh: installs what is missing, builds and runs every test: optimised, and under the
 # address and undefined-behaviour sanitizers; then every fuzz target for 30 seconds.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../.ci/setup.sh"
@@ -14,9 +14,7 @@ done)
 [ -z "$unformatted" ] || fail "clang-format -i would change" $unformatted
 
 "$taper_root/examples/get_mnist.sh"
-for preset in release sanitize; do
-  build "$preset" all
-  echo "Testing build/$preset"
-  ctest --test-dir "build/$preset" --output-on-failure -j"$(nproc)" || fail "tests failed in build/$preset"
-done
+build check all
+echo "Testing"
+ctest --test-dir build/check --output-on-failure -j"$(nproc)" || fail "tests failed in build/check"
 "$taper_root/tests/fuzz/run.sh" 30

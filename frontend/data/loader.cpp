@@ -15,11 +15,6 @@
 namespace taper::data {
 namespace {
 
-struct Buffers {
-  std::vector<std::byte> inputs, targets;
-  std::int64_t size = 0;
-};
-
 template <class T>
 InputView typed(std::span<const std::byte> bytes) {
   return InputView(std::span(reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)));
@@ -33,6 +28,11 @@ InputView view(ir::DType dtype, std::span<const std::byte> bytes) {
 }
 
 }  // namespace
+
+struct DataLoader::Buffers {
+  std::vector<std::byte> inputs, targets;
+  std::int64_t size = 0;
+};
 
 // Makes any batch of the epoch that it is at.
 class DataLoader::Reader {

@@ -61,6 +61,7 @@ class DataLoader {
   Batch next();
 
  private:
+  struct Buffers;
   class Reader;
   class ReadAhead;
   std::unique_ptr<Reader> reader_;
