@@ -12,6 +12,12 @@ namespace taper::codegen {
 namespace {
 
 std::shared_ptr<const Kernel> compile_any_conv(const ir::ConvSpec& spec, const ir::Isa& isa) {
+  if (spec.winograd) {
+    if (spec.pass == ir::ConvPass::backward_weights) return compile_winograd_weights(spec, isa);
+    const bool images =
+        spec.pass == ir::ConvPass::forward || spec.pass == ir::ConvPass::backward_data;
+    return images ? compile_winograd(spec, isa) : compile_winograd_filter(spec, isa);
+  }
   if (spec.groups > 1) return compile_depthwise(spec, isa);
   if (spec.pass == ir::ConvPass::backward_weights) return compile_conv_weights(spec, isa);
   return compile_conv(spec, isa);

@@ -77,6 +77,9 @@ std::shared_ptr<const Kernel> compile_reduce(const ir::ReduceSpec&, const ir::Is
 std::shared_ptr<const Kernel> compile_gemm(const ir::GemmSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_conv(const ir::ConvSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_conv_weights(const ir::ConvSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_winograd(const ir::ConvSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_winograd_filter(const ir::ConvSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_winograd_weights(const ir::ConvSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_depthwise(const ir::ConvSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_pool(const ir::PoolSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_row(const ir::RowSpec&, const ir::Isa&);

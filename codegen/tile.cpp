@@ -34,10 +34,7 @@ class TileEmitter {
       : m_(m), shape_(shape), vectors_(tile_vectors(shape, m.isa())) {}
 
   void emit(const ir::Epilogue& epilogue) {
-    for (int i = 0; i < shape_.rows * width(); ++i) {
-      accumulators_.push_back(m_.vec());
-      m_.zero(accumulators_.back());
-    }
+    take_accumulators();
     take_registers();
     if (shape_.uniform) {
       m_.load(a_, {m_.args(), offsetof(TileCall, a)});
@@ -57,6 +54,21 @@ class TileEmitter {
   int width() const { return static_cast<int>(vectors_.size()); }
   Vec accumulator(int row, int v) const {
     return accumulators_[static_cast<std::size_t>(row * width() + v)];
+  }
+
+  void take_accumulators() {
+    const Gp c = m_.gp();
+    if (shape_.accumulate) m_.load(c, {m_.args(), offsetof(TileCall, c)});
+    for (int i = 0; i < shape_.rows * width(); ++i) {
+      const Vec acc = m_.vec();
+      accumulators_.push_back(acc);
+      if (shape_.accumulate) {
+        m_.load(acc, {c, i / width() * shape_.c_row + vectors_[index(i % width())].c});
+      } else {
+        m_.zero(acc);
+      }
+    }
+    m_.release(c);
   }
 
   void take_registers() {

@@ -41,6 +41,7 @@ struct TileShape {
   std::vector<TileTap> taps;
   // Steps of an entry, and of the entries of the second table.
   int steps = 16, tail_steps = 0;
+  bool accumulate = false;  // goes on with the sums that the result holds; whole blocks only
   // No tables: operands advance by their steps, `count` times `steps`, then `tail_count` steps.
   bool uniform = false;
   auto operator<=>(const TileShape&) const = default;

@@ -89,13 +89,13 @@ std::string text(const GemmSpec& spec) {
 
 std::string text(const ConvSpec& spec) {
   const auto& [pass, images, ic, ih, iw, oc, oh, ow, kh, kw, stride, dilation, pad_top, pad_left,
-               groups, input, integers, epilogue] = spec;
+               groups, input, integers, winograd, epilogue] = spec;
   return fmt::format(
       "conv pass={} images={} ic={} ih={} iw={} oc={} oh={} ow={} kh={} kw={} stride={} "
-      "dilation={} pad_top={} pad_left={} groups={} input={}{}{}",
+      "dilation={} pad_top={} pad_left={} groups={} input={}{}{}{}",
       name(pass), extent_text(images), ic, ih, iw, oc, oh, ow, kh, kw, numbers(stride),
       numbers(dilation), pad_top, pad_left, groups, name(input), integers ? " integers" : "",
-      text(epilogue));
+      winograd ? " winograd" : "", text(epilogue));
 }
 
 std::string text(const PoolSpec& spec) {
@@ -154,7 +154,10 @@ std::string lowering_of(const CopySpec& s) {
 }
 
 std::string lowering_of(const ConvSpec& s) {
-  const char* kind = s.integers ? "int8" : s.groups == 1 ? "direct" : "depthwise";
+  const char* kind = s.integers      ? "int8"
+                     : s.winograd    ? "winograd"
+                     : s.groups == 1 ? "direct"
+                                     : "depthwise";
   return fmt::format("conv {} {}x{} {}", kind, s.kh, s.kw, name(s.pass));
 }
 
@@ -188,8 +191,14 @@ double flops_of(const GemmSpec& s, Dim batch) {
   return 2 * extent_at(s.m, batch) * extent_at(s.n, batch) * extent_at(s.k, batch) * group;
 }
 
-// The same for all three passes.
+bool transforms_filters(ConvPass pass) {
+  return pass == ConvPass::filter || pass == ConvPass::filter_backward_data ||
+         pass == ConvPass::filter_gradient;
+}
+
+// The same for all passes over images.
 double flops_of(const ConvSpec& s, Dim batch) {
+  if (transforms_filters(s.pass)) return 0;
   const double taps = static_cast<double>(s.kh) * static_cast<double>(s.kw);
   const double channels = static_cast<double>(s.ic) / static_cast<double>(s.groups);
   const double pixels = extent_at(s.images, batch) * static_cast<double>(s.oh * s.ow);

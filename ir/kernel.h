@@ -94,7 +94,21 @@ struct GemmSpec {
 // input is c16, or plain (then read with its own strides); gradient and results of forward are c16.
 // integers: forward only; the input is u8 {c16}, the weight i8 {o16x4}, the accumulator i32.
 // groups is 1, or equal to ic and oc (depthwise; all tensors c16, weight {o16} in all passes).
-enum class ConvPass : std::uint8_t { forward, backward_data, backward_weights };
+//
+// winograd: the lowering F(4x4,3x3) of a 3x3 convolution with stride and dilation 1 (Lavin and
+// Gray, 2016). The weight operand, and the result of backward_weights, are then the 36 points of
+// the transformed filters, f32[blocks,36,channels,16], and three more passes make these:
+//   filter                operands: weight {o16}, result [oc/16,36,ic,16]
+//   filter_backward_data  operands: weight {i16}, result [ic/16,36,oc,16]
+//   filter_gradient       operands: [oc/16,36,ic,16], result (gradient of the weight) {o16}
+enum class ConvPass : std::uint8_t {
+  forward,
+  backward_data,
+  backward_weights,
+  filter,
+  filter_backward_data,
+  filter_gradient
+};
 struct ConvSpec {
   ConvPass pass = ConvPass::forward;
   Dim images = kBatch;
@@ -104,6 +118,7 @@ struct ConvSpec {
   std::int64_t groups = 1;
   Layout input = Layout::c16;
   bool integers = false;
+  bool winograd = false;
   Epilogue epilogue;
   bool operator==(const ConvSpec&) const = default;
 };

@@ -24,8 +24,10 @@ std::string_view name(ReduceKind kind) {
 }
 
 std::string_view name(ConvPass pass) {
-  return look_up(std::to_array<std::string_view>({"forward", "backward_data", "backward_weights"}),
-                 pass);
+  return look_up(
+      std::to_array<std::string_view>({"forward", "backward_data", "backward_weights", "filter",
+                                       "filter_backward_data", "filter_gradient"}),
+      pass);
 }
 
 std::string_view name(RowKind kind) {

@@ -81,7 +81,9 @@ Counts counts_of(const GemmSpec& s) {
   return {2 + s.epilogue.operands.size()};
 }
 Counts counts_of(const ConvSpec& s) {
-  return {2 + s.epilogue.operands.size()};
+  const bool filters = s.pass == ConvPass::filter || s.pass == ConvPass::filter_backward_data ||
+                       s.pass == ConvPass::filter_gradient;
+  return {(filters ? 1 : 2) + s.epilogue.operands.size()};
 }
 Counts counts_of(const PoolSpec& s) {
   return {(s.backward ? 2u : 1u) + s.epilogue.operands.size()};

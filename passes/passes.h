@@ -11,6 +11,7 @@ namespace taper::passes {
 
 struct PassOptions {
   ir::Dim max_batch = 256;
+  bool winograd = true;  // may be chosen for 3x3 convolutions
 };
 
 // Replaces `gradient(scalar, value)` nodes by the vector-Jacobian products of ops.def and vjp.cpp.

@@ -15,7 +15,7 @@ constexpr std::string_view kBatchInput = "$batch";
 
 class Selector {
  public:
-  explicit Selector(const ir::Graph& graph) : graph_(graph) {}
+  Selector(const ir::Graph& graph, const PassOptions& options) : graph_(graph), options_(options) {}
 
   ir::Graph run() {
     for (std::size_t i = 0; i < graph_.size(); ++i) now_.push_back(select_node(graph_.id(i)));
@@ -54,7 +54,7 @@ class Selector {
       case Op::conv2d:
       case Op::conv2d_backward_data:
       case Op::conv2d_backward_weights:
-        return kernel(node, select_conv(lowering));
+        return convolution(node, select_conv(lowering));
       case Op::pool2d:
       case Op::pool2d_backward:
         return kernel(node, select_pool(lowering));
@@ -110,13 +110,33 @@ class Selector {
     return kernel(node, std::move(spec), {node.type});
   }
   ValueId kernel(const Node& node, KernelSpec spec, std::vector<TensorType> results) {
+    return kernel(node, std::move(spec), std::move(results), operands_of(node));
+  }
+  ValueId kernel(const Node& node, KernelSpec spec, std::vector<TensorType> results,
+                 std::vector<ValueId> operands) {
     const TensorType first = results.front();
     return to_.append({.op = Op::kernel,
                        .type = first,
-                       .operands = operands_of(node),
+                       .operands = std::move(operands),
                        .attrs = ir::KernelAttrs{std::move(spec), std::move(results)},
                        .epilogue = {},
                        .location = node.location});
+  }
+
+  // Winograd's is two kernels: the filters are transformed before the others use them.
+  ValueId convolution(const Node& node, ir::ConvSpec spec) {
+    if (!options_.winograd || !prefers_winograd(spec, options_.max_batch)) {
+      return kernel(node, spec);
+    }
+    spec.winograd = true;
+    const FilterTransform transform = filter_transform(spec);
+    std::vector<ValueId> operands = operands_of(node);
+    if (spec.pass == ir::ConvPass::backward_weights) {
+      const ValueId points = kernel(node, spec, {transform.points}, std::move(operands));
+      return kernel(node, transform.spec, {node.type}, {points});
+    }
+    operands[1] = kernel(node, transform.spec, {transform.points}, {operands[1]});
+    return kernel(node, spec, {node.type}, std::move(operands));
   }
 
   ValueId view(const Node& node) {
@@ -168,6 +188,7 @@ class Selector {
   }
 
   const ir::Graph& graph_;
+  const PassOptions& options_;
   ir::Graph to_;
   std::vector<ValueId> now_;
   ValueId batch_ = ir::kNoValue;
@@ -175,8 +196,8 @@ class Selector {
 
 }  // namespace
 
-ir::Graph select(const ir::Graph& graph, const PassOptions&) {
-  return Selector(graph).run();
+ir::Graph select(const ir::Graph& graph, const PassOptions& options) {
+  return Selector(graph, options).run();
 }
 
 }  // namespace taper::passes

@@ -18,7 +18,16 @@ struct Lowering {
 ir::KernelSpec select_map(const Lowering&);
 ir::KernelSpec select_reduce(const Lowering&);
 ir::KernelSpec select_matmul(const Lowering&);
-ir::KernelSpec select_conv(const Lowering&);
+ir::ConvSpec select_conv(const Lowering&);
+// The kernel that makes (for backward_weights: takes) the points that `spec`, a pass over images by
+// Winograd's lowering, works on, and their type.
+struct FilterTransform {
+  ir::ConvSpec spec;
+  ir::TensorType points;
+};
+FilterTransform filter_transform(const ir::ConvSpec& spec);
+// Whether a direct convolution would be slower than Winograd's: the cost model, of shapes alone.
+bool prefers_winograd(const ir::ConvSpec&, ir::Dim max_batch);
 ir::KernelSpec select_pool(const Lowering&);
 ir::KernelSpec select_row(const Lowering&);
 ir::KernelSpec select_gather(const Lowering&);

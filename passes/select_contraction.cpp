@@ -90,7 +90,7 @@ ir::KernelSpec select_matmul(const Lowering& lowering) {
   return spec;
 }
 
-ir::KernelSpec select_conv(const Lowering& lowering) {
+ir::ConvSpec select_conv(const Lowering& lowering) {
   const ir::Node& node = lowering.node;
   const auto& attrs = std::get<ir::ConvAttrs>(node.attrs);
   const bool data = node.op == Op::conv2d_backward_data;

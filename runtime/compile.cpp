@@ -136,7 +136,8 @@ struct Compilation {
   }
 
   static void lower(Program& p) {
-    const passes::PassOptions options{.max_batch = p.options.max_batch};
+    const passes::PassOptions options{.max_batch = p.options.max_batch,
+                                      .winograd = p.options.winograd};
     int number = 0;
     p.selected = passes::run_pipeline(p.recorded, options,
                                       [&](std::string_view stage, const ir::Graph& graph) {

@@ -48,6 +48,7 @@ struct CompileOptions {
   // The reference interpreter instead of generated code; also where the host has no known ISA or
   // grants no executable memory.
   bool interpret = false;
+  bool winograd = true;        // false: 3x3 convolutions are direct, rounded less and slower
   std::string dump = {};       // directory for IR, kernel list and listings; TAPER_DUMP if empty
   std::string name = "graph";  // prefix of dumped files
 };

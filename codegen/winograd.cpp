@@ -1,0 +1,213 @@
+// Winograd's convolution, forward and backward data. Every product is one FMA chain over the
+// channels of the source, in increasing order; how tiles are grouped does not change it.
+#include <algorithm>
+#include <memory>
+
+#include "codegen/sizes.h"
+#include "codegen/tile.h"
+#include "codegen/winograd_walk.h"
+
+namespace taper::codegen {
+namespace {
+
+// Tiles of a group: their transformed values should stay in the second-level cache, and each
+// transformed filter that is read be used often.
+constexpr std::int64_t kGroupTiles = 28;
+
+class WinogradKernel final : public Kernel {
+ public:
+  WinogradKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
+      : walk_(winograd_walk(spec)),
+        epilogue_(spec.epilogue),
+        products_(isa, {}, "winograd_product") {
+    check_epilogue(epilogue_, "winograd", true);
+    group_rows_ = std::max<std::int64_t>(1, kGroupTiles / walk_.tiles_x);
+    const std::int64_t tiles = group_rows_ * walk_.tiles_x;
+    rows_ = split_evenly(tiles, isa.tile_rows).front().size;
+    capacity_ = (tiles + rows_ - 1) / rows_ * rows_;
+    panel_ = std::min<std::int64_t>(max_tile_blocks(isa, static_cast<int>(rows_)),
+                                    walk_.result_blocks());
+    source_point_ = point_step(walk_.source_blocks() * capacity_ * kPixel);
+    result_point_ = point_step(panel_ * capacity_ * kPixel);
+    add_products();
+    add_transforms(isa);
+  }
+
+  std::int64_t units(std::int64_t batch) const override { return batch; }
+  Partition partition() const override { return Partition::images; }
+  std::size_t scratch_bytes(std::int64_t) const override {
+    return kWinogradScratch + kTileScratch +
+           static_cast<std::size_t>(kWinogradPoints * (source_point_ + result_point_));
+  }
+
+  std::vector<const Routine*> routines() const override {
+    std::vector<const Routine*> all = products_.routines();
+    for (const Routine& r : inputs_) all.push_back(&r);
+    for (const Routine& r : outputs_) all.push_back(&r);
+    return all;
+  }
+
+  void run(const Call& call) const override {
+    const std::int64_t end = call.end * walk_.tiles_y;
+    for (std::int64_t row = call.begin * walk_.tiles_y; row < end; row += group_rows_) {
+      const Group group{row, std::min(group_rows_, end - row)};
+      transform_inputs(call, group);
+      for (std::int64_t block = 0; block < walk_.result_blocks(); block += panel_) {
+        const std::int64_t blocks = std::min(panel_, walk_.result_blocks() - block);
+        multiply(call, group, block, blocks);
+        transform_outputs(call, group, block, blocks);
+      }
+    }
+  }
+
+ private:
+  struct Group {  // rows of tiles, counted through all images
+    std::int64_t first = 0, count = 0;
+  };
+
+  void add_products() {
+    TileShape shape;
+    shape.rows = static_cast<int>(rows_);
+    shape.a_row = kPixel;
+    shape.a_step = kF32;
+    shape.b_step = kPixel;
+    shape.b_block = kWinogradPoints * walk_.source_channels * kPixel;
+    shape.c_row = kPixel;
+    shape.c_block = capacity_ * kPixel;
+    shape.taps = {{0, 0, 0, shape.rows}};
+    shape.tail_steps = static_cast<int>(walk_.source_channels % ir::kBlock);
+    for (std::int64_t block = 0; block < walk_.source_blocks(); ++block) {
+      const TileEntry entry{block * capacity_ * kPixel, block * ir::kBlock * kPixel};
+      const bool whole = (block + 1) * ir::kBlock <= walk_.source_channels;
+      (whole ? whole_ : tail_).push_back(entry);
+    }
+    shape.blocks = static_cast<int>(panel_);
+    panel_routine_ = products_.add(shape);
+    if (walk_.result_blocks() % panel_ == 0) return;
+    shape.blocks = static_cast<int>(walk_.result_blocks() % panel_);
+    last_routine_ = products_.add(shape);
+  }
+
+  void add_transforms(const ir::Isa& isa) {
+    for (const TileRun& row : walk_.rows) {
+      for (const TileRun& column : walk_.columns) {
+        inputs_.push_back(emit_winograd_input({.rows = row.source,
+                                               .columns = column.source,
+                                               .image_row = walk_.source_width * kPixel,
+                                               .point = source_point_,
+                                               .tile = kPixel},
+                                              isa));
+        outputs_.push_back(emit_winograd_output({.rows = row.result,
+                                                 .columns = column.result,
+                                                 .image_row = walk_.result_width * kPixel,
+                                                 .point = result_point_,
+                                                 .tile = kPixel},
+                                                epilogue_, isa));
+      }
+    }
+  }
+
+  static std::uintptr_t address(const Call& call, std::size_t buffer) {
+    return reinterpret_cast<std::uintptr_t>(call.buffers[buffer]);
+  }
+  std::uintptr_t result_data(const Call& call) const {
+    return address(call, 2 + epilogue_.operands.size());
+  }
+  std::uintptr_t source_points(const Call& call) const {
+    return reinterpret_cast<std::uintptr_t>(call.scratch) + kWinogradScratch + kTileScratch;
+  }
+  std::uintptr_t result_points(const Call& call) const {
+    return source_points(call) + static_cast<std::uintptr_t>(kWinogradPoints * source_point_);
+  }
+
+  // Calls `body` with the index of the routine, the tile's place and its number in the group.
+  template <class Body>
+  void for_each_run(const Group& group, const Body& body) const {
+    for (std::int64_t r = 0; r < group.count; ++r) {
+      const std::int64_t image = (group.first + r) / walk_.tiles_y;
+      const std::int64_t y = (group.first + r) % walk_.tiles_y;
+      const std::size_t variant = walk_.row_run[static_cast<std::size_t>(y)];
+      for (std::size_t c = 0; c < walk_.columns.size(); ++c) {
+        const TileRun& run = walk_.columns[c];
+        body(variant * walk_.columns.size() + c, run, image, y, r * walk_.tiles_x + run.first);
+      }
+    }
+  }
+
+  void transform_inputs(const Call& call, const Group& group) const {
+    TransformArgs args;
+    args.scratch = call.scratch;
+    for_each_run(group, [&](std::size_t routine, const TileRun& run, std::int64_t image,
+                            std::int64_t y, std::int64_t tile) {
+      args.count = run.count;
+      for (std::int64_t block = 0; block < walk_.source_blocks(); ++block) {
+        args.image = address(call, 0) +
+                     static_cast<std::uintptr_t>(walk_.source_at(image, block, y, run.first));
+        args.points =
+            source_points(call) + static_cast<std::uintptr_t>((block * capacity_ + tile) * kPixel);
+        inputs_[routine](&args);
+      }
+    });
+  }
+
+  void multiply(const Call& call, const Group& group, std::int64_t block,
+                std::int64_t blocks) const {
+    const std::size_t routine = blocks == panel_ ? panel_routine_ : last_routine_;
+    TileCall tile;
+    tile.entries = whole_.data();
+    tile.count = static_cast<std::int64_t>(whole_.size());
+    tile.tail_entries = tail_.data();
+    tile.tail_count = static_cast<std::int64_t>(tail_.size());
+    tile.scratch = call.scratch + kWinogradScratch;
+    for (std::int64_t point = 0; point < kWinogradPoints; ++point) {
+      tile.b = address(call, 1) + static_cast<std::uintptr_t>((block * kWinogradPoints + point) *
+                                                              walk_.source_channels * kPixel);
+      for (std::int64_t t = 0; t < group.count * walk_.tiles_x; t += rows_) {
+        tile.a =
+            source_points(call) + static_cast<std::uintptr_t>(point * source_point_ + t * kPixel);
+        tile.c =
+            result_points(call) + static_cast<std::uintptr_t>(point * result_point_ + t * kPixel);
+        products_.run(routine, tile);
+      }
+    }
+  }
+
+  void transform_outputs(const Call& call, const Group& group, std::int64_t block,
+                         std::int64_t blocks) const {
+    TransformArgs args;
+    args.scratch = call.scratch;
+    for_each_run(group, [&](std::size_t routine, const TileRun& run, std::int64_t image,
+                            std::int64_t y, std::int64_t tile) {
+      args.count = run.count;
+      for (std::int64_t b = 0; b < blocks; ++b) {
+        const std::int64_t offset = walk_.result_at(image, block + b, y, run.first);
+        args.image = result_data(call) + static_cast<std::uintptr_t>(offset);
+        args.points =
+            result_points(call) + static_cast<std::uintptr_t>((b * capacity_ + tile) * kPixel);
+        args.operands =
+            operand_pointers(epilogue_, call.buffers + 2, offset / kF32, (block + b) * ir::kBlock);
+        outputs_[routine](&args);
+      }
+    });
+  }
+
+  WinogradWalk walk_;
+  ir::Epilogue epilogue_;
+  TileSet products_;
+  std::int64_t group_rows_ = 0;  // rows of tiles
+  std::int64_t rows_ = 0;        // tiles of a product's register tile
+  std::int64_t capacity_ = 0;    // tiles of a group, rounded up to whole register tiles
+  std::int64_t panel_ = 0;       // blocks of result channels
+  std::int64_t source_point_ = 0, result_point_ = 0;
+  std::size_t panel_routine_ = 0, last_routine_ = 0;
+  std::vector<TileEntry> whole_, tail_;
+  std::vector<Routine> inputs_, outputs_;  // by run of rows, then of columns
+};
+
+}  // namespace
+
+std::shared_ptr<const Kernel> compile_winograd(const ir::ConvSpec& spec, const ir::Isa& isa) {
+  return std::make_shared<WinogradKernel>(spec, isa);
+}
+
+}  // namespace taper::codegen

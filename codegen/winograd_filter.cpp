@@ -1,0 +1,54 @@
+// The filters of Winograd's convolution to their 36 points, and the gradient of the points back to
+// that of the filters. Points lie as [block][point][channel][16], block of the vector's channels.
+#include "codegen/sizes.h"
+#include "codegen/winograd_transform.h"
+
+namespace taper::codegen {
+namespace {
+
+class WinogradFilterKernel final : public Kernel {
+ public:
+  WinogradFilterKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
+      : gradient_(spec.pass == ir::ConvPass::filter_gradient) {
+    const bool data = spec.pass == ir::ConvPass::filter_backward_data;
+    blocks_ = blocks_of(data ? spec.ic : spec.oc);
+    channels_ = data ? spec.oc : spec.ic;
+    const std::int64_t point = channels_ * kPixel;
+    routine_ = gradient_ ? emit_winograd_filter_gradient(point, isa)
+                         : emit_winograd_filter(point, data, isa);
+    taps_ = spec.kh * spec.kw;
+  }
+
+  std::int64_t units(std::int64_t) const override { return blocks_; }
+  Partition partition() const override { return Partition::units; }
+  std::size_t scratch_bytes(std::int64_t) const override { return kWinogradScratch; }
+  std::vector<const Routine*> routines() const override { return {&routine_}; }
+
+  void run(const Call& call) const override {
+    const auto filters = reinterpret_cast<std::uintptr_t>(call.buffers[gradient_ ? 1 : 0]);
+    const auto points = reinterpret_cast<std::uintptr_t>(call.buffers[gradient_ ? 0 : 1]);
+    for (std::int64_t block = call.begin; block < call.end; ++block) {
+      const auto filter = static_cast<std::uintptr_t>(block * channels_ * kPixel);
+      TransformArgs args;
+      args.image = filters + filter * static_cast<std::uintptr_t>(taps_);
+      args.points = points + filter * kWinogradPoints;
+      args.count = channels_;
+      args.scratch = call.scratch;
+      routine_(&args);
+    }
+  }
+
+ private:
+  bool gradient_;
+  std::int64_t blocks_ = 0, channels_ = 0, taps_ = 0;
+  Routine routine_;
+};
+
+}  // namespace
+
+std::shared_ptr<const Kernel> compile_winograd_filter(const ir::ConvSpec& spec,
+                                                      const ir::Isa& isa) {
+  return std::make_shared<WinogradFilterKernel>(spec, isa);
+}
+
+}  // namespace taper::codegen

@@ -1,0 +1,59 @@
+// The transforms of Winograd's convolution F(4x4, 3x3) (Lavin and Gray, 2016), for 16 channels at a
+// time. An input tile d of 6x6 pixels becomes B^T d B, a filter g of 3x3 becomes G g G^T, and the
+// 36 sums m of their products become the 4x4 results A^T m A; tiles step by four pixels. For the
+// gradient of the filters, the gradient y of a tile of results becomes A y A^T, and the sums u of
+// products with the transformed inputs become G^T u G.
+//
+// Every transform is two one-dimensional ones, along columns and then along rows, the same
+// operations in the same order on every ISA.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "codegen/element_epilogue.h"
+#include "codegen/kernel.h"
+
+namespace taper::codegen {
+
+inline constexpr int kWinogradTile = 4, kWinogradPatch = 6;
+inline constexpr int kWinogradPoints = kWinogradPatch * kWinogradPatch;
+inline constexpr std::size_t kWinogradScratch = kWinogradPoints * 64;  // bytes of a routine's own
+
+// Rows or columns [first, end) of a tile are inside the image; the others are zero, or not stored.
+struct Extent {
+  int first = 0, end = 0;
+  auto operator<=>(const Extent&) const = default;
+};
+
+// A run of tiles side by side with the same extents. Strides are in bytes. `point` is the step from
+// one of the 36 points to the next one, `tile` that from one tile to the next one, on the side of
+// the transformed values.
+struct TransformShape {
+  Extent rows{}, columns{};
+  std::int64_t image_row = 0;
+  std::int64_t point = 0, tile = 0;
+  int only_row = -1;  // of inputs and gradients: the six points of this row only, or all
+  auto operator<=>(const TransformShape&) const = default;
+};
+
+struct TransformArgs {
+  std::uintptr_t image = 0;   // pixel (0, 0) of the first tile, which may lie outside the image
+  std::uintptr_t points = 0;  // point (0, 0) of the first tile
+  std::int64_t count = 0;     // tiles, > 0
+  void* scratch = nullptr;    // kWinogradScratch bytes
+  OperandPointers operands{};
+};
+
+Routine emit_winograd_input(const TransformShape& shape, const ir::Isa& isa);
+Routine emit_winograd_gradient(const TransformShape& shape, const ir::Isa& isa);
+// Stores the rows and columns of the extents, through the epilogue.
+Routine emit_winograd_output(const TransformShape& shape, const ir::Epilogue& epilogue,
+                             const ir::Isa& isa);
+
+// Filters: `image` walks 3x3 taps of 16 channels each, `points` the 36 points; a count of filters.
+// flipped: the taps in the opposite order.
+Routine emit_winograd_filter(std::int64_t point, bool flipped, const ir::Isa& isa);
+Routine emit_winograd_filter_gradient(std::int64_t point, const ir::Isa& isa);
+
+}  // namespace taper::codegen

@@ -1,0 +1,77 @@
+#include "codegen/winograd_walk.h"
+
+#include <algorithm>
+
+#include "codegen/sizes.h"
+
+namespace taper::codegen {
+namespace {
+
+constexpr std::int64_t kCacheWay = 4096;
+
+Extent clipped(std::int64_t begin, std::int64_t size, std::int64_t limit) {
+  return {static_cast<int>(std::clamp<std::int64_t>(-begin, 0, size)),
+          static_cast<int>(std::clamp<std::int64_t>(limit - begin, 0, size))};
+}
+
+std::vector<TileRun> tile_runs(std::int64_t source, std::int64_t result, std::int64_t pad) {
+  std::vector<TileRun> runs;
+  for (std::int64_t t = 0; t * kWinogradTile < result; ++t) {
+    const std::int64_t at = t * kWinogradTile;
+    const TileRun run{t, 1, clipped(at - pad, kWinogradPatch, source),
+                      clipped(at, kWinogradTile, result)};
+    if (!runs.empty() && runs.back().source == run.source && runs.back().result == run.result) {
+      ++runs.back().count;
+    } else {
+      runs.push_back(run);
+    }
+  }
+  return runs;
+}
+
+}  // namespace
+
+std::int64_t WinogradWalk::source_blocks() const {
+  return blocks_of(source_channels);
+}
+std::int64_t WinogradWalk::result_blocks() const {
+  return blocks_of(result_channels);
+}
+
+std::int64_t WinogradWalk::source_at(std::int64_t image, std::int64_t block, std::int64_t y,
+                                     std::int64_t x) const {
+  const std::int64_t plane = (image * source_blocks() + block) * source_height;
+  return ((plane + y * kWinogradTile - pad_top) * source_width + x * kWinogradTile - pad_left) *
+         kPixel;
+}
+std::int64_t WinogradWalk::result_at(std::int64_t image, std::int64_t block, std::int64_t y,
+                                     std::int64_t x) const {
+  const std::int64_t plane = (image * result_blocks() + block) * result_height;
+  return ((plane + y * kWinogradTile) * result_width + x * kWinogradTile) * kPixel;
+}
+
+WinogradWalk winograd_walk(const ir::ConvSpec& s) {
+  WinogradWalk walk;
+  const bool data = s.pass == ir::ConvPass::backward_data;
+  walk.source_channels = data ? s.oc : s.ic;
+  walk.source_height = data ? s.oh : s.ih;
+  walk.source_width = data ? s.ow : s.iw;
+  walk.result_channels = data ? s.ic : s.oc;
+  walk.result_height = data ? s.ih : s.oh;
+  walk.result_width = data ? s.iw : s.ow;
+  walk.pad_top = data ? s.kh - 1 - s.pad_top : s.pad_top;
+  walk.pad_left = data ? s.kw - 1 - s.pad_left : s.pad_left;
+  walk.rows = tile_runs(walk.source_height, walk.result_height, walk.pad_top);
+  walk.columns = tile_runs(walk.source_width, walk.result_width, walk.pad_left);
+  for (std::size_t i = 0; i < walk.rows.size(); ++i)
+    walk.row_run.insert(walk.row_run.end(), static_cast<std::size_t>(walk.rows[i].count), i);
+  walk.tiles_y = static_cast<std::int64_t>(walk.row_run.size());
+  for (const TileRun& run : walk.columns) walk.tiles_x += run.count;
+  return walk;
+}
+
+std::int64_t point_step(std::int64_t bytes) {
+  return bytes % kCacheWay == 0 ? bytes + kPixel : bytes;
+}
+
+}  // namespace taper::codegen

@@ -1,0 +1,42 @@
+// How Winograd's tiles of 4x4 results cover the images of a convolution.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "codegen/winograd_transform.h"
+#include "ir/kernel.h"
+
+namespace taper::codegen {
+
+// Tiles in a row (column) of which the same part lies inside the source and inside the result.
+struct TileRun {
+  std::int64_t first = 0, count = 0;
+  Extent source, result;
+};
+
+// Forward and backward data as one form: results of 3x3 taps of a source, both c16.
+struct WinogradWalk {
+  std::int64_t source_channels = 0, source_height = 0, source_width = 0;
+  std::int64_t result_channels = 0, result_height = 0, result_width = 0;
+  std::int64_t pad_top = 0, pad_left = 0;
+  std::int64_t tiles_y = 0, tiles_x = 0;
+  std::vector<TileRun> rows, columns;
+  std::vector<std::size_t> row_run;  // of each row of tiles
+
+  std::int64_t source_blocks() const;
+  std::int64_t result_blocks() const;
+  // Byte offsets of pixel (0, 0) of a tile; that of the source may lie outside.
+  std::int64_t source_at(std::int64_t image, std::int64_t block, std::int64_t y,
+                         std::int64_t x) const;
+  std::int64_t result_at(std::int64_t image, std::int64_t block, std::int64_t y,
+                         std::int64_t x) const;
+};
+
+// Backward weights: as forward.
+WinogradWalk winograd_walk(const ir::ConvSpec& spec);
+
+// A step of `bytes` or a little more, that does not send 36 points to the same sets of a cache.
+std::int64_t point_step(std::int64_t bytes);
+
+}  // namespace taper::codegen

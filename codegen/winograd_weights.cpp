@@ -1,0 +1,242 @@
+// Winograd's gradient of the filters' points: for each point the products of transformed inputs and
+// transformed gradients, summed over all tiles. A unit is one row of six points and a panel of
+// output channels; it walks all images, so that every element is one FMA chain over the tiles.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+
+#include "codegen/sizes.h"
+#include "codegen/tile.h"
+#include "codegen/winograd_walk.h"
+
+namespace taper::codegen {
+namespace {
+
+constexpr std::int64_t kPanelBlocks = 4;
+// Transformed inputs of a group; they and the sums of a unit stay in the second-level cache.
+constexpr std::int64_t kGroupBytes = 256 * 1024;
+constexpr std::int64_t kFewestTiles = 28, kMostTiles = 112;
+constexpr int kUnrolledTiles = 4;
+
+class WinogradWeightsKernel final : public Kernel {
+ public:
+  WinogradWeightsKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
+      : walk_(winograd_walk(spec)), products_(isa, {}, "winograd_sums") {
+    tile_ = walk_.source_blocks() * kPixel;
+    const std::int64_t most =
+        std::clamp(kGroupBytes / (kWinogradPatch * tile_), kFewestTiles, kMostTiles);
+    group_rows_ = std::max<std::int64_t>(1, most / walk_.tiles_x);
+    capacity_ = group_rows_ * walk_.tiles_x;
+    panel_ = std::min(kPanelBlocks, walk_.result_blocks());
+    panels_ = (walk_.result_blocks() + panel_ - 1) / panel_;
+    source_point_ = point_step(capacity_ * tile_);
+    result_point_ = point_step(panel_ * capacity_ * kPixel);
+    add_products(isa);
+    add_transforms(isa);
+  }
+
+  std::int64_t units(std::int64_t) const override { return kWinogradPatch * panels_; }
+  Partition partition() const override { return Partition::units; }
+  std::size_t scratch_bytes(std::int64_t) const override {
+    return kWinogradScratch + kTileScratch +
+           static_cast<std::size_t>(kWinogradPatch * (source_point_ + result_point_));
+  }
+  std::vector<const Routine*> routines() const override {
+    std::vector<const Routine*> all = products_.routines();
+    for (const Routine& r : inputs_) all.push_back(&r);
+    for (const Routine& r : gradients_) all.push_back(&r);
+    return all;
+  }
+
+  void run(const Call& call) const override {
+    for (std::int64_t unit = call.begin; unit < call.end; ++unit) clear(call, unit);
+    const std::int64_t end = call.batch * walk_.tiles_y;
+    for (std::int64_t row = 0; row < end; row += group_rows_) {
+      const Group group{row, std::min(group_rows_, end - row)};
+      std::int64_t transformed = -1;
+      for (std::int64_t unit = call.begin; unit < call.end; ++unit) {
+        const std::int64_t points = unit / panels_, panel = unit % panels_;
+        if (points != transformed) transform_inputs(call, group, points);
+        transformed = points;
+        transform_gradients(call, group, points, panel);
+        accumulate(call, group, points, panel);
+      }
+    }
+  }
+
+ private:
+  struct Group {  // rows of tiles, counted through all images
+    std::int64_t first = 0, count = 0;
+  };
+  struct Product {
+    std::int64_t channel = 0, block = 0;
+    std::size_t routine = 0;
+  };
+
+  std::int64_t blocks_of_panel(std::int64_t panel) const {
+    return std::min(panel_, walk_.result_blocks() - panel * panel_);
+  }
+
+  void add_products(const ir::Isa& isa) {
+    TileShape shape;
+    shape.accumulate = true;
+    shape.uniform = true;
+    shape.steps = kUnrolledTiles;
+    shape.a_row = kF32;
+    shape.a_step = tile_;
+    shape.b_step = kPixel;
+    shape.b_block = capacity_ * kPixel;
+    shape.c_row = kPixel;
+    shape.c_block = kWinogradPoints * walk_.source_channels * kPixel;
+    for (const std::int64_t blocks : {panel_, blocks_of_panel(panels_ - 1)}) {
+      std::vector<Product> list;
+      for (const Piece& rows : split_evenly(walk_.source_channels, isa.tile_rows)) {
+        shape.rows = static_cast<int>(rows.size);
+        shape.taps = {{0, 0, 0, shape.rows}};
+        for (const Piece& p : split_evenly(blocks, max_tile_blocks(isa, shape.rows))) {
+          shape.blocks = static_cast<int>(p.size);
+          list.push_back({rows.first, p.first, products_.add(shape)});
+        }
+      }
+      product_lists_.push_back(std::move(list));
+    }
+  }
+
+  void add_transforms(const ir::Isa& isa) {
+    for (int points = 0; points < kWinogradPatch; ++points) {
+      for (const TileRun& row : walk_.rows) {
+        for (const TileRun& column : walk_.columns) {
+          inputs_.push_back(emit_winograd_input({.rows = row.source,
+                                                 .columns = column.source,
+                                                 .image_row = walk_.source_width * kPixel,
+                                                 .point = source_point_,
+                                                 .tile = tile_,
+                                                 .only_row = points},
+                                                isa));
+          gradients_.push_back(emit_winograd_gradient({.rows = row.result,
+                                                       .columns = column.result,
+                                                       .image_row = walk_.result_width * kPixel,
+                                                       .point = result_point_,
+                                                       .tile = kPixel,
+                                                       .only_row = points},
+                                                      isa));
+        }
+      }
+    }
+  }
+
+  std::uintptr_t source_points(const Call& call) const {
+    return reinterpret_cast<std::uintptr_t>(call.scratch) + kWinogradScratch + kTileScratch;
+  }
+  std::uintptr_t result_points(const Call& call) const {
+    return source_points(call) + static_cast<std::uintptr_t>(kWinogradPatch * source_point_);
+  }
+  // Bytes from the start of the sums to those of a row of points and a block of output channels.
+  std::int64_t sums_at(std::int64_t points, std::int64_t block) const {
+    return (block * kWinogradPoints + points * kWinogradPatch) * walk_.source_channels * kPixel;
+  }
+
+  void clear(const Call& call, std::int64_t unit) const {
+    const std::int64_t panel = unit % panels_;
+    auto* sums = static_cast<std::byte*>(call.buffers[2]);
+    for (std::int64_t b = 0; b < blocks_of_panel(panel); ++b) {
+      std::memset(sums + sums_at(unit / panels_, panel * panel_ + b), 0,
+                  static_cast<std::size_t>(kWinogradPatch * walk_.source_channels * kPixel));
+    }
+  }
+
+  template <class Body>
+  void for_each_run(const Group& group, std::int64_t points, const Body& body) const {
+    const std::size_t variants = walk_.rows.size() * walk_.columns.size();
+    for (std::int64_t r = 0; r < group.count; ++r) {
+      const std::int64_t image = (group.first + r) / walk_.tiles_y;
+      const std::int64_t y = (group.first + r) % walk_.tiles_y;
+      const std::size_t variant = static_cast<std::size_t>(points) * variants +
+                                  walk_.row_run[static_cast<std::size_t>(y)] * walk_.columns.size();
+      for (std::size_t c = 0; c < walk_.columns.size(); ++c) {
+        const TileRun& run = walk_.columns[c];
+        body(variant + c, run, image, y, r * walk_.tiles_x + run.first);
+      }
+    }
+  }
+
+  void transform_inputs(const Call& call, const Group& group, std::int64_t points) const {
+    const auto images = reinterpret_cast<std::uintptr_t>(call.buffers[0]);
+    TransformArgs args;
+    args.scratch = call.scratch;
+    for_each_run(group, points,
+                 [&](std::size_t routine, const TileRun& run, std::int64_t image, std::int64_t y,
+                     std::int64_t tile) {
+                   args.count = run.count;
+                   for (std::int64_t b = 0; b < walk_.source_blocks(); ++b) {
+                     const std::int64_t at = walk_.source_at(image, b, y, run.first);
+                     args.image = images + static_cast<std::uintptr_t>(at);
+                     args.points = source_points(call) +
+                                   static_cast<std::uintptr_t>(tile * tile_ + b * kPixel);
+                     inputs_[routine](&args);
+                   }
+                 });
+  }
+
+  void transform_gradients(const Call& call, const Group& group, std::int64_t points,
+                           std::int64_t panel) const {
+    const auto images = reinterpret_cast<std::uintptr_t>(call.buffers[1]);
+    TransformArgs args;
+    args.scratch = call.scratch;
+    for_each_run(group, points,
+                 [&](std::size_t routine, const TileRun& run, std::int64_t image, std::int64_t y,
+                     std::int64_t tile) {
+                   args.count = run.count;
+                   for (std::int64_t b = 0; b < blocks_of_panel(panel); ++b) {
+                     const std::int64_t at =
+                         walk_.result_at(image, panel * panel_ + b, y, run.first);
+                     args.image = images + static_cast<std::uintptr_t>(at);
+                     args.points = result_points(call) +
+                                   static_cast<std::uintptr_t>((b * capacity_ + tile) * kPixel);
+                     gradients_[routine](&args);
+                   }
+                 });
+  }
+
+  void accumulate(const Call& call, const Group& group, std::int64_t points,
+                  std::int64_t panel) const {
+    const auto sums = reinterpret_cast<std::uintptr_t>(call.buffers[2]);
+    const std::int64_t tiles = group.count * walk_.tiles_x;
+    TileCall tile;
+    tile.count = tiles / kUnrolledTiles;
+    tile.tail_count = tiles % kUnrolledTiles;
+    tile.scratch = call.scratch + kWinogradScratch;
+    for (std::int64_t p = 0; p < kWinogradPatch; ++p) {
+      const std::uintptr_t a = source_points(call) + static_cast<std::uintptr_t>(p * source_point_);
+      const std::uintptr_t b = result_points(call) + static_cast<std::uintptr_t>(p * result_point_);
+      const std::int64_t point = p * walk_.source_channels * kPixel;
+      for (const Product& product : product_lists_[panel == panels_ - 1 ? 1 : 0]) {
+        tile.a = a + static_cast<std::uintptr_t>(product.channel * kF32);
+        tile.b = b + static_cast<std::uintptr_t>(product.block * capacity_ * kPixel);
+        tile.c =
+            sums + static_cast<std::uintptr_t>(sums_at(points, panel * panel_ + product.block) +
+                                               point + product.channel * kPixel);
+        products_.run(product.routine, tile);
+      }
+    }
+  }
+
+  WinogradWalk walk_;
+  TileSet products_;
+  std::int64_t tile_ = 0;        // bytes from one tile's transformed inputs to the next one's
+  std::int64_t group_rows_ = 0;  // rows of tiles
+  std::int64_t capacity_ = 0;    // tiles of a group
+  std::int64_t panel_ = 0, panels_ = 0;  // blocks of output channels of a unit
+  std::int64_t source_point_ = 0, result_point_ = 0;
+  std::vector<std::vector<Product>> product_lists_;  // of a panel, and of the last one
+  std::vector<Routine> inputs_, gradients_;          // by row of points, run of rows, of columns
+};
+
+}  // namespace
+
+std::shared_ptr<const Kernel> compile_winograd_weights(const ir::ConvSpec& spec,
+                                                       const ir::Isa& isa) {
+  return std::make_shared<WinogradWeightsKernel>(spec, isa);
+}
+
+}  // namespace taper::codegen

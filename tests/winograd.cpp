@@ -1,0 +1,169 @@
+// Winograd's convolutions against the interpreter, within the error bound that the README states;
+// the same bits on every ISA and for every number of threads; when they are chosen.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <taper/taper.h>
+
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/masm_run.h"
+
+namespace taper {
+namespace {
+
+// The largest error, relative to the root mean square of the exact result.
+constexpr double kBound = 2e-4;
+
+struct Geometry {
+  Dim channels, results, height, width;
+  std::array<std::int64_t, 4> padding{1, 1, 1, 1};
+  Dim images = 5;
+};
+
+std::vector<float> normal(std::int64_t count, std::uint32_t seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> distribution;
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (float& v : values) v = distribution(generator);
+  return values;
+}
+
+// One pass of a convolution: `pass` 0 forward with bias, skip and ReLU; 1 and 2 the gradients.
+class Problem {
+ public:
+  Problem(const Geometry& g, int pass) : g_(g), pass_(pass) {
+    const Dim height = g.height + g.padding[0] + g.padding[2] - 2;
+    const Dim width = g.width + g.padding[1] + g.padding[3] - 2;
+    const Shape x{N, g.channels, g.height, g.width}, y{N, g.results, height, width};
+    const Shape w{g.results, g.channels, 3, 3};
+    ir::ConvAttrs attrs;
+    attrs.padding = g.padding;
+    ir::Builder builder(tape_.graph());
+    const auto weight = [&] {
+      const auto variable = std::make_shared<Variable>("w", ir::TensorType{DType::f32, w});
+      variable->write(normal(ir::element_count(w, 1), 3));
+      return tape_.parameter(variable).id();
+    };
+    if (pass == 0) {
+      const ir::ValueId image = input("x", x), filter = weight();
+      const Tensor conv(tape_, builder.conv2d(image, filter, attrs));
+      const Tensor bias = tape_.constant({g.results, 1, 1}, {0.5});
+      output_ = relu(conv + bias + Tensor(tape_, input("skip", y)));
+    } else if (pass == 1) {
+      attrs.shape = x;
+      const ir::ValueId gradient = input("dy", y), filter = weight();
+      const Tensor data(tape_, builder.conv2d_backward_data(gradient, filter, attrs));
+      const Tensor positive = Tensor(tape_, input("x", x)) > 0;
+      output_ = where(positive, data, 0);  // the mask of a ReLU below
+    } else {
+      attrs.shape = w;
+      const ir::ValueId image = input("x", x), gradient = input("dy", y);
+      output_ = Tensor(tape_, builder.conv2d_backward_weights(image, gradient, attrs));
+    }
+  }
+
+  Function compiled(CompileOptions options) const {
+    options.max_batch = kMostImages;
+    return compile(output_, options);
+  }
+
+  std::vector<float> run(const CompileOptions& options) const {
+    Function f = compiled(options);
+    std::vector<InputView> views;
+    for (const auto& image : images_)
+      views.emplace_back(
+          std::span(image).first(image.size() / kMostImages * static_cast<std::size_t>(g_.images)));
+    const auto y = f.run(views);
+    return {y.begin(), y.end()};
+  }
+
+  std::string describe() const {
+    return fmt::format("{}->{} {}x{} pass {}", g_.channels, g_.results, g_.height, g_.width, pass_);
+  }
+
+ private:
+  static constexpr Dim kMostImages = 70;  // enough for any geometry to be chosen
+
+  ir::ValueId input(const std::string& name, const Shape& shape) {
+    images_.push_back(
+        normal(ir::element_count(shape, kMostImages), static_cast<std::uint32_t>(images_.size())));
+    return tape_.input(name, shape).id();
+  }
+
+  Geometry g_;
+  int pass_;
+  Tape tape_;
+  Tensor output_;
+  std::vector<std::vector<float>> images_;
+};
+
+const std::vector<Geometry> kGeometries{
+    {32, 32, 8, 8},
+    {33, 40, 7, 5},
+    {32, 48, 13, 14, {0, 0, 0, 0}},
+    {40, 33, 9, 6, {2, 0, 1, 2}},
+    {64, 32, 6, 11, {0, 1, 2, 0}, 1},
+    {32, 64, 28, 28, {1, 1, 1, 1}, 2},
+    {48, 32, 14, 14, {1, 1, 1, 1}, 9},
+    {160, 96, 4, 7, {1, 1, 1, 1}, 17},
+};
+
+TEST(Winograd, StaysWithinItsErrorBound) {
+  for (const Geometry& g : kGeometries)
+    for (const int pass : {0, 1, 2}) {
+      const Problem problem(g, pass);
+      const auto exact = problem.run({.interpret = true});
+      const auto ours = problem.run({});
+      double squares = 0, largest = 0;
+      ASSERT_EQ(ours.size(), exact.size());
+      for (std::size_t i = 0; i < exact.size(); ++i) {
+        squares += static_cast<double>(exact[i]) * exact[i];
+        largest = std::max(largest, std::fabs(static_cast<double>(ours[i]) - exact[i]));
+        ASSERT_TRUE(std::isfinite(ours[i])) << problem.describe();
+      }
+      const double rms = std::sqrt(squares / static_cast<double>(exact.size()));
+      EXPECT_LE(largest, kBound * rms) << problem.describe();
+      EXPECT_GT(largest, 0) << "the interpreter is no oracle of itself: " << problem.describe();
+    }
+}
+
+TEST(Winograd, SameBitsOnEveryInstructionSetAndThreadCount) {
+  for (const Geometry& g : kGeometries)
+    for (const int pass : {0, 1, 2}) {
+      const Problem problem(g, pass);
+      const auto expected = problem.run({.threads = 1});
+      for (const ir::Isa* isa : host_isas())
+        for (const int threads : {1, 2, 3})
+          EXPECT_EQ(problem.run({.threads = threads, .isa = isa}), expected)
+              << problem.describe() << " " << isa->name << " on " << threads;
+    }
+}
+
+// More threads than units: a kernel that is called for a part of them only.
+TEST(Winograd, SameBitsOnSevenThreads) {
+  for (const int pass : {0, 1, 2}) {
+    const Problem problem({32, 64, 28, 28, {1, 1, 1, 1}, 9}, pass);
+    EXPECT_EQ(problem.run({.threads = 7}), problem.run({.threads = 1})) << problem.describe();
+  }
+}
+
+TEST(Winograd, IsChosenByShapeAndCanBeTurnedOff) {
+  const char* names[] = {"forward", "backward_data", "backward_weights"};
+  for (const int pass : {0, 1, 2}) {
+    const Problem large({32, 32, 8, 8}, pass);
+    const std::string chosen = fmt::format("conv winograd 3x3 {}", names[pass]);
+    const std::string direct = fmt::format("conv direct 3x3 {}", names[pass]);
+    EXPECT_NE(large.compiled({}).plan().find(chosen), std::string::npos);
+    const std::string off = large.compiled({.winograd = false}).plan();
+    EXPECT_NE(off.find(direct), std::string::npos) << off;
+    EXPECT_EQ(off.find("winograd"), std::string::npos) << off;
+    const std::string few = Problem({16, 32, 8, 8}, pass).compiled({}).plan();
+    EXPECT_NE(few.find(direct), std::string::npos) << few;
+  }
+}
+
+}  // namespace
+}  // namespace taper
