@@ -158,7 +158,7 @@ class TransformEmitter {
   }
   Address scratch(int i, int j) const {
     const int row = shape_.only_row < 0 ? i : 0;
-    return {scratch_, (row * kWinogradPatch + j) * m_.isa().lanes * kF32};
+    return {scratch_, (row * kWinogradPatch + j) * kF32 * m_.isa().lanes};
   }
 
   Vec loaded(Address a) {
@@ -208,7 +208,7 @@ class TransformEmitter {
 };
 
 constexpr std::int64_t kTileStep = kWinogradTile * kPixel;
-constexpr std::int64_t kFilterStep = kTaps * kTaps * kPixel;
+constexpr std::int64_t kFilterStep = kTaps * kPixel * kTaps;
 
 template <class Emit>
 Routine emit_routine(const std::string& name, const ir::Isa& isa, const TransformShape& shape,

@@ -18,7 +18,8 @@ namespace taper::codegen {
 
 inline constexpr int kWinogradTile = 4, kWinogradPatch = 6;
 inline constexpr int kWinogradPoints = kWinogradPatch * kWinogradPatch;
-inline constexpr std::size_t kWinogradScratch = kWinogradPoints * 64;  // bytes of a routine's own
+inline constexpr std::size_t kWinogradScratch =
+    std::size_t{64} * kWinogradPoints;  // bytes of a routine's own
 
 // Rows or columns [first, end) of a tile are inside the image; the others are zero, or not stored.
 struct Extent {

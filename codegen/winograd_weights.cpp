@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t kPanelBlocks = 4;
 // Transformed inputs of a group; they and the sums of a unit stay in the second-level cache.
-constexpr std::int64_t kGroupBytes = 256 * 1024;
+constexpr std::int64_t kGroupBytes = std::int64_t{256} * 1024;
 constexpr std::int64_t kFewestTiles = 28, kMostTiles = 112;
 constexpr int kUnrolledTiles = 4;
 
