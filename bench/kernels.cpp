@@ -1,197 +1,174 @@
-// taper's generated kernels against oneDNN's, one thread, in one process: a Google Benchmark line
-// per kernel, library and round, the libraries in turn, then a Markdown table of medians.
+// taper's generated kernels against those of other libraries, in one process: a Google Benchmark
+// line per kernel, library and round, the libraries in turn, then Markdown tables of medians.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 #include <omp.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <map>
-#include <memory>
+#include <dnnl.hpp>
+#include <limits>
 #include <random>
-#include <string>
-#include <utility>
-#include <vector>
+#include <thread>
 
-#include "bench/contestants.h"
-#include "bench/fma_peak.h"
+#include "bench/contestant.h"
+#include "bench/report.h"
+#include "bench/roofline.h"
+#include "bench/sets.h"
 #include "ir/error.h"
 
 namespace taper::bench {
 namespace {
 
-std::vector<float> random_data(const ir::Shape& shape, std::mt19937& generator) {
+struct Options {
+  int rounds = 5, threads = 1;
+  bool epilogue = false;
+  std::string json;
+};
+
+std::vector<float> random_data(const ir::Shape& shape, std::minstd_rand& generator) {
   std::uniform_real_distribution<float> uniform(-1, 1);
   std::vector<float> data(static_cast<std::size_t>(ir::element_count(shape, 1)));
   for (float& x : data) x = uniform(generator);
   return data;
 }
 
-// Both libraries set up for one problem, and proved to compute the same.
-class Contest {
- public:
-  Contest(const Problem& problem, const ir::Isa& isa)
-      : operands_(make_operands(problem)),
-        ours(problem, isa, operands_),
-        theirs(problem, operands_) {
-    ours.run();
-    theirs.run();
-    const std::vector<float> a = ours.result(), b = theirs.result();
-    double difference = 0, largest = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      difference = std::max(difference, std::fabs(static_cast<double>(a[i]) - b[i]));
-      largest = std::max(largest, std::fabs(static_cast<double>(b[i])));
-    }
-    // Not >: NaN fails.
-    if (!(difference <= 1e-4 * largest))
-      throw Error(fmt::format("{}: results differ by {} where the largest is {}", problem.name,
-                              difference, largest));
+Operands make_operands(const Problem& problem) {
+  std::minstd_rand generator(7);
+  const std::array<ir::TensorType, 3> tensors = problem.tensors();
+  Operands operands;
+  for (std::size_t i = 0; i < operands.tensors.size(); ++i)
+    operands.tensors[i] = random_data(tensors[i].shape, generator);
+  operands.bias = random_data(problem.bias().shape, generator);
+  return operands;
+}
+
+// Winograd's transforms lose a few digits; a wrong kernel is off by the size of its results.
+void check_same(const Problem& problem, const std::string& library, const std::vector<float>& a,
+                const std::vector<float>& b) {
+  double difference = 0, largest = 0;
+  bool ordered = a.size() == b.size();  // and no NaN
+  for (std::size_t i = 0; ordered && i < a.size(); ++i) {
+    const double d = std::fabs(static_cast<double>(a[i]) - b[i]);
+    ordered = d <= std::numeric_limits<float>::max();
+    difference = std::max(difference, d);
+    largest = std::max(largest, std::fabs(static_cast<double>(b[i])));
   }
+  if (!ordered || difference > 5e-4 * largest)
+    throw Error(fmt::format("{}: the results of taper and {} differ by {} where the largest is {}",
+                            problem.name, library, ordered ? difference : NAN, largest));
+}
 
- private:
-  static Operands make_operands(const Problem& problem) {
-    std::mt19937 generator(7);
-    const std::array<ir::TensorType, 3> tensors = problem.tensors();
-    Operands operands;
-    for (std::size_t i = 0; i < operands.size(); ++i)
-      operands[i] = random_data(tensors[i].shape, generator);
-    return operands;
-  }
-  Operands operands_;
-
- public:
-  TaperKernel ours;
-  OneDnnKernel theirs;
-};
-
-// The contest of the problem that is being measured; the one before it is dropped.
+// The libraries on the problem that is being measured; those of the one before it are dropped.
 class Arena {
  public:
-  explicit Arena(const ir::Isa& isa) : peak(isa), isa_(isa) {}
-  Contest& contest(const Problem& problem) {
-    if (contest_ == nullptr || name_ != problem.name) {
-      contest_.reset();
-      contest_ = std::make_unique<Contest>(problem, isa_);
-      name_ = problem.name;
-      implementations[name_] = contest_->theirs.implementation();
-    }
-    return *contest_;
+  Arena(const ir::Isa& isa, const Options& options)
+      : threads(options.threads), roofline(isa, options.threads), isa_(isa) {}
+
+  Contestant& contestant(const Problem& problem, const std::string& library) {
+    if (name_ != problem.name) set_up(problem);
+    return *contestants_.at(library);
   }
-  FmaPeak peak;
-  std::map<std::string, std::string> implementations;  // oneDNN's, by problem
+
+  const int threads;
+  Roofline roofline;
+  Implementations implementations;
 
  private:
+  void set_up(const Problem& problem) {
+    contestants_.clear();
+    operands_ = make_operands(problem);
+    auto& ours = contestants_[kOurs];
+    ours = make_taper(problem, isa_, threads, operands_);
+    ours->run();
+    const std::vector<float> result = ours->result();
+    for (const Peer& peer : peers_of(problem)) {
+      auto& theirs = contestants_[peer.library];
+      theirs = peer.make(problem, operands_);
+      theirs->run();
+      check_same(problem, peer.library, result, theirs->result());
+      implementations[problem.name + "/" + peer.library] = theirs->implementation();
+    }
+    name_ = problem.name;
+  }
+
   const ir::Isa& isa_;
   std::string name_;
-  std::unique_ptr<Contest> contest_;
+  Operands operands_;
+  std::map<std::string, std::unique_ptr<Contestant>> contestants_;
 };
 
-// The peak is that of just before and after: a shared core has slow and fast minutes.
-template <class Library>
-void measure(benchmark::State& state, Library& library, double flops, FmaPeak& peak) {
-  const double before = peak.measure();
-  const double start = thread_seconds();
-  for ([[maybe_unused]] auto _ : state) library.run();
-  const double rate = flops * static_cast<double>(state.iterations()) / (thread_seconds() - start);
-  const double after = peak.measure();
-  state.counters["GFLOPs"] = rate * 1e-9;
-  state.counters["percent_of_peak"] = 200 * rate / (before + after);
+// The roofline is that of just before and after: a shared core has slow and fast minutes.
+void measure(benchmark::State& state, Arena& arena, const Problem& problem,
+             const std::string& library) {
+  Contestant& contestant = arena.contestant(problem, library);
+  // The threads of the library before may still spin.
+  if (arena.threads > 1) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const auto roof = [&] {
+    return problem.depthwise ? arena.roofline.copy() : arena.roofline.fma();
+  };
+  const double before = roof();
+  contestant.run();
+  const double start = seconds(arena.threads);
+  for ([[maybe_unused]] auto _ : state) contestant.run();
+  const double time = (seconds(arena.threads) - start) / static_cast<double>(state.iterations());
+  if (arena.threads > 1) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  const double after = roof();
+  const double work = problem.depthwise ? problem.bytes() : problem.flops();
+  state.counters["GFLOPs"] = problem.flops() / time * 1e-9;
+  state.counters["percent"] = 200 * work / time / (before + after);
 }
 
 void register_rounds(Arena& arena, const std::vector<Problem>& all, int rounds) {
   for (const Problem& problem : all) {
-    const double flops = problem.flops();
+    std::vector<std::string> libraries{kOurs};
+    for (const Peer& peer : peers_of(problem)) libraries.push_back(peer.library);
     for (int round = 0; round < rounds; ++round) {
-      benchmark::RegisterBenchmark((problem.name + "/taper").c_str(), [&, flops](auto& state) {
-        measure(state, arena.contest(problem).ours, flops, arena.peak);
-      });
-      benchmark::RegisterBenchmark((problem.name + "/oneDNN").c_str(), [&, flops](auto& state) {
-        measure(state, arena.contest(problem).theirs, flops, arena.peak);
-      });
+      for (const std::string& library : libraries) {
+        const auto run = [&arena, &problem, library](benchmark::State& state) {
+          measure(state, arena, problem, library);
+        };
+        benchmark::RegisterBenchmark((problem.name + "/" + library).c_str(), run);
+      }
     }
   }
 }
 
-struct Rounds {
-  std::vector<double> rates, percents;  // GFLOP/s, and of the peak
-};
-
-// Prints every line and keeps its counters.
-class Reporter : public benchmark::ConsoleReporter {
- public:
-  Reporter() : ConsoleReporter(OO_Tabular) {}
-  void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs) {
-      if (run.run_type != Run::RT_Iteration || run.error_occurred) continue;
-      Rounds& entry = rounds[run.benchmark_name()];
-      entry.rates.push_back(run.counters.at("GFLOPs").value);
-      entry.percents.push_back(run.counters.at("percent_of_peak").value);
-    }
-    ConsoleReporter::ReportRuns(runs);
-  }
-  std::map<std::string, Rounds> rounds;  // by line
-};
-
-struct Summary {
-  double median = 0, least = 0, most = 0;
-};
-Summary summary(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  const double median = values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
-  return {median, values.front(), values.back()};
-}
-
-void print_row(const std::string& name, const Rounds& ours, const Rounds& theirs,
-               const std::string& implementation) {
-  std::vector<double> ratios;
-  for (std::size_t i = 0; i < ours.rates.size(); ++i)
-    ratios.push_back(ours.rates[i] / theirs.rates[i]);
-  const Summary a = summary(ours.rates), b = summary(theirs.rates), r = summary(ratios);
-  fmt::print(
-      "| {} | {:.1f} ({:.1f}..{:.1f}) | {:.1f} ({:.1f}..{:.1f}) | {:.2f} ({:.2f}..{:.2f}) "
-      "| {:.0f} | {:.0f} | {} |\n",
-      name, a.median, a.least, a.most, b.median, b.least, b.most, r.median, r.least, r.most,
-      summary(ours.percents).median, summary(theirs.percents).median, implementation);
-}
-
-void print_table(const Reporter& reporter, const Arena& arena, const std::vector<Problem>& all) {
-  fmt::print(
-      "\n| kernel | taper, GFLOP/s | oneDNN, GFLOP/s | ratio | taper, % of peak | oneDNN, % of "
-      "peak | oneDNN's implementation |\n|---|---|---|---|---|---|---|\n");
-  for (const Problem& problem : all) {
-    const auto ours = reporter.rounds.find(problem.name + "/taper");
-    const auto theirs = reporter.rounds.find(problem.name + "/oneDNN");
-    // A filter may have left out either.
-    if (ours == reporter.rounds.end() || theirs == reporter.rounds.end()) continue;
-    print_row(problem.name, ours->second, theirs->second, arena.implementations.at(problem.name));
-  }
-}
-
-void print_conditions(const ir::Isa& isa, std::vector<double> peaks) {
+std::string peer_versions() {
   const dnnl_version_t& version = *dnnl_version();
-  const Summary peak = summary(std::move(peaks));
-  fmt::print("\n{} on one thread, oneDNN {}.{}.{}; FMA peak {:.1f} GFLOP/s ({:.1f}..{:.1f})\n",
-             isa.name, version.major, version.minor, version.patch, peak.median * 1e-9,
-             peak.least * 1e-9, peak.most * 1e-9);
+  std::string text = fmt::format("oneDNN {}.{}.{}", version.major, version.minor, version.patch);
+#ifdef TAPER_BENCH_OPENBLAS
+  text += ", OpenBLAS";
+#else
+  text += ", built without OpenBLAS";
+#endif
+#ifdef TAPER_BENCH_LIBXSMM
+  text += ", libxsmm";
+#else
+  text += ", built without libxsmm";
+#endif
+  return text;
 }
 
-int run(int rounds) {
-  omp_set_num_threads(1);
+void run(const Options& options) {
+  omp_set_num_threads(options.threads);
   const ir::Isa* isa = ir::host_isa();
   if (isa == nullptr) throw Error("taper generates no code for this processor");
-  // A cap on taper's instruction set holds for both.
+  // A cap on taper's instruction set holds for oneDNN too.
   if (isa->lanes == ir::kAvx2.lanes) dnnl::set_max_cpu_isa(dnnl::cpu_isa::avx2);
-  Arena arena(*isa);
-  const std::vector<Problem> all = problems();
-  register_rounds(arena, all, rounds);
+  Arena arena(*isa, options);
+  const std::vector<Problem> all = all_problems(options.epilogue);
+  register_rounds(arena, all, options.rounds);
   Reporter reporter;
   if (benchmark::RunSpecifiedBenchmarks(&reporter) == 0) throw Error("no benchmark has that name");
-  print_conditions(*isa, arena.peak.samples());
-  print_table(reporter, arena, all);
-  return 0;
+  const std::vector<Comparison> comparisons = compare(reporter, all);
+  const Conditions conditions{std::string(isa->name), peer_versions(), options.threads,
+                              options.rounds};
+  print_report(conditions, arena.roofline, comparisons, arena.implementations);
+  if (!options.json.empty())
+    write_json(options.json, conditions, arena.roofline, comparisons, arena.implementations);
 }
 
 }  // namespace
@@ -204,13 +181,17 @@ int main(int argc, char** argv) {
   arguments.insert(arguments.begin() + 1, min_time.data());
   int count = static_cast<int>(arguments.size());
   benchmark::Initialize(&count, arguments.data());
-  int rounds = 5;
-  CLI::App app("taper's kernels against oneDNN's; --benchmark_... flags are Google Benchmark's.");
-  app.add_option("--rounds", rounds, "Times that the two libraries take turns on each kernel")
+  taper::bench::Options options;
+  CLI::App app("taper's kernels against other libraries'; --benchmark_... are Google Benchmark's.");
+  app.add_option("--rounds", options.rounds, "Times that the libraries take turns on each kernel")
       ->check(CLI::Range(1, 1000));
+  app.add_option("--threads", options.threads, "Threads of every library")
+      ->check(CLI::Range(1, 256));
+  app.add_flag("--epilogue", options.epilogue, "Forward passes with bias and ReLU in the kernel");
+  app.add_option("--json", options.json, "File for everything that was measured");
   CLI11_PARSE(app, count, arguments.data());
   try {
-    return taper::bench::run(rounds);
+    taper::bench::run(options);
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
     return 1;

@@ -2,50 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
-
 namespace taper::bench {
 namespace {
 
 using ir::Layout;
 
-constexpr Pass kPasses[] = {Pass::forward, Pass::backward_data, Pass::backward_weights};
-
-std::string_view name(Pass pass) {
-  if (pass == Pass::forward) return "forward";
-  return pass == Pass::backward_data ? "backward_data" : "backward_weights";
-}
-
-// 3x3 with padding 1, or 1x1.
-Problem convolution(std::int64_t ic, std::int64_t oc, std::int64_t size, std::int64_t kernel,
-                    ir::Dim batch, Pass pass) {
-  Problem p;
-  p.name =
-      fmt::format("conv{}x{}/{}-{}@{}/n{}/{}", kernel, kernel, ic, oc, size, batch, name(pass));
-  p.pass = pass;
-  p.batch = batch;
-  p.pad = kernel / 2;
-  p.x = {batch, ic, size, size};
-  p.w = {oc, ic, kernel, kernel};
-  p.y = {batch, oc, size, size};
-  p.xl = ic < ir::kBlock && pass != Pass::backward_data ? Layout::plain : Layout::c16;
-  p.wl = pass == Pass::backward_data ? Layout::i16 : Layout::o16;
-  p.yl = Layout::c16;
-  p.spec = ir::ConvSpec{.pass = pass,
-                        .images = ir::kBatch,
-                        .ic = ic,
-                        .ih = size,
-                        .iw = size,
-                        .oc = oc,
-                        .oh = size,
-                        .ow = size,
-                        .kh = kernel,
-                        .kw = kernel,
-                        .pad_top = p.pad,
-                        .pad_left = p.pad,
-                        .input = p.xl,
-                        .epilogue = {}};
-  return p;
+// relu(accumulator + bias)
+ir::Epilogue bias_relu() {
+  ir::Expr expr{.inputs = 2, .instrs = {}, .outputs = {3}};
+  expr.instrs.push_back({.op = ir::Op::add, .args = {0, 1, -1}});
+  expr.instrs.push_back({.op = ir::Op::relu, .args = {2, -1, -1}});
+  return {expr, {{ir::DType::f32, ir::EpilogueAccess::channel}}, ir::DType::f32};
 }
 
 ir::GemmSpec dense_spec(std::int64_t in, std::int64_t out, Pass pass) {
@@ -65,18 +32,23 @@ ir::GemmSpec dense_spec(std::int64_t in, std::int64_t out, Pass pass) {
   return s;
 }
 
-Problem dense(ir::Dim batch, std::int64_t in, std::int64_t out, Pass pass) {
-  Problem p;
-  p.name = fmt::format("dense/{}x{}x{}/{}", batch, in, out, name(pass));
-  p.pass = pass;
-  p.batch = batch;
-  p.x = {batch, in};
-  p.w = {out, in};
-  p.y = {batch, out};
-  p.xl = p.yl = Layout::plain;
-  p.wl = pass == Pass::backward_data ? Layout::i16 : Layout::o16;
-  p.spec = dense_spec(in, out, pass);
-  return p;
+ir::ConvSpec conv_spec(const Problem& p) {
+  return {.pass = p.pass,
+          .images = ir::kBatch,
+          .ic = p.x[1],
+          .ih = p.x[2],
+          .iw = p.x[3],
+          .oc = p.y[1],
+          .oh = p.y[2],
+          .ow = p.y[3],
+          .kh = p.w[2],
+          .kw = p.w[3],
+          .stride = {p.stride, p.stride},
+          .pad_top = p.pad,
+          .pad_left = p.pad,
+          .groups = p.depthwise ? p.x[1] : 1,
+          .input = p.xl,
+          .epilogue = p.epilogue ? bias_relu() : ir::Epilogue{}};
 }
 
 // Calls visit(i, offset) for element i in row-major order and its physical offset.
@@ -96,33 +68,67 @@ void for_each_element(const ir::TensorType& type, Visit visit) {
 
 }  // namespace
 
+std::string_view name(Pass pass) {
+  if (pass == Pass::forward) return "forward";
+  return pass == Pass::backward_data ? "backward_data" : "backward_weights";
+}
+
+Problem convolution(std::string_view set, const ConvLayer& c, ir::Dim batch, Pass pass,
+                    bool epilogue) {
+  Problem p;
+  p.set = set;
+  p.pass = pass;
+  p.epilogue = epilogue && pass == Pass::forward;
+  p.batch = batch;
+  p.pad = (c.kernel - 1) / 2;
+  p.stride = c.stride;
+  p.depthwise = c.depthwise;
+  p.name = fmt::format("{}/{}-{}@{}_k{}s{}p{}/n{}/{}{}", set, c.ic, c.oc, c.size, c.kernel,
+                       c.stride, p.pad, batch, name(pass), p.epilogue ? "_bias_relu" : "");
+  const std::int64_t result = (c.size + 2 * p.pad - c.kernel) / c.stride + 1;
+  p.x = {batch, c.ic, c.size, c.size};
+  p.w = {c.oc, c.depthwise ? 1 : c.ic, c.kernel, c.kernel};
+  p.y = {batch, c.oc, result, result};
+  const bool data = pass == Pass::backward_data;
+  p.xl = c.ic < ir::kBlock && !data && !c.depthwise ? Layout::plain : Layout::c16;
+  p.wl = data && !c.depthwise ? Layout::i16 : Layout::o16;
+  p.yl = Layout::c16;
+  p.spec = conv_spec(p);
+  return p;
+}
+
+Problem dense(ir::Dim batch, std::int64_t in, std::int64_t out, Pass pass, bool epilogue) {
+  Problem p;
+  p.set = "dense";
+  p.pass = pass;
+  p.epilogue = epilogue && pass == Pass::forward;
+  p.name = fmt::format("dense/{}x{}x{}/{}{}", batch, in, out, name(pass),
+                       p.epilogue ? "_bias_relu" : "");
+  p.batch = batch;
+  p.x = {batch, in};
+  p.w = {out, in};
+  p.y = {batch, out};
+  p.xl = p.yl = Layout::plain;
+  p.wl = pass == Pass::backward_data ? Layout::i16 : Layout::o16;
+  ir::GemmSpec spec = dense_spec(in, out, pass);
+  if (p.epilogue) spec.epilogue = bias_relu();
+  p.spec = spec;
+  return p;
+}
+
+double Problem::bytes() const {
+  double sum = 0;
+  for (const ir::TensorType& type : tensors())
+    sum += static_cast<double>(ir::byte_size(type, batch));
+  return sum;
+}
+
 std::array<ir::TensorType, 3> Problem::tensors() const {
   const ir::TensorType tx{ir::DType::f32, x, xl}, tw{ir::DType::f32, w, wl},
       ty{ir::DType::f32, y, yl};
   if (pass == Pass::forward) return {tx, tw, ty};
   if (pass == Pass::backward_data) return {ty, tw, tx};
   return {tx, ty, tw};
-}
-
-std::vector<Problem> problems() {
-  struct Conv {
-    std::int64_t ic, oc, size, kernel;
-  };
-  struct Dense {
-    std::int64_t in, out;
-  };
-  std::vector<Problem> all;
-  for (const Conv& c : {Conv{1, 32, 28, 3}, Conv{32, 32, 28, 3}, Conv{32, 64, 14, 3},
-                        Conv{64, 64, 14, 3}, Conv{64, 128, 7, 3}, Conv{64, 64, 14, 1}}) {
-    for (const ir::Dim batch : {32, 1}) {
-      for (const Pass pass : kPasses)
-        all.push_back(convolution(c.ic, c.oc, c.size, c.kernel, batch, pass));
-    }
-  }
-  for (const Dense& d : {Dense{784, 128}, Dense{128, 64}, Dense{64, 10}, Dense{1024, 1024}}) {
-    for (const Pass pass : kPasses) all.push_back(dense(256, d.in, d.out, pass));
-  }
-  return all;
 }
 
 void pack(const std::vector<float>& plain, const ir::TensorType& type, float* physical) {
