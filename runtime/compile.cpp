@@ -201,6 +201,7 @@ struct Compilation {
     std::vector<const codegen::Kernel*> kernels;
     for (const auto& kernel : p.kernels) kernels.push_back(kernel.get());
     const std::vector<bool> barriers = place_barriers(p.plan, kernels);
+    p.chains = make_chains(p.plan, kernels, barriers, p.options.max_batch);
     for (std::size_t c = 0; c < kernels.size(); ++c) {
       ScheduledCall call{kernels[c], {}, barriers[c]};
       for (const int buffer : p.plan.calls[c].buffers) call.buffers.push_back(address(p, buffer));

@@ -27,7 +27,7 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
 }  // namespace
 
 std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedule,
-                     const Report& report, ir::Dim max_batch) {
+                     const std::vector<Chain>& chains, const Report& report, ir::Dim max_batch) {
   std::string text;
   auto out = std::back_inserter(text);
   fmt::format_to(out,
@@ -35,10 +35,17 @@ std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedul
                  report.isa, report.threads, report.kernels, report.barriers, report.arena_bytes,
                  report.code_bytes);
   fmt::format_to(out, "\nkernels (cost in MFLOP at batch {})\n", max_batch);
+  auto chain = chains.begin();
   for (std::size_t c = 0; c < plan.calls.size(); ++c) {
     const PlannedCall& call = plan.calls[c];
-    fmt::format_to(out, "{}{:3} {:<16} {:10.3f}  ",
-                   schedule[c].barrier_before ? "---- barrier\n" : "", c, ir::lowering(*call.spec),
+    if (schedule[c].barrier_before) fmt::format_to(out, "---- barrier\n");
+    if (chain != chains.end() && chain->first == c) {
+      if (chain->images > 0)
+        fmt::format_to(out, "---- {} to {}, {} images at a time\n", c, chain->end - 1,
+                       chain->images);
+      ++chain;
+    }
+    fmt::format_to(out, "{:3} {:<16} {:10.3f}  ", c, ir::lowering(*call.spec),
                    ir::flops(*call.spec, max_batch) / 1e6);
     for (std::size_t b = 0; b < call.buffers.size(); ++b)
       fmt::format_to(out, "{}{}",

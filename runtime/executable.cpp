@@ -41,7 +41,7 @@ const Report& Executable::report() const {
   return program_->report;
 }
 std::string Executable::plan() const {
-  return describe(program_->plan, program_->schedule, program_->report,
+  return describe(program_->plan, program_->schedule, program_->chains, program_->report,
                   program_->options.max_batch);
 }
 
@@ -113,15 +113,27 @@ void Executable::Program::run_thread(int thread, int threads) const {
   codegen::Call call;
   call.batch = batch;
   call.scratch = scratch[static_cast<std::size_t>(thread)].get();
-  for (const ScheduledCall& scheduled : schedule) {
-    if (scheduled.barrier_before && threads > 1) barrier->arrive_and_wait();
-    const std::int64_t units = scheduled.kernel->units(batch);
-    call.begin = units * thread / threads;
-    call.end = units * (thread + 1) / threads;
-    if (call.begin == call.end) continue;
-    call.buffers = scheduled.buffers.data();
-    scheduled.kernel->run(call);
+  for (const Chain& chain : chains) {
+    const ScheduledCall& first = schedule[chain.first];
+    if (first.barrier_before && threads > 1) barrier->arrive_and_wait();
+    const std::int64_t units = first.kernel->units(batch);
+    const std::int64_t begin = units * thread / threads, end = units * (thread + 1) / threads;
+    const std::int64_t step = chain.images > 0 ? chain.images : end - begin;
+    for (std::int64_t i = begin; i < end;) {
+      // The last group takes a remainder that would be too small to be one.
+      const std::int64_t stop = end - i < step + (step + 1) / 2 ? end : i + step;
+      for (std::size_t c = chain.first; c < chain.end; ++c) run_part(schedule[c], call, i, stop);
+      i = stop;
+    }
   }
+}
+
+void Executable::Program::run_part(const ScheduledCall& scheduled, codegen::Call& call,
+                                   std::int64_t begin, std::int64_t end) const {
+  call.begin = begin;
+  call.end = end;
+  call.buffers = scheduled.buffers.data();
+  scheduled.kernel->run(call);
 }
 
 }  // namespace taper::runtime

@@ -67,7 +67,10 @@ class Planner {
   Planner(const ir::Graph& graph, ir::Dim max_batch) : graph_(graph), max_batch_(max_batch) {}
 
   Plan run() {
-    for (std::size_t i = 0; i < graph_.size(); ++i) place(graph_.id(i));
+    const std::vector<bool> early = early_values();
+    for (const bool first : {true, false})
+      for (std::size_t i = 0; i < graph_.size(); ++i)
+        if (early[i] == first) place(graph_.id(i));
     bind_outputs();
     bind_updates();
     set_lifetimes();
@@ -76,6 +79,22 @@ class Planner {
   }
 
  private:
+  // Kernels of weights alone run before all others, so that they separate no chains of kernels over
+  // images (see schedule.h). Large results would occupy the arena for long.
+  std::vector<bool> early_values() const {
+    constexpr std::int64_t kMostBytes = std::int64_t{2} << 20;
+    std::vector<bool> early;
+    for (const ir::Node& node : graph_.nodes()) {
+      bool is_early = node.op != Op::input;
+      for (const ValueId operand : node.operands) is_early = is_early && early[operand.index];
+      if (const auto* kernel = std::get_if<ir::KernelAttrs>(&node.attrs))
+        for (const ir::TensorType& type : kernel->results)
+          is_early = is_early && !type.has_batch() && ir::byte_size(type, 1) <= kMostBytes;
+      early.push_back(is_early);
+    }
+    return early;
+  }
+
   int buffer_of(ValueId id) const { return buffer_of_.at(id.index); }
   Buffer& buffer(int index) { return plan_.buffers[static_cast<std::size_t>(index)]; }
 

@@ -39,6 +39,7 @@ struct Executable::Program {
   Plan plan;
   std::vector<std::shared_ptr<const codegen::Kernel>> kernels;
   std::vector<ScheduledCall> schedule;
+  std::vector<Chain> chains;
   std::map<int, AlignedBytes> constants;  // by buffer
   AlignedBytes arena;
   std::vector<AlignedBytes> scratch;  // by thread
@@ -60,6 +61,8 @@ struct Executable::Program {
       std::span<const std::span<const std::byte>> inputs) const;
   void run_interpreter(std::span<const std::span<const std::byte>> inputs);
   void run_thread(int thread, int threads) const;
+  void run_part(const ScheduledCall& scheduled, codegen::Call& call, std::int64_t begin,
+                std::int64_t end) const;
   bool prefers_one_thread() const;
 };
 
@@ -71,6 +74,6 @@ void dump_program(const CompileOptions& options, const std::string& plan,
                   const std::vector<std::shared_ptr<const codegen::Kernel>>& kernels);
 
 std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedule,
-                     const Report& report, ir::Dim max_batch);
+                     const std::vector<Chain>& chains, const Report& report, ir::Dim max_batch);
 
 }  // namespace taper::runtime

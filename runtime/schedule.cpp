@@ -1,6 +1,8 @@
 #include "runtime/schedule.h"
 
+#include <algorithm>
 #include <cstddef>
+#include <set>
 
 namespace taper::runtime {
 namespace {
@@ -30,7 +32,47 @@ bool must_wait(const Plan& plan, const PlannedCall& before, const PlannedCall& a
   return false;
 }
 
+// A call whose images all fit here finds them in the caches anyway.
+constexpr std::int64_t kCachedBytes = std::int64_t{2} << 20;
+// What a group of images may occupy of the caches that a thread has or shares.
+constexpr std::int64_t kGroupBytes = std::int64_t{6} << 20;
+// Groups are multiples of this, which register tiles of 7 and 14 rows divide evenly.
+constexpr ir::Dim kGroupStep = 14;
+
+std::int64_t image_bytes(const Plan& plan, const std::set<int>& buffers) {
+  std::int64_t bytes = 0;
+  for (const int index : buffers) {
+    const ir::TensorType& type = plan.buffers[static_cast<std::size_t>(index)].type;
+    if (type.has_batch()) bytes += ir::byte_size(type, 1);
+  }
+  return bytes;
+}
+
 }  // namespace
+
+std::vector<Chain> make_chains(const Plan& plan, const std::vector<const codegen::Kernel*>& kernels,
+                               const std::vector<bool>& barriers, ir::Dim max_batch) {
+  std::vector<Chain> chains;
+  const auto streams = [&](std::size_t call) {
+    const std::vector<int>& buffers = plan.calls[call].buffers;
+    return kernels[call]->partition() == codegen::Partition::images &&
+           image_bytes(plan, {buffers.begin(), buffers.end()}) * max_batch >= kCachedBytes;
+  };
+  for (std::size_t i = 0; i < kernels.size(); ++i) {
+    const bool joins = i > 0 && !barriers[i] && streams(i) && streams(i - 1);
+    if (!joins) chains.push_back({i, i, 0});
+    chains.back().end = i + 1;
+  }
+  for (Chain& chain : chains) {
+    if (chain.end - chain.first < 2) continue;
+    std::set<int> buffers;
+    for (std::size_t i = chain.first; i < chain.end; ++i)
+      buffers.insert(plan.calls[i].buffers.begin(), plan.calls[i].buffers.end());
+    const ir::Dim fit = kGroupBytes / std::max<std::int64_t>(1, image_bytes(plan, buffers));
+    chain.images = fit < kGroupStep ? std::max<ir::Dim>(1, fit) : fit / kGroupStep * kGroupStep;
+  }
+  return chains;
+}
 
 std::vector<bool> place_barriers(const Plan& plan,
                                  const std::vector<const codegen::Kernel*>& kernels) {

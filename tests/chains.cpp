@@ -1,0 +1,77 @@
+// Chains of calls that a thread runs some images at a time.
+#include <gtest/gtest.h>
+#include <taper/taper.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+namespace taper {
+namespace {
+
+constexpr Dim kImages = 64;
+constexpr std::size_t kPixels = 3 * 32 * 32;
+
+struct Network {
+  Tape tape;
+  Tensor logits, loss;
+  Network() {
+    manual_seed(3);
+    const auto padding = nn::same_padding(1);
+    const nn::Sequential model(nn::Conv2d(3, 32, 3, {.padding = padding}), nn::ReLU(),
+                               nn::MaxPool2d(2), nn::Conv2d(32, 32, 3, {.padding = padding}),
+                               nn::ReLU(), nn::MaxPool2d(2), nn::Flatten(),
+                               nn::Linear(32 * 8 * 8, 10));
+    const Tensor images = tape.input("images", {N, 3, 32, 32});
+    const Tensor labels = tape.input("labels", {N}, DType::i32);
+    logits = model(images);
+    loss = cross_entropy(logits, labels);
+  }
+};
+
+std::vector<float> random_images() {
+  std::mt19937 generator(1);
+  std::normal_distribution<float> distribution;
+  std::vector<float> images(kImages * kPixels);
+  for (float& v : images) v = distribution(generator);
+  return images;
+}
+
+TEST(Chains, GiveTheBitsOfOneImageAtATime) {
+  const Network network;
+  const std::vector<float> images = random_images();
+  Function single = compile(network.logits, {.max_batch = 1, .winograd = false});
+  ASSERT_EQ(single.plan().find("images at a time"), std::string::npos) << single.plan();
+  std::vector<float> expected;
+  for (std::size_t i = 0; i < kImages; ++i) {
+    const auto y = single(std::span(images).subspan(i * kPixels, kPixels));
+    expected.insert(expected.end(), y.begin(), y.end());
+  }
+  for (const int threads : {1, 2, 3}) {
+    Function all =
+        compile(network.logits, {.max_batch = kImages, .threads = threads, .winograd = false});
+    ASSERT_NE(all.plan().find("images at a time"), std::string::npos) << all.plan();
+    for (const std::size_t batch : {64u, 45u, 29u, 15u, 2u, 1u}) {
+      const auto y = all(std::span(images).first(batch * kPixels));
+      ASSERT_EQ(y.size(), batch * 10);
+      EXPECT_TRUE(std::equal(y.begin(), y.end(), expected.begin()))
+          << batch << " images on " << threads << " threads";
+    }
+  }
+}
+
+TEST(Chains, AreNotCutByTransformsOfFilters) {
+  const Network network;
+  const TrainingStep step = compile(network.loss, optim::Adam{}, {.max_batch = kImages});
+  const std::string plan = step.plan();
+  const auto filter = plan.find("conv winograd 3x3 filter ");
+  const auto chain = plan.find("images at a time");
+  const auto convolution = plan.find("conv winograd 3x3 forward");
+  ASSERT_NE(filter, std::string::npos) << plan;
+  ASSERT_NE(chain, std::string::npos) << plan;
+  EXPECT_LT(filter, chain) << plan;
+  EXPECT_LT(chain, convolution) << plan;
+}
+
+}  // namespace
+}  // namespace taper
