@@ -1,42 +1,61 @@
 #include "bench/contestant.h"
 #include "codegen/kernel.h"
+#include "passes/select.h"
 #include "runtime/aligned.h"
 #include "runtime/thread_pool.h"
 
 namespace taper::bench {
 namespace {
 
+// A kernel and the work of each thread.
+struct Stage {
+  std::shared_ptr<const codegen::Kernel> kernel;
+  std::vector<void*> buffers;
+  std::vector<runtime::AlignedBytes> scratch;
+  std::vector<codegen::Call> calls;
+};
+
+// What the pipeline would run: one kernel or, where it chooses Winograd's convolution, also the one
+// that transforms the filters, whose time counts.
 class TaperKernel final : public Contestant {
  public:
   TaperKernel(const Problem& problem, const ir::Isa& isa, int threads, const Operands& operands)
-      : result_type_(problem.tensors().back()),
-        kernel_(codegen::compile_cached(problem.spec, isa)),
+      : isa_(isa),
+        batch_(problem.batch),
+        threads_(threads),
+        result_type_(problem.tensors().back()),
         pool_(runtime::ThreadPool::shared(threads)) {
     const std::array<ir::TensorType, 3> tensors = problem.tensors();
     for (std::size_t i = 0; i < 2; ++i) pack(operands.tensors[i], tensors[i], allocate(tensors[i]));
     if (problem.epilogue) pack(operands.bias, problem.bias(), allocate(problem.bias()));
     allocate(tensors[2]);
-    const std::int64_t units = kernel_->units(problem.batch);
-    for (std::int64_t t = 0; t < threads; ++t) {
-      scratch_.push_back(runtime::allocate_aligned(kernel_->scratch_bytes(problem.batch)));
-      calls_.push_back({buffers_.data(), problem.batch, units * t / threads,
-                        units * (t + 1) / threads, scratch_.back().get()});
+    const auto* convolution = std::get_if<ir::ConvSpec>(&problem.spec);
+    if (convolution != nullptr && passes::prefers_winograd(*convolution, batch_)) {
+      add_winograd(*convolution);
+    } else {
+      add_stage(problem.spec, buffers_);
     }
   }
   TaperKernel(const TaperKernel&) = delete;
   TaperKernel& operator=(const TaperKernel&) = delete;
 
   void run() override {
-    if (calls_.size() == 1) return kernel_->run(calls_[0]);
-    const auto body = [](void* self, int thread) {
-      const auto& kernel = *static_cast<const TaperKernel*>(self);
-      kernel.kernel_->run(kernel.calls_[static_cast<std::size_t>(thread)]);
-    };
-    pool_->run(body, this);
+    for (const Stage& stage : stages_) {
+      if (threads_ == 1) {
+        stage.kernel->run(stage.calls[0]);
+        continue;
+      }
+      const auto body = [](void* of, int thread) {
+        const auto& s = *static_cast<const Stage*>(of);
+        s.kernel->run(s.calls[static_cast<std::size_t>(thread)]);
+      };
+      pool_->run(body, const_cast<Stage*>(&stage));
+    }
   }
   std::vector<float> result() override {
     return unpack(static_cast<const float*>(buffers_.back()), result_type_);
   }
+  std::string implementation() const override { return stages_.size() > 1 ? "winograd" : ""; }
 
  private:
   float* allocate(const ir::TensorType& type) {
@@ -45,12 +64,43 @@ class TaperKernel final : public Contestant {
     return static_cast<float*>(buffers_.back());
   }
 
+  void add_winograd(ir::ConvSpec spec) {
+    spec.winograd = true;
+    const passes::FilterTransform filter = passes::filter_transform(spec);
+    std::vector<void*> buffers = buffers_;
+    memory_.push_back(
+        runtime::allocate_aligned(static_cast<std::size_t>(ir::byte_size(filter.points, 1))));
+    void* points = memory_.back().get();
+    if (spec.pass == Pass::backward_weights) {
+      buffers.back() = points;
+      add_stage(spec, buffers);
+      add_stage(filter.spec, {points, buffers_.back()});
+    } else {
+      buffers[1] = points;
+      add_stage(filter.spec, {buffers_[1], points});
+      add_stage(spec, buffers);
+    }
+  }
+
+  void add_stage(const ir::KernelSpec& spec, std::vector<void*> buffers) {
+    Stage stage{codegen::compile_cached(spec, isa_), std::move(buffers), {}, {}};
+    const std::int64_t units = stage.kernel->units(batch_);
+    for (std::int64_t t = 0; t < threads_; ++t) {
+      stage.scratch.push_back(runtime::allocate_aligned(stage.kernel->scratch_bytes(batch_)));
+      stage.calls.push_back({stage.buffers.data(), batch_, units * t / threads_,
+                             units * (t + 1) / threads_, stage.scratch.back().get()});
+    }
+    stages_.push_back(std::move(stage));
+  }
+
+  const ir::Isa& isa_;
+  ir::Dim batch_;
+  int threads_;
   ir::TensorType result_type_;
-  std::shared_ptr<const codegen::Kernel> kernel_;
   std::shared_ptr<runtime::ThreadPool> pool_;
-  std::vector<runtime::AlignedBytes> memory_, scratch_;
-  std::vector<void*> buffers_;
-  std::vector<codegen::Call> calls_;  // one for each thread
+  std::vector<runtime::AlignedBytes> memory_;
+  std::vector<void*> buffers_;  // operands and result of the problem
+  std::vector<Stage> stages_;
 };
 
 }  // namespace

@@ -67,10 +67,10 @@ class Planner {
   Planner(const ir::Graph& graph, ir::Dim max_batch) : graph_(graph), max_batch_(max_batch) {}
 
   Plan run() {
-    const std::vector<bool> early = early_values();
+    find_early_values();
     for (const bool first : {true, false})
       for (std::size_t i = 0; i < graph_.size(); ++i)
-        if (early[i] == first) place(graph_.id(i));
+        if (early_[i] == first) place(graph_.id(i));
     bind_outputs();
     bind_updates();
     set_lifetimes();
@@ -80,19 +80,18 @@ class Planner {
 
  private:
   // Kernels of weights alone run before all others, so that they separate no chains of kernels over
-  // images (see schedule.h). Large results would occupy the arena for long.
-  std::vector<bool> early_values() const {
+  // images (see schedule.h), nor does a barrier before their bytes are written again: they keep
+  // them. Large results would occupy too much of the arena.
+  void find_early_values() {
     constexpr std::int64_t kMostBytes = std::int64_t{2} << 20;
-    std::vector<bool> early;
     for (const ir::Node& node : graph_.nodes()) {
       bool is_early = node.op != Op::input;
-      for (const ValueId operand : node.operands) is_early = is_early && early[operand.index];
+      for (const ValueId operand : node.operands) is_early = is_early && early_[operand.index];
       if (const auto* kernel = std::get_if<ir::KernelAttrs>(&node.attrs))
         for (const ir::TensorType& type : kernel->results)
           is_early = is_early && !type.has_batch() && ir::byte_size(type, 1) <= kMostBytes;
-      early.push_back(is_early);
+      early_.push_back(is_early);
     }
-    return early;
   }
 
   int buffer_of(ValueId id) const { return buffer_of_.at(id.index); }
@@ -226,6 +225,8 @@ class Planner {
         buffer(index).first = std::min(buffer(index).first, static_cast<int>(c));
         buffer(index).last = static_cast<int>(c);
       }
+    for (Buffer& b : plan_.buffers)
+      if (b.last >= 0 && early_[b.value.index]) b.last = static_cast<int>(plan_.calls.size());
     for (const int index : plan_.inputs) buffer(index).first = 0;
     for (const int index : plan_.outputs) buffer(index).last = static_cast<int>(plan_.calls.size());
   }
@@ -262,6 +263,7 @@ class Planner {
   const ir::Graph& graph_;
   const ir::Dim max_batch_;
   Plan plan_;
+  std::vector<bool> early_;  // by value
   std::map<std::uint32_t, int> buffer_of_;
   std::map<std::uint32_t, std::vector<int>> results_of_;
 };
