@@ -63,9 +63,9 @@ std::vector<int> WinogradLines::input_needs(int index) {
   return {1, 2, 3, 4};
 }
 
-void WinogradLines::input_value(int index, const Line& d, const Store& store) {
+Vec WinogradLines::input_value(int index, const Line& d) {
   const Vec four = constants_[0], two = constants_[1];
-  const Vec p = temporary(), q = temporary();
+  const Vec p = m_.vec(), q = temporary();
   if (index == 0) {
     m_.sub(p, d[4], d[2]);
     m_.sub(q, d[0], d[2]);
@@ -87,8 +87,8 @@ void WinogradLines::input_value(int index, const Line& d, const Store& store) {
   }
   if (index == 1 || index == 3) m_.add(p, p, q);
   if (index == 2 || index == 4) m_.sub(p, p, q);
-  store(index, p);
   done();
+  return p;
 }
 
 void WinogradLines::prepare_output() {
@@ -123,29 +123,39 @@ void WinogradLines::prepare_gradient() {
 }
 
 void WinogradLines::gradient(const Line& y, const Store& store) {
-  for (int i = 0; i < 6; ++i) gradient_value(i, y, store);
+  for (int i = 0; i < 6; ++i) {
+    const Vec v = gradient_value(i, y);
+    store(i, v);
+    m_.release(v);
+  }
+}
+
+std::vector<int> WinogradLines::gradient_needs(int index) {
+  if (index == 0) return {0};
+  if (index == 5) return {3};
+  return {0, 1, 2, 3};
 }
 
 // y0, y0 +- y1 + y2 +- y3, y0 +- 2 y1 + 4 y2 +- 8 y3, y3.
-void WinogradLines::gradient_value(int index, const Line& y, const Store& store) {
-  if (index == 0) return store(0, y[0]);
-  if (index == 5) return store(5, y[3]);
-  const Vec four = constants_[0];
-  const Vec even = temporary(), odd = temporary();
-  if (index < 3) {
+Vec WinogradLines::gradient_value(int index, const Line& y) {
+  const Vec even = m_.vec(), odd = temporary();
+  if (index == 0 || index == 5) {
+    m_.move(even, index == 0 ? y[0] : y[3]);
+  } else if (index < 3) {
     m_.add(even, y[0], y[2]);
     m_.add(odd, y[1], y[3]);
   } else {
+    const Vec four = constants_[0];
     m_.move(even, y[0]);
     m_.fma(even, four, y[2]);
     m_.move(odd, y[1]);
     m_.fma(odd, four, y[3]);
     m_.add(odd, odd, odd);
   }
-  if (index % 2 == 1) m_.add(even, even, odd);
-  if (index % 2 == 0) m_.sub(even, even, odd);
-  store(index, even);
+  if (index == 1 || index == 3) m_.add(even, even, odd);
+  if (index == 2 || index == 4) m_.sub(even, even, odd);
   done();
+  return even;
 }
 
 void WinogradLines::prepare_filter() {

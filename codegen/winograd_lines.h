@@ -30,10 +30,12 @@ class WinogradLines {
   void filter(const Line& g, const Store& store);           // 3 -> 6: G
   void filter_gradient(const Line& u, const Store& store);  // 6 -> 3: G^T
 
-  // One value of input() or gradient(), from the elements that it depends on.
+  // One value of input() or gradient(), from the elements that it depends on, in a register that
+  // the caller releases.
   static std::vector<int> input_needs(int index);
-  void input_value(int index, const Line& d, const Store& store);
-  void gradient_value(int index, const Line& y, const Store& store);
+  static std::vector<int> gradient_needs(int index);
+  Vec input_value(int index, const Line& d);
+  Vec gradient_value(int index, const Line& y);
 
  private:
   Vec constant(float value);

@@ -40,40 +40,44 @@ class TransformEmitter {
   }
 
   void input() {
+    if (shape_.only_row >= 0) return input_row(shape_.only_row);
     for (int j = 0; j < kWinogradPatch; ++j) {
       if (!inside(shape_.columns, j)) continue;
-      const auto keep = [&](int i, Vec v) { m_.store(scratch(i, j), v); };
-      if (shape_.only_row < 0) {
-        const Line d = column(j, kWinogradPatch);
-        lines_.input(d, keep);
-        release(d);
-      } else {
-        const Line d = column(j, kWinogradPatch, WinogradLines::input_needs(shape_.only_row));
-        lines_.input_value(shape_.only_row, d, keep);
-        release(d);
-      }
+      const Line d = column(j, kWinogradPatch);
+      lines_.input(d, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
+      release(d);
     }
-    for_each_row([&](int i) {
+    for (int i = 0; i < kWinogradPatch; ++i) {
       const Line d = scratch_row(i, kWinogradPatch, shape_.columns);
       lines_.input(d, [&](int k, Vec v) { m_.store(point(i, k), v); });
       release(d);
-    });
+    }
+  }
+
+  // One row fits the registers.
+  void input_row(int row) {
+    Line line(kWinogradPatch, zero_);
+    for (int j = 0; j < kWinogradPatch; ++j) {
+      if (!inside(shape_.columns, j)) continue;
+      const Line d = column(j, kWinogradPatch, WinogradLines::input_needs(row));
+      line[static_cast<std::size_t>(j)] = lines_.input_value(row, d);
+      release(d);
+    }
+    lines_.input(line, [&](int k, Vec v) { m_.store(point(row, k), v); });
+    release(line);
   }
 
   void gradient() {
     const int row = shape_.only_row;
-    const std::vector<int> needs = row == 0   ? std::vector<int>{0}
-                                   : row == 5 ? std::vector<int>{3}
-                                              : std::vector<int>{0, 1, 2, 3};
+    Line line(kWinogradTile, zero_);
     for (int j = 0; j < kWinogradTile; ++j) {
       if (!inside(shape_.columns, j)) continue;
-      const Line y = column(j, kWinogradTile, needs);
-      lines_.gradient_value(row, y, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
+      const Line y = column(j, kWinogradTile, WinogradLines::gradient_needs(row));
+      line[static_cast<std::size_t>(j)] = lines_.gradient_value(row, y);
       release(y);
     }
-    const Line y = scratch_row(row, kWinogradTile, shape_.columns);
-    lines_.gradient(y, [&](int k, Vec v) { m_.store(point(row, k), v); });
-    release(y);
+    lines_.gradient(line, [&](int k, Vec v) { m_.store(point(row, k), v); });
+    release(line);
   }
 
   void output(const ir::Epilogue& epilogue) {
@@ -157,8 +161,7 @@ class TransformEmitter {
     return {points_, (row * kWinogradPatch + j) * shape_.point + offset()};
   }
   Address scratch(int i, int j) const {
-    const int row = shape_.only_row < 0 ? i : 0;
-    return {scratch_, (row * kWinogradPatch + j) * kF32 * m_.isa().lanes};
+    return {scratch_, (i * kWinogradPatch + j) * kF32 * m_.isa().lanes};
   }
 
   Vec loaded(Address a) {
@@ -191,12 +194,6 @@ class TransformEmitter {
     for (const Vec v : line) {
       if (v != zero_) m_.release(v);
     }
-  }
-
-  template <class Body>
-  void for_each_row(const Body& body) {
-    if (shape_.only_row >= 0) return body(shape_.only_row);
-    for (int i = 0; i < kWinogradPatch; ++i) body(i);
   }
 
   Masm& m_;
