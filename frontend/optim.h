@@ -87,7 +87,8 @@ struct SGD {
 //   g = g + weight_decay p
 //   m = m beta1 + g (1 - beta1)
 //   v = v beta2 + g g (1 - beta2)
-//   p = p - [rate / q1] (m / (sqrt(v) / [sqrt(q2)] + epsilon))
+//   p = p - [rate / q1 sqrt(q2)] (m / (sqrt(v) + [epsilon sqrt(q2)]))
+// The last line is PyTorch's with its quotient extended by sqrt(q2), which saves a division.
 // States: adam.m.NAME, adam.v.NAME, adam.correction1, adam.correction2.
 struct Adam {
   float learning_rate = 1e-3f;

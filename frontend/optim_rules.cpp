@@ -32,15 +32,16 @@ Tensor advance_correction(Group& group, const std::string& name, double beta) {
 // Adam and AdamW differ in what becomes of the parameter and the gradient before.
 struct AdamSteps {
   const char* name;
-  double beta1, beta2, epsilon;
-  Tensor step_size, scale;
+  double beta1, beta2;
+  Tensor step_size, epsilon;  // both times the square root of correction2: one division an element
 
   AdamSteps(Group& group, const char* rule, double b1, double b2, double eps)
-      : name(rule), beta1(b1), beta2(b2), epsilon(eps) {
+      : name(rule), beta1(b1), beta2(b2) {
     const Tensor correction1 = advance_correction(group, fmt::format("{}.correction1", name), b1);
     const Tensor correction2 = advance_correction(group, fmt::format("{}.correction2", name), b2);
-    step_size = group.learning_rate() / correction1;
-    scale = sqrt(correction2);
+    const Tensor scale = sqrt(correction2);
+    step_size = group.learning_rate() / correction1 * scale;
+    epsilon = eps * scale;
   }
 
   void record(Group& group, const Group::Item& item, const Tensor& parameter,
@@ -49,8 +50,7 @@ struct AdamSteps {
     const Tensor v = group.state(fmt::format("{}.v", name), item);
     const Tensor m_next = group.set(item, m, m * beta1 + g * (1 - beta1));
     const Tensor v_next = group.set(item, v, v * beta2 + g * g * (1 - beta2));
-    const Tensor denominator = sqrt(v_next) / scale + epsilon;
-    group.set(item, item.parameter, parameter - step_size * (m_next / denominator));
+    group.set(item, item.parameter, parameter - step_size * (m_next / (sqrt(v_next) + epsilon)));
   }
 };
 
