@@ -14,7 +14,7 @@ fuzz() {
   "build/fuzz/tests/fuzz/fuzz_$1" -max_total_time="$seconds" -max_len=4096 -timeout=20 \
     -rss_limit_mb=1024 -artifact_prefix="build/fuzz/$1-" "$found" "tests/fuzz/corpus/$1" \
     >"$log" 2>&1 || fail "fuzz_$1 found an input that fails; see $log"
-  echo "fuzz_$1: $(grep -o '^Done .*' "$log")"
+  echo "fuzz_$1: $(grep -ao '^Done .*' "$log")"
 }
 
 for pair in "safetensors npy" "idx ir"; do
