@@ -41,7 +41,7 @@ bool prefers_winograd(const ir::ConvSpec& s, ir::Dim max_batch) {
   const bool possible = s.kh == 3 && s.kw == 3 && s.stride == Pair{1, 1} &&
                         s.dilation == Pair{1, 1} && s.groups == 1 && !s.integers &&
                         s.input == ir::Layout::c16 && s.images == ir::kBatch && s.pad_top <= 2 &&
-                        s.pad_left <= 2;
+                        s.pad_left <= 2 && s.epilogue.result == ir::DType::f32;
   if (!possible || s.ic < kFewestChannels || s.oc < kFewestChannels) return false;
   const bool data = s.pass == ir::ConvPass::backward_data;
   const std::int64_t height = data ? s.ih : s.oh, width = data ? s.iw : s.ow;

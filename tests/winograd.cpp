@@ -165,5 +165,27 @@ TEST(Winograd, IsChosenByShapeAndCanBeTurnedOff) {
   }
 }
 
+// A layer that stays f32 in a quantized model hands bytes to the next one.
+TEST(Winograd, LeavesResultsInBytesToDirectConvolutions) {
+  constexpr Dim kImages = 70, kChannels = 32, kSize = 8;
+  Tape tape;
+  const Shape w{kChannels, kChannels, 3, 3};
+  const auto weight = std::make_shared<Variable>("w", ir::TensorType{DType::f32, w});
+  weight->write(normal(ir::element_count(w, 1), 3));
+  const Tensor x = tape.input("x", {N, kChannels, kSize, kSize});
+  const Tensor y = conv2d(x, tape.parameter(weight), {.padding = {1, 1, 1, 1}});
+  const Tensor bytes = cast(relu(y) * 2 + 0.5, DType::u8);
+  const Tensor pooled = cast(max_pool2d(bytes, {.kernel = {2, 2}, .stride = {2, 2}}), DType::f32);
+  const auto images = normal(kImages * kChannels * kSize * kSize, 4);
+  Function ours = compile(pooled, {.max_batch = kImages});
+  Function exact = compile(pooled, {.max_batch = kImages, .interpret = true});
+  ASSERT_NE(ours.plan().find("stored=u8"), std::string::npos) << ours.plan();
+  EXPECT_EQ(ours.plan().find("winograd"), std::string::npos) << ours.plan();
+  const auto a = ours(images), b = exact(images);
+  ASSERT_EQ(a.size(), b.size());
+  // A value between two bytes may be rounded to either.
+  for (std::size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 1) << i;
+}
+
 }  // namespace
 }  // namespace taper
