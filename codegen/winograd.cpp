@@ -50,7 +50,7 @@ class WinogradKernel final : public Kernel {
   void run(const Call& call) const override {
     const std::int64_t end = call.end * walk_.tiles_y;
     for (std::int64_t row = call.begin * walk_.tiles_y; row < end; row += group_rows_) {
-      const Group group{row, std::min(group_rows_, end - row)};
+      const TileGroup group{row, std::min(group_rows_, end - row)};
       transform_inputs(call, group);
       for (std::int64_t block = 0; block < walk_.result_blocks(); block += panel_) {
         const std::int64_t blocks = std::min(panel_, walk_.result_blocks() - block);
@@ -61,10 +61,6 @@ class WinogradKernel final : public Kernel {
   }
 
  private:
-  struct Group {  // rows of tiles, counted through all images
-    std::int64_t first = 0, count = 0;
-  };
-
   void add_products() {
     TileShape shape;
     shape.rows = static_cast<int>(rows_);
@@ -120,25 +116,11 @@ class WinogradKernel final : public Kernel {
     return source_points(call) + static_cast<std::uintptr_t>(kWinogradPoints * source_point_);
   }
 
-  // Calls `body` with the index of the routine, the tile's place and its number in the group.
-  template <class Body>
-  void for_each_run(const Group& group, const Body& body) const {
-    for (std::int64_t r = 0; r < group.count; ++r) {
-      const std::int64_t image = (group.first + r) / walk_.tiles_y;
-      const std::int64_t y = (group.first + r) % walk_.tiles_y;
-      const std::size_t variant = walk_.row_run[static_cast<std::size_t>(y)];
-      for (std::size_t c = 0; c < walk_.columns.size(); ++c) {
-        const TileRun& run = walk_.columns[c];
-        body(variant * walk_.columns.size() + c, run, image, y, r * walk_.tiles_x + run.first);
-      }
-    }
-  }
-
-  void transform_inputs(const Call& call, const Group& group) const {
+  void transform_inputs(const Call& call, const TileGroup& group) const {
     TransformArgs args;
     args.scratch = call.scratch;
-    for_each_run(group, [&](std::size_t routine, const TileRun& run, std::int64_t image,
-                            std::int64_t y, std::int64_t tile) {
+    walk_.for_each_run(group, [&](std::size_t routine, const TileRun& run, std::int64_t image,
+                                  std::int64_t y, std::int64_t tile) {
       args.count = run.count;
       for (std::int64_t block = 0; block < walk_.source_blocks(); ++block) {
         args.image = address(call, 0) +
@@ -150,7 +132,7 @@ class WinogradKernel final : public Kernel {
     });
   }
 
-  void multiply(const Call& call, const Group& group, std::int64_t block,
+  void multiply(const Call& call, const TileGroup& group, std::int64_t block,
                 std::int64_t blocks) const {
     const std::size_t routine = blocks == panel_ ? panel_routine_ : last_routine_;
     TileCall tile;
@@ -172,12 +154,12 @@ class WinogradKernel final : public Kernel {
     }
   }
 
-  void transform_outputs(const Call& call, const Group& group, std::int64_t block,
+  void transform_outputs(const Call& call, const TileGroup& group, std::int64_t block,
                          std::int64_t blocks) const {
     TransformArgs args;
     args.scratch = call.scratch;
-    for_each_run(group, [&](std::size_t routine, const TileRun& run, std::int64_t image,
-                            std::int64_t y, std::int64_t tile) {
+    walk_.for_each_run(group, [&](std::size_t routine, const TileRun& run, std::int64_t image,
+                                  std::int64_t y, std::int64_t tile) {
       args.count = run.count;
       for (std::int64_t b = 0; b < blocks; ++b) {
         const std::int64_t offset = walk_.result_at(image, block + b, y, run.first);

@@ -35,7 +35,6 @@ struct TransformShape {
   std::int64_t image_row = 0;
   std::int64_t point = 0, tile = 0;
   int only_row = -1;  // of inputs: the six points of this row only; of gradients always so
-  auto operator<=>(const TransformShape&) const = default;
 };
 
 struct TransformArgs {

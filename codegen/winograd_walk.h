@@ -15,6 +15,11 @@ struct TileRun {
   Extent source, result;
 };
 
+// Rows of tiles, counted through all images.
+struct TileGroup {
+  std::int64_t first = 0, count = 0;
+};
+
 // Forward and backward data as one form: results of 3x3 taps of a source, both c16.
 struct WinogradWalk {
   std::int64_t source_channels = 0, source_height = 0, source_width = 0;
@@ -31,6 +36,18 @@ struct WinogradWalk {
                          std::int64_t x) const;
   std::int64_t result_at(std::int64_t image, std::int64_t block, std::int64_t y,
                          std::int64_t x) const;
+
+  // The runs of a group, each by body(variant, run, image, y, tile): `variant` is the index of its
+  // extents (rows, then columns), `tile` the number in the group of its first tile.
+  template <class Body>
+  void for_each_run(const TileGroup& group, const Body& body) const {
+    for (std::int64_t r = 0; r < group.count; ++r) {
+      const std::int64_t image = (group.first + r) / tiles_y, y = (group.first + r) % tiles_y;
+      const std::size_t variant = row_run[static_cast<std::size_t>(y)] * columns.size();
+      for (std::size_t c = 0; c < columns.size(); ++c)
+        body(variant + c, columns[c], image, y, r * tiles_x + columns[c].first);
+    }
+  }
 };
 
 // Backward weights: as forward.

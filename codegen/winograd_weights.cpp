@@ -52,7 +52,7 @@ class WinogradWeightsKernel final : public Kernel {
     for (std::int64_t unit = call.begin; unit < call.end; ++unit) clear(call, unit);
     const std::int64_t end = call.batch * walk_.tiles_y;
     for (std::int64_t row = 0; row < end; row += group_rows_) {
-      const Group group{row, std::min(group_rows_, end - row)};
+      const TileGroup group{row, std::min(group_rows_, end - row)};
       std::int64_t transformed = -1;
       for (std::int64_t unit = call.begin; unit < call.end; ++unit) {
         const std::int64_t points = unit / panels_, panel = unit % panels_;
@@ -65,9 +65,6 @@ class WinogradWeightsKernel final : public Kernel {
   }
 
  private:
-  struct Group {  // rows of tiles, counted through all images
-    std::int64_t first = 0, count = 0;
-  };
   struct Product {
     std::int64_t channel = 0, block = 0;
     std::size_t routine = 0;
@@ -145,60 +142,47 @@ class WinogradWeightsKernel final : public Kernel {
     }
   }
 
-  template <class Body>
-  void for_each_run(const Group& group, std::int64_t points, const Body& body) const {
-    const std::size_t variants = walk_.rows.size() * walk_.columns.size();
-    for (std::int64_t r = 0; r < group.count; ++r) {
-      const std::int64_t image = (group.first + r) / walk_.tiles_y;
-      const std::int64_t y = (group.first + r) % walk_.tiles_y;
-      const std::size_t variant = static_cast<std::size_t>(points) * variants +
-                                  walk_.row_run[static_cast<std::size_t>(y)] * walk_.columns.size();
-      for (std::size_t c = 0; c < walk_.columns.size(); ++c) {
-        const TileRun& run = walk_.columns[c];
-        body(variant + c, run, image, y, r * walk_.tiles_x + run.first);
-      }
-    }
+  std::size_t first_routine(std::int64_t points) const {
+    return static_cast<std::size_t>(points) * walk_.rows.size() * walk_.columns.size();
   }
 
-  void transform_inputs(const Call& call, const Group& group, std::int64_t points) const {
+  void transform_inputs(const Call& call, const TileGroup& group, std::int64_t points) const {
     const auto images = reinterpret_cast<std::uintptr_t>(call.buffers[0]);
     TransformArgs args;
     args.scratch = call.scratch;
-    for_each_run(group, points,
-                 [&](std::size_t routine, const TileRun& run, std::int64_t image, std::int64_t y,
-                     std::int64_t tile) {
-                   args.count = run.count;
-                   for (std::int64_t b = 0; b < walk_.source_blocks(); ++b) {
-                     const std::int64_t at = walk_.source_at(image, b, y, run.first);
-                     args.image = images + static_cast<std::uintptr_t>(at);
-                     args.points = source_points(call) +
-                                   static_cast<std::uintptr_t>(tile * tile_ + b * kPixel);
-                     inputs_[routine](&args);
-                   }
-                 });
+    const std::size_t first = first_routine(points);
+    walk_.for_each_run(group, [&](std::size_t routine, const TileRun& run, std::int64_t image,
+                                  std::int64_t y, std::int64_t tile) {
+      args.count = run.count;
+      for (std::int64_t b = 0; b < walk_.source_blocks(); ++b) {
+        const std::int64_t at = walk_.source_at(image, b, y, run.first);
+        args.image = images + static_cast<std::uintptr_t>(at);
+        args.points = source_points(call) + static_cast<std::uintptr_t>(tile * tile_ + b * kPixel);
+        inputs_[first + routine](&args);
+      }
+    });
   }
 
-  void transform_gradients(const Call& call, const Group& group, std::int64_t points,
+  void transform_gradients(const Call& call, const TileGroup& group, std::int64_t points,
                            std::int64_t panel) const {
     const auto images = reinterpret_cast<std::uintptr_t>(call.buffers[1]);
     TransformArgs args;
     args.scratch = call.scratch;
-    for_each_run(group, points,
-                 [&](std::size_t routine, const TileRun& run, std::int64_t image, std::int64_t y,
-                     std::int64_t tile) {
-                   args.count = run.count;
-                   for (std::int64_t b = 0; b < blocks_of_panel(panel); ++b) {
-                     const std::int64_t at =
-                         walk_.result_at(image, panel * panel_ + b, y, run.first);
-                     args.image = images + static_cast<std::uintptr_t>(at);
-                     args.points = result_points(call) +
-                                   static_cast<std::uintptr_t>((b * capacity_ + tile) * kPixel);
-                     gradients_[routine](&args);
-                   }
-                 });
+    const std::size_t first = first_routine(points);
+    walk_.for_each_run(group, [&](std::size_t routine, const TileRun& run, std::int64_t image,
+                                  std::int64_t y, std::int64_t tile) {
+      args.count = run.count;
+      for (std::int64_t b = 0; b < blocks_of_panel(panel); ++b) {
+        const std::int64_t at = walk_.result_at(image, panel * panel_ + b, y, run.first);
+        args.image = images + static_cast<std::uintptr_t>(at);
+        args.points =
+            result_points(call) + static_cast<std::uintptr_t>((b * capacity_ + tile) * kPixel);
+        gradients_[first + routine](&args);
+      }
+    });
   }
 
-  void accumulate(const Call& call, const Group& group, std::int64_t points,
+  void accumulate(const Call& call, const TileGroup& group, std::int64_t points,
                   std::int64_t panel) const {
     const auto sums = reinterpret_cast<std::uintptr_t>(call.buffers[2]);
     const std::int64_t tiles = group.count * walk_.tiles_x;
