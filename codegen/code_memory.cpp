@@ -72,8 +72,26 @@ CodeMemory::~CodeMemory() {
   munmap(executable_, mapped_);
 }
 
-CodeMemory::Function CodeMemory::entry() const {
-  return reinterpret_cast<Function>(executable_);
+CodeMemory::Function CodeMemory::entry(std::size_t offset) const {
+  return reinterpret_cast<Function>(static_cast<std::byte*>(executable_) + offset);
+}
+
+void publish(std::span<const std::shared_ptr<const Kernel>> kernels) {
+  constexpr std::size_t kCacheLine = 64;
+  std::vector<std::uint8_t> bytes;
+  std::vector<std::pair<Routine::Code*, std::size_t>> entries;
+  for (const auto& kernel : kernels)
+    for (const Routine* routine : kernel->routines()) {
+      bytes.resize((bytes.size() + kCacheLine - 1) / kCacheLine * kCacheLine);
+      entries.emplace_back(routine->code.get(), bytes.size());
+      bytes.insert(bytes.end(), routine->code->bytes.begin(), routine->code->bytes.end());
+    }
+  if (entries.empty()) return;
+  const auto memory = std::make_shared<const CodeMemory>(bytes);
+  for (const auto& [code, offset] : entries) {
+    code->memory = memory;
+    code->entry = memory->entry(offset);
+  }
 }
 
 }  // namespace taper::codegen

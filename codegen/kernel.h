@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,7 @@ class CodeMemory {
   static bool allowed();
 
   using Function = void (*)(const void* args);
-  Function entry() const;
+  Function entry(std::size_t offset = 0) const;
   std::size_t size() const { return size_; }
 
  private:
@@ -32,12 +33,17 @@ class CodeMemory {
   std::size_t size_ = 0, mapped_ = 0;
 };
 
-// One generated function: its code and its listing.
+// One generated function: its code and its listing. It may be called once it is published.
 struct Routine {
+  struct Code {
+    std::vector<std::uint8_t> bytes;
+    std::shared_ptr<const CodeMemory> memory;  // shared by all that were published together
+    CodeMemory::Function entry = nullptr;
+  };
   std::string name;
   std::string listing;
-  std::unique_ptr<CodeMemory> code;
-  void operator()(const void* args) const { code->entry()(args); }
+  std::shared_ptr<Code> code;
+  void operator()(const void* args) const { code->entry(args); }
 };
 
 // What a call works on. `buffers`: operands, then results, in the order of the spec. `scratch`:
@@ -65,10 +71,18 @@ class Kernel {
   virtual std::vector<const Routine*> routines() const = 0;
 };
 
-// Generates the code of `spec` for `isa`. Throws taper::Error (no emitter, no executable memory).
+// Makes the routines of `kernels` executable, in one piece of memory: asking the system for each of
+// them took longer than generating it. Throws taper::Error (no executable memory).
+void publish(std::span<const std::shared_ptr<const Kernel>> kernels);
+
+// Generates and publishes the code of `spec` for `isa`. Throws taper::Error (no emitter, no
+// executable memory).
 std::shared_ptr<const Kernel> compile(const ir::KernelSpec& spec, const ir::Isa& isa);
 
-// compile() through a bounded, thread-safe, process-wide cache keyed by spec and ISA.
+// The kernels of `specs`, in their order, through a bounded, thread-safe, process-wide cache keyed
+// by spec and ISA. What is missing is generated on up to `threads` threads.
+std::vector<std::shared_ptr<const Kernel>> compile_cached(
+    std::span<const ir::KernelSpec* const> specs, const ir::Isa& isa, int threads);
 std::shared_ptr<const Kernel> compile_cached(const ir::KernelSpec& spec, const ir::Isa& isa);
 
 // Per skeleton, called by compile(): one generator each, in the file of that name.

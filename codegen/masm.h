@@ -151,8 +151,9 @@ class Masm {
   std::uint32_t free_gp_ = 0;
 };
 
-// Whether emitters record a listing (process-wide, off by default: formatting an instruction costs
-// more than encoding it). Set it before compiling what shall be dumped.
+// Whether emitters record a listing and validate each instruction (process-wide, off by default:
+// that costs more than encoding; builds with assertions always validate). Set it before compiling
+// what shall be dumped.
 void record_listings(bool on);
 bool recording_listings();
 

@@ -46,6 +46,12 @@ x86::CondCode condition_code(Condition c) {
   throw Error("unknown condition");
 }
 
+#ifdef NDEBUG
+constexpr bool kAssertions = false;
+#else
+constexpr bool kAssertions = true;
+#endif
+
 }  // namespace
 
 MasmX86::MasmX86(const ir::Isa& isa) : Masm(isa) {
@@ -53,7 +59,9 @@ MasmX86::MasmX86(const ir::Isa& isa) : Masm(isa) {
   code_.setErrorHandler(&error_);
   if (recording_listings()) code_.setLogger(&logger_);
   code_.attach(&a_);
-  a_.addDiagnosticOptions(DiagnosticOptions::kValidateAssembler);
+  // Takes as long as encoding: for whoever works on a kernel.
+  if (recording_listings() || kAssertions)
+    a_.addDiagnosticOptions(DiagnosticOptions::kValidateAssembler);
   free_vec_ = (1u << temp().id) - 1;
   for (const int id : kPool) free_gp_ |= 1u << id;
 }

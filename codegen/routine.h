@@ -13,7 +13,9 @@ namespace taper::codegen {
 // Call after m.end().
 inline Routine finish_routine(Masm& m, std::string name) {
   Masm::Code code = m.finish();
-  return {std::move(name), std::move(code.listing), std::make_unique<CodeMemory>(code.bytes)};
+  auto unpublished = std::make_shared<Routine::Code>();
+  unpublished->bytes = std::move(code.bytes);
+  return {std::move(name), std::move(code.listing), std::move(unpublished)};
 }
 
 }  // namespace taper::codegen

@@ -151,8 +151,9 @@ struct Compilation {
     p.plan = make_plan(p.selected, p.options.max_batch);
     std::optional<RecordListings> listings;
     if (!p.options.dump.empty()) listings.emplace();
-    for (const PlannedCall& call : p.plan.calls)
-      p.kernels.push_back(codegen::compile_cached(*call.spec, *p.options.isa));
+    std::vector<const ir::KernelSpec*> specs;
+    for (const PlannedCall& call : p.plan.calls) specs.push_back(call.spec);
+    p.kernels = codegen::compile_cached(specs, *p.options.isa, p.options.threads);
   }
 
   static void allocate(Program& p) {
@@ -250,7 +251,7 @@ struct Compilation {
     distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
     for (const codegen::Kernel* kernel : distinct)
       for (const codegen::Routine* routine : kernel->routines())
-        p.report.code_bytes += routine->code->size();
+        p.report.code_bytes += routine->code->bytes.size();
   }
 };
 
@@ -272,7 +273,7 @@ Executable compile(const ir::Graph& graph, const Variables& variables,
   p.report.compile_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   Executable executable(std::move(program));
-  dump_program(p.options, executable.plan(), p.kernels);
+  if (!p.options.dump.empty()) dump_program(p.options, executable.plan(), p.kernels);
   return executable;
 }
 

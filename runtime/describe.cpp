@@ -71,7 +71,7 @@ void dump_stage(const CompileOptions& options, int number, std::string_view stag
 
 void dump_program(const CompileOptions& options, const std::string& plan,
                   const std::vector<std::shared_ptr<const codegen::Kernel>>& kernels) {
-  if (options.dump.empty() || options.interpret) return;
+  if (options.interpret) return;
   write_text(dump_path(options, ".plan.txt"), plan);
   std::string listing;
   std::set<const codegen::Kernel*> seen;
@@ -79,7 +79,7 @@ void dump_program(const CompileOptions& options, const std::string& plan,
     if (!seen.insert(kernels[c].get()).second) continue;
     for (const codegen::Routine* routine : kernels[c]->routines())
       fmt::format_to(std::back_inserter(listing), "; kernel {}: {}, {} bytes\n{}\n", c,
-                     routine->name, routine->code->size(), routine->listing);
+                     routine->name, routine->code->bytes.size(), routine->listing);
   }
   write_text(dump_path(options, ".asm"), listing);
 }

@@ -31,12 +31,16 @@ class Variable {
   void write(std::span<const float> values);
 
   void set_layout(ir::Layout layout);  // converts the contents
-  void* data() { return data_.get(); }
+  void* data() {
+    zeros_ = false;
+    return data_.get();
+  }
 
  private:
   std::string name_;
   ir::TensorType type_;
   AlignedBytes data_;
+  bool zeros_ = true;  // nothing has been written and nobody could
 };
 
 using Variables = std::map<std::string, std::shared_ptr<Variable>>;

@@ -8,20 +8,40 @@
 namespace taper::runtime {
 namespace {
 
-// Calls visit(offset in storage, row-major index) for every element.
-template <class Visit>
-void for_each_element(const ir::TensorType& type, Visit&& visit) {
-  const ir::PhysicalShape walk = ir::physical(type);
-  const std::int64_t count = ir::element_count(type.shape, 1);
-  std::vector<std::int64_t> at(type.shape.size(), 0);
-  for (std::int64_t i = 0; i < count; ++i) {
-    visit(ir::offset_of(walk, at), i);
-    for (std::size_t axis = at.size(); axis-- > 0;) {
-      if (++at[axis] < type.shape[axis]) break;
+// The elements of a tensor in row-major order. Offsets in storage are sums of one term per axis.
+class Walk {
+ public:
+  explicit Walk(const ir::TensorType& type) : offsets_(type.shape.size()) {
+    const ir::PhysicalShape shape = ir::physical(type);
+    std::vector<std::int64_t> at(type.shape.size(), 0);
+    for (std::size_t axis = 0; axis < at.size(); ++axis) {
+      for (at[axis] = 0; at[axis] < type.shape[axis]; ++at[axis])
+        offsets_[axis].push_back(ir::offset_of(shape, at));
       at[axis] = 0;
     }
   }
-}
+
+  // Calls visit(offset in storage, row-major index) for every element.
+  template <class Visit>
+  void for_each(Visit&& visit) const {
+    std::int64_t index = 0;
+    from_axis(0, 0, index, visit);
+  }
+
+ private:
+  template <class Visit>
+  void from_axis(std::size_t axis, std::int64_t base, std::int64_t& index, Visit& visit) const {
+    if (axis == offsets_.size()) return visit(base, index++);
+    if (axis + 1 == offsets_.size()) {
+      for (const std::int64_t offset : offsets_[axis]) visit(base + offset, index++);
+      return;
+    }
+    for (const std::int64_t offset : offsets_[axis])
+      from_axis(axis + 1, base + offset, index, visit);
+  }
+
+  std::vector<std::vector<std::int64_t>> offsets_;  // by axis and coordinate
+};
 
 }  // namespace
 
@@ -36,13 +56,15 @@ Variable::Variable(std::string name, ir::TensorType type)
 
 std::vector<float> Variable::read() const {
   std::vector<float> values(static_cast<std::size_t>(ir::element_count(type_.shape, 1)));
-  const auto* floats = reinterpret_cast<const float*>(data_.get());
-  const auto* bytes = reinterpret_cast<const std::int8_t*>(data_.get());
-  for_each_element(type_, [&](std::int64_t offset, std::int64_t index) {
-    const bool narrow = type_.dtype == ir::DType::i8;
-    values[static_cast<std::size_t>(index)] =
-        narrow ? static_cast<float>(bytes[offset]) : floats[offset];
-  });
+  const auto read_as = [&]<class Element>(const Element* elements) {
+    Walk(type_).for_each([&](std::int64_t offset, std::int64_t index) {
+      values[static_cast<std::size_t>(index)] = static_cast<float>(elements[offset]);
+    });
+  };
+  if (type_.dtype == ir::DType::i8)
+    read_as(reinterpret_cast<const std::int8_t*>(data_.get()));
+  else
+    read_as(reinterpret_cast<const float*>(data_.get()));
   return values;
 }
 
@@ -51,23 +73,27 @@ void Variable::write(std::span<const float> values) {
   if (values.size() != count)
     throw Error(fmt::format("variable \"{}\": {} holds {} elements but {} were given", name_,
                             ir::to_string(type_), count, values.size()));
-  auto* floats = reinterpret_cast<float*>(data_.get());
-  auto* bytes = reinterpret_cast<std::int8_t*>(data_.get());
-  for_each_element(type_, [&](std::int64_t offset, std::int64_t index) {
-    const float value = values[static_cast<std::size_t>(index)];
-    if (type_.dtype == ir::DType::i8)
-      bytes[offset] = static_cast<std::int8_t>(ir::round_to(ir::DType::i8, value));
-    else
-      floats[offset] = value;
-  });
+  zeros_ = false;
+  if (type_.dtype == ir::DType::i8) {
+    auto* bytes = reinterpret_cast<std::int8_t*>(data_.get());
+    Walk(type_).for_each([&](std::int64_t offset, std::int64_t index) {
+      bytes[offset] = static_cast<std::int8_t>(
+          ir::round_to(ir::DType::i8, values[static_cast<std::size_t>(index)]));
+    });
+  } else {
+    auto* floats = reinterpret_cast<float*>(data_.get());
+    Walk(type_).for_each([&](std::int64_t offset, std::int64_t index) {
+      floats[offset] = values[static_cast<std::size_t>(index)];
+    });
+  }
 }
 
 void Variable::set_layout(ir::Layout layout) {
   if (layout == type_.layout) return;
-  const std::vector<float> values = read();
+  const std::vector<float> values = zeros_ ? std::vector<float>() : read();
   type_.layout = layout;
   data_ = allocate_aligned(static_cast<std::size_t>(ir::byte_size(type_, 1)));
-  write(values);
+  if (!zeros_) write(values);
 }
 
 }  // namespace taper::runtime

@@ -62,7 +62,7 @@ class Problem {
     std::vector<void*> buffers{x_.data(), w_.data()};
     for (Buffer& e : extra_.buffers) buffers.push_back(e.data());
     buffers.push_back(result.data());
-    const auto kernel = codegen::compile_conv(spec_, isa);
+    const auto kernel = codegen::compile(spec_, isa);
     run_cut(*kernel, buffers, images_, cut);
     return result;
   }

@@ -34,8 +34,7 @@ class Problem {
 
  private:
   void check(const ir::Isa& isa, std::int64_t cut) {
-    const auto kernel = spec_.groups > 1 ? codegen::compile_depthwise(spec_, isa)
-                                         : codegen::compile_conv_weights(spec_, isa);
+    const auto kernel = codegen::compile(spec_, isa);
     ASSERT_EQ(kernel->partition(), codegen::Partition::units);
     Buffer result(static_cast<std::int64_t>(sums_.exact.size()));
     run_cut(*kernel, {x_.data(), dy_.data(), result.data()}, kImages, cut);
@@ -145,8 +144,8 @@ TEST(KernelConvWeights, SmallLayersHaveSeveralUnits) {
   for (const ir::Isa* isa : host_isas()) {
     ConvSpec first = layer(1, 32, 28, 3);
     first.input = Layout::plain;
-    EXPECT_GE(codegen::compile_conv_weights(first, *isa)->units(16), 2);
-    EXPECT_GE(codegen::compile_conv_weights(layer(32, 32, 28, 3), *isa)->units(16), 8);
+    EXPECT_GE(codegen::compile(first, *isa)->units(16), 2);
+    EXPECT_GE(codegen::compile(layer(32, 32, 28, 3), *isa)->units(16), 8);
   }
 }
 

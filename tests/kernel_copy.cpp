@@ -62,9 +62,8 @@ void check(ir::CopySpec spec, std::int64_t batch) {
       operands.push_back(pattern(needed * bytes, static_cast<unsigned>(i)));
       pointers.push_back(operands.back().get());
     }
-    const auto got =
-        run_everywhere([&](const ir::Isa& isa) { return codegen::compile_copy(spec, isa); },
-                       pointers, {elements * bytes}, batch);
+    const auto got = run_everywhere([&](const ir::Isa& isa) { return codegen::compile(spec, isa); },
+                                    pointers, {elements * bytes}, batch);
     ASSERT_EQ(got.size(), 1u);
     std::vector<std::byte> want(static_cast<std::size_t>(elements) * size, std::byte{0xa5});
     if (spec.has_fill) std::fill(want.begin(), want.end(), std::byte{0});
@@ -183,9 +182,8 @@ TEST(Copy, FillValuesAreConverted) {
     spec.has_fill = true;
     spec.fill = value;
     spec.result_size = 9;
-    const auto got =
-        run_everywhere([&](const ir::Isa& isa) { return codegen::compile_copy(spec, isa); }, {},
-                       {9 * static_cast<std::int64_t>(ir::byte_size(dtype))}, 1);
+    const auto got = run_everywhere([&](const ir::Isa& isa) { return codegen::compile(spec, isa); },
+                                    {}, {9 * static_cast<std::int64_t>(ir::byte_size(dtype))}, 1);
     std::uint32_t bits = 0;
     std::memcpy(&bits, got.at(0).get(), ir::byte_size(dtype));
     return bits;
@@ -205,10 +203,10 @@ TEST(Copy, FillValuesAreConverted) {
 
 TEST(Copy, BatchedPartsAreCutByImages) {
   const ir::Isa& isa = *host_isas().front();
-  const auto batched = codegen::compile_copy(relayout(37, 6, true), isa);
+  const auto batched = codegen::compile(relayout(37, 6, true), isa);
   EXPECT_EQ(batched->partition(), codegen::Partition::images);
   EXPECT_EQ(batched->units(5), 5);
-  const auto fixed = codegen::compile_copy(one({0, {6, 7}, {1, 6}, {7, 1}}), isa);
+  const auto fixed = codegen::compile(one({0, {6, 7}, {1, 6}, {7, 1}}), isa);
   EXPECT_EQ(fixed->partition(), codegen::Partition::units);
   EXPECT_EQ(fixed->units(5), 6);
 }

@@ -52,7 +52,8 @@ class Problem {
     std::vector<void*> buffers{x_.data(), w_.data()};
     for (Buffer& e : extra_.buffers) buffers.push_back(e.data());
     buffers.push_back(result.data());
-    const auto kernel = codegen::compile_depthwise(spec_, isa);
+    const std::shared_ptr<const codegen::Kernel> kernel = codegen::compile_depthwise(spec_, isa);
+    codegen::publish(std::span(&kernel, 1));
     EXPECT_EQ(kernel->partition(), codegen::Partition::images);
     EXPECT_EQ(kernel->units(kImages), kImages);
     run_cut(*kernel, buffers, kImages, cut);

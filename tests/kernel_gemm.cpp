@@ -43,7 +43,7 @@ class Problem {
     std::vector<void*> buffers{a_.data(), b_.data()};
     for (Buffer& e : extra_.buffers) buffers.push_back(e.data());
     buffers.push_back(result.data());
-    const auto kernel = codegen::compile_gemm(spec_, isa);
+    const auto kernel = codegen::compile(spec_, isa);
     run_cut(*kernel, buffers, c_.batch_m ? c_.m : c_.k, cut);
     return result;
   }
@@ -212,7 +212,7 @@ TEST(KernelGemm, TooManyEpilogueOperands) {
   spec.epilogue = make_epilogue(EpilogueKind::bias_relu);
   spec.epilogue.operands.resize(40);
   for (const ir::Isa* isa : host_isas()) {
-    EXPECT_THROW(codegen::compile_gemm(spec, *isa), Error);
+    EXPECT_THROW(codegen::compile(spec, *isa), Error);
   }
 }
 

@@ -66,7 +66,7 @@ void check(const MapSpec& spec, std::int64_t batch = 1) {
   SCOPED_TRACE(ir::to_string(ir::KernelSpec(spec)) + " N=" + std::to_string(batch));
   std::vector<Bytes> first;
   for (const ir::Isa* isa : host_isas()) {
-    const auto kernel = codegen::compile_map(spec, *isa);
+    const auto kernel = codegen::compile(spec, *isa);
     for (const std::int64_t pieces : {1, 3, 7}) {
       Stage stage(spec, batch);
       const std::vector<Bytes> got = stage.run(*kernel, pieces);
@@ -226,10 +226,10 @@ TEST(KernelMap, ImagesAreIndependentUnits) {
                         {{{kBatch, 8}, {stream({8, 1}), stream({8, 1})}, {stream({8, 1})}}}};
   const MapSpec fixed{add_relu(), {{{9000}, {stream({1}), stream({1})}, {stream({1})}}}};
   for (const ir::Isa* isa : host_isas()) {
-    EXPECT_EQ(codegen::compile_map(batched, *isa)->partition(), codegen::Partition::images);
-    EXPECT_EQ(codegen::compile_map(batched, *isa)->units(5), 5);
-    EXPECT_EQ(codegen::compile_map(fixed, *isa)->partition(), codegen::Partition::units);
-    EXPECT_EQ(codegen::compile_map(fixed, *isa)->units(5), 3);
+    EXPECT_EQ(codegen::compile(batched, *isa)->partition(), codegen::Partition::images);
+    EXPECT_EQ(codegen::compile(batched, *isa)->units(5), 5);
+    EXPECT_EQ(codegen::compile(fixed, *isa)->partition(), codegen::Partition::units);
+    EXPECT_EQ(codegen::compile(fixed, *isa)->units(5), 3);
   }
 }
 
@@ -254,13 +254,13 @@ TEST(KernelMap, TheCacheReturnsTheSameKernel) {
 TEST(KernelMap, BadSpecsThrow) {
   for (const ir::Isa* isa : host_isas()) {
     const auto refused = [&](const MapSegment& segment) {
-      EXPECT_THROW(codegen::compile_map({add_relu(), {segment}}, *isa), Error);
+      EXPECT_THROW(codegen::compile(MapSpec{add_relu(), {segment}}, *isa), Error);
     };
     refused({{4}, {stream({1})}, {stream({1})}});
     refused({{4}, {stream({1}), stream({1, 1})}, {stream({1})}});
     refused({{4}, {stream({1}), stream({1})}, {stream({2})}});
     MapSpec unknown{{1, {instr(Op::matmul, {0, 0})}, {1}}, {{{4}, {stream({1})}, {stream({1})}}}};
-    EXPECT_THROW(codegen::compile_map(unknown, *isa), Error);
+    EXPECT_THROW(codegen::compile(unknown, *isa), Error);
   }
 }
 

@@ -116,9 +116,8 @@ void check_input(const Problem& p, EpilogueKind epilogue, Buffer& input) {
   std::vector<void*> operands{input.data()};
   if (p.spec.backward) operands.push_back(gradient.data());
   for (Buffer& b : extra.buffers) operands.push_back(b.data());
-  const auto got =
-      run_everywhere([&](const ir::Isa& isa) { return codegen::compile_pool(p.spec, isa); },
-                     operands, {p.size(t) * 4}, p.batch);
+  const auto got = run_everywhere([&](const ir::Isa& isa) { return codegen::compile(p.spec, isa); },
+                                  operands, {p.size(t) * 4}, p.batch);
   const std::vector<double> want = p.spec.backward ? p.backward(input, gradient) : p.forward(input);
   int wrong = 0;
   p.each(t, [&](auto n, auto c, auto y, auto x) {
@@ -230,7 +229,7 @@ TEST(Pool, NaNIsTheMaxAndTakesTheGradient) {
 TEST(Pool, WindowOutsideOfTheInputIsAnError) {
   ir::PoolSpec spec = make_spec(4, 4, {2, 2}, {2, 2}, {0, 0, 0, 0}, false, 16);
   spec.oh = 4;
-  EXPECT_THROW(codegen::compile_pool(spec, *host_isas().front()), Error);
+  EXPECT_THROW(codegen::compile(spec, *host_isas().front()), Error);
 }
 
 }  // namespace

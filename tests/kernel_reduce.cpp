@@ -97,9 +97,8 @@ void check(const Case& c, ReduceKind kind, EpilogueKind epilogue) {
   EpilogueData extra(epilogue, results, results, generator);
   std::vector<void*> operands{input.data()};
   for (Buffer& b : extra.buffers) operands.push_back(b.data());
-  const auto got =
-      run_everywhere([&](const ir::Isa& isa) { return codegen::compile_reduce(spec, isa); },
-                     operands, {results * 4}, c.batch);
+  const auto got = run_everywhere([&](const ir::Isa& isa) { return codegen::compile(spec, isa); },
+                                  operands, {results * 4}, c.batch);
   const Reference want = reduce(spec, c, input, results);
   for (std::int64_t i = 0; i < results; ++i) {
     const auto at = static_cast<std::size_t>(i);
@@ -159,10 +158,10 @@ TEST(Reduce, CutsBatchedResultsByImages) {
   const ir::Isa& isa = *host_isas().front();
   const auto kept = make_spec({{kBatch, 40}, {false, true}}, ReduceKind::sum, EpilogueKind::none);
   const auto gone = make_spec({{kBatch, 40}, {true, false}}, ReduceKind::sum, EpilogueKind::none);
-  const auto by_images = codegen::compile_reduce(kept, isa);
+  const auto by_images = codegen::compile(kept, isa);
   EXPECT_EQ(by_images->partition(), codegen::Partition::images);
   EXPECT_EQ(by_images->units(11), 11);
-  const auto by_units = codegen::compile_reduce(gone, isa);
+  const auto by_units = codegen::compile(gone, isa);
   EXPECT_EQ(by_units->partition(), codegen::Partition::units);
   EXPECT_EQ(by_units->units(11), 3);
 }
@@ -189,9 +188,8 @@ TEST(Reduce, SumsInTheDocumentedOrder) {
     for (std::size_t i = 0; i < width; ++i) totals[i] += totals[i + width];
   }
   const auto spec = make_spec({{kSize}, {true}}, ReduceKind::sum, EpilogueKind::none);
-  const auto got =
-      run_everywhere([&](const ir::Isa& isa) { return codegen::compile_reduce(spec, isa); },
-                     {input.data()}, {4}, 1);
+  const auto got = run_everywhere([&](const ir::Isa& isa) { return codegen::compile(spec, isa); },
+                                  {input.data()}, {4}, 1);
   EXPECT_EQ(floats(got[0])[0], totals[0]);
 }
 
@@ -203,7 +201,7 @@ TEST(Reduce, MaxPropagatesNaN) {
       for (std::int64_t i = 0; i < 1600; ++i) input[i] = static_cast<float>(-i);
       input[at * 40 + at] = std::nanf("");
       const auto got =
-          run_everywhere([&](const ir::Isa& isa) { return codegen::compile_reduce(spec, isa); },
+          run_everywhere([&](const ir::Isa& isa) { return codegen::compile(spec, isa); },
                          {input.data()}, {160}, 1);
       for (std::int64_t i = 0; i < 40; ++i) {
         EXPECT_EQ(std::isnan(floats(got[0])[i]), i == at) << i;

@@ -45,8 +45,8 @@ Outcome run(const ir::RowSpec& spec, Data& data, std::int64_t rows, std::int64_t
       spec.kind == RowKind::cross_entropy || spec.kind == RowKind::cross_entropy_fused;
   if (loss) bytes.push_back(rows * 4);
   if (spec.kind != RowKind::cross_entropy) bytes.push_back(rows * spec.columns * 4);
-  const auto got = run_everywhere(
-      [&](const ir::Isa& isa) { return codegen::compile_row(spec, isa); }, operands, bytes, batch);
+  const auto got = run_everywhere([&](const ir::Isa& isa) { return codegen::compile(spec, isa); },
+                                  operands, bytes, batch);
   Outcome out;
   if (got.size() != bytes.size()) return out;
   if (loss) out.loss.assign(floats(got[0]), floats(got[0]) + rows);

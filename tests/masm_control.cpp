@@ -120,7 +120,9 @@ TEST_P(MasmControlTest, MisuseThrows) {
   EXPECT_THROW(m->load(v, {m->args(), std::int64_t{1} << 40}), Error);
   m->jump(m->label());
   EXPECT_THROW(m->finish(), Error);
+  codegen::record_listings(true);
   const auto invalid = codegen::make_masm(isa_);
+  codegen::record_listings(false);
   invalid->zero(Vec{40});
   EXPECT_THROW(invalid->finish(), Error);
 }
