@@ -6,8 +6,11 @@
 #include <functional>
 #include <utility>
 
+#include "codegen/copy_transpose.h"
 #include "codegen/masm.h"
 #include "codegen/routine.h"
+#include "codegen/sizes.h"
+#include "ir/error.h"
 
 namespace taper::codegen {
 namespace {
@@ -15,6 +18,8 @@ namespace {
 // Contiguous runs of this many bytes are left to memcpy, which is as fast as code can be there.
 constexpr std::int64_t kBlockCopy = 1024;
 constexpr int kUnroll = 16;
+constexpr std::size_t kMaxLoops = 16;
+constexpr std::int64_t kLeastTransposed = 4;  // rows and columns that are worth a tile of registers
 
 struct TileArgs {
   const void* source;
@@ -165,10 +170,20 @@ CopyPartKernel::CopyPartKernel(const ir::CopyPart& part, ir::DType dtype, const 
   const std::int64_t bytes = inner_.size * static_cast<std::int64_t>(size_);
   if (run && (bytes >= kBlockCopy || size_ != 4)) {
     method_ = Method::block;
+  } else if (transposes()) {
+    method_ = Method::transpose;
+    const bool by_source = inner_.source == 1;  // the inner dim walks along the source's rows
+    const CopyLoop& row = by_source ? rows_ : inner_;
+    const CopyLoop& column = by_source ? inner_ : rows_;
+    routine_ = emit_transpose({row.size, column.size, row.source, column.result}, isa);
   } else if (size_ == 4) {
     method_ = Method::generated;
     routine_ = CopyEmitter(inner_, rows_, isa).emit();
   }
+  for (std::size_t d = 0; d < loops_.size(); ++d) {
+    if (d != inner_at_ && d != rows_at_) walked_.push_back(d);
+  }
+  if (walked_.size() > kMaxLoops) throw Error("copy: more than 16 loops are not supported");
 }
 
 // The inner dim is one with neighbours on both sides; else, of the two dims with neighbours on one
@@ -205,6 +220,24 @@ void CopyPartKernel::choose_tile() {
   if (rows_at_ != none) rows_ = loops_[rows_at_];
 }
 
+// Whether the tile has neighbours on one side along each dim. Its size must be fixed: where its
+// rows are the loop that is cut into steps, they become blocks of rows.
+bool CopyPartKernel::transposes() {
+  const bool across =
+      (inner_.source == 1 && rows_.result == 1) || (inner_.result == 1 && rows_.source == 1);
+  if (size_ != 4 || !across || rows_.size == ir::kBatch || inner_.size < kLeastTransposed ||
+      rows_.size < kLeastTransposed)
+    return false;
+  if (rows_at_ > 0) return true;
+  if (rows_.size % ir::kBlock != 0) return false;
+  loops_[0] = {rows_.size / ir::kBlock, rows_.source * ir::kBlock, rows_.result * ir::kBlock};
+  rows_.size = ir::kBlock;
+  loops_.insert(loops_.begin() + 1, rows_);
+  rows_at_ = 1;
+  ++inner_at_;
+  return true;
+}
+
 std::int64_t CopyPartKernel::steps(std::int64_t batch) const {
   if (loops_.empty() || inner_at_ == 0) return 1;
   return loops_[0].size == ir::kBatch ? batch : loops_[0].size;
@@ -220,6 +253,11 @@ void CopyPartKernel::copy_tile(const std::byte* source, std::byte* result,
                     static_cast<std::size_t>(inner_.size) * size_);
       }
       break;
+    case Method::transpose: {
+      const TransposeArgs args{source, result};
+      (*routine_)(&args);
+      break;
+    }
     case Method::generated: {
       const TileArgs args{source, result, rows};
       (*routine_)(&args);
@@ -249,20 +287,21 @@ void CopyPartKernel::run(const std::byte* source, std::byte* result, std::int64_
     to += first * loops_[0].result;
   }
   std::int64_t tiles = 1;
-  for (std::size_t d = 0; d < loops_.size(); ++d) {
-    if (d != inner_at_ && d != rows_at_) tiles *= extent(d);
-  }
+  for (const std::size_t d : walked_) tiles *= extent(d);
   const std::int64_t rows = rows_at_ < loops_.size() ? extent(rows_at_) : 1;
   const auto size = static_cast<std::int64_t>(size_);
+  std::array<std::int64_t, kMaxLoops> at{};
   for (std::int64_t tile = 0; tile < tiles; ++tile) {
-    std::int64_t index = tile, tile_from = from, tile_to = to;
-    for (std::size_t d = loops_.size(); d-- > 0;) {
-      if (d == inner_at_ || d == rows_at_) continue;
-      tile_from += index % extent(d) * loops_[d].source;
-      tile_to += index % extent(d) * loops_[d].result;
-      index /= extent(d);
+    copy_tile(source + from * size, result + to * size, rows);
+    for (std::size_t i = walked_.size(); i-- > 0;) {
+      const CopyLoop& loop = loops_[walked_[i]];
+      from += loop.source;
+      to += loop.result;
+      if (++at[i] < extent(walked_[i])) break;
+      from -= at[i] * loop.source;
+      to -= at[i] * loop.result;
+      at[i] = 0;
     }
-    copy_tile(source + tile_from * size, result + tile_to * size, rows);
   }
 }
 

@@ -30,15 +30,17 @@ class CopyPartKernel {
   const std::optional<Routine>& routine() const { return routine_; }
 
  private:
-  enum class Method : std::uint8_t { block, generated, scalar };
+  enum class Method : std::uint8_t { block, transpose, generated, scalar };
 
   void choose_tile();
+  bool transposes();
   void copy_tile(const std::byte* source, std::byte* result, std::int64_t rows) const;
 
   std::size_t size_;  // bytes of an element
   std::int64_t source_offset_, result_offset_;
   std::vector<CopyLoop> loops_;             // all, outermost first
   std::size_t inner_at_ = 0, rows_at_ = 0;  // of loops_; loops_.size(): none
+  std::vector<std::size_t> walked_;         // the loops around a tile
   CopyLoop inner_{1, 1, 1}, rows_{1, 0, 0};
   Method method_ = Method::scalar;
   std::optional<Routine> routine_;

@@ -39,7 +39,7 @@ std::vector<bool> is_argument(const ir::Expr& expr) {
   return used;
 }
 
-// Constants are made where they are used: a broadcast load costs no more than keeping a register.
+// Constants that are not bound are made where they are used, which keeps no register.
 bool is_constant(const ir::Expr& expr, int value) {
   return value >= expr.inputs &&
          expr.instrs[static_cast<std::size_t>(value - expr.inputs)].op == Op::constant;
@@ -89,7 +89,7 @@ class ExprEmitter {
 
   bool is_bound(int value) const {
     const auto i = static_cast<std::size_t>(value);
-    return value < inputs() && i < bound_.size() && !(bound_[i] == Vec{});
+    return i < bound_.size() && !(bound_[i] == Vec{});
   }
 
   // The register of a value; loads inputs and makes constants.
@@ -101,15 +101,8 @@ class ExprEmitter {
     if (id < inputs())
       load_(r, id);
     else
-      emit_constant(r, instr(id - inputs()));
+      emit_constant(m_, r, instr(id - inputs()));
     return r;
-  }
-
-  void emit_constant(Vec d, const ir::ExprInstr& constant) {
-    if (constant.dtype == DType::boolean)
-      m_.constant_i32(d, constant.value != 0 ? 0xffffffffu : 0);
-    else
-      m_.constant(d, static_cast<float>(constant.value));
   }
 
   void emit_instr(int i) {
@@ -224,6 +217,13 @@ int max_registers(const ir::Expr& expr) {
   std::sort(distinct.begin(), distinct.end());
   distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
   return std::max(most, count() + static_cast<int>(expr.outputs.size() - distinct.size()));
+}
+
+void emit_constant(Masm& m, Vec d, const ir::ExprInstr& constant) {
+  if (constant.dtype == DType::boolean)
+    m.constant_i32(d, constant.value != 0 ? 0xffffffffu : 0);
+  else
+    m.constant(d, static_cast<float>(constant.value));
 }
 
 void load_lanes(Masm& m, Vec d, Address a, DType dtype, bool tail) {

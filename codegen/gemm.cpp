@@ -85,9 +85,8 @@ class GemmKernel final : public Kernel {
     const Operands operands = prepare(call, call.begin, call.end);
     // At most two runs of pieces of one size.
     const std::int64_t rows = call.end - call.begin;
-    const std::int64_t pieces = divide_up(rows, tile_rows_);
-    const std::int64_t size = rows / pieces;
-    const std::int64_t larger = rows % pieces;
+    const std::int64_t pieces = divide(rows + tile_rows_ - 1, tile_rows_).quotient;
+    const auto [size, larger] = divide(rows, pieces);
     run_rows(call, operands, call.begin, size + 1, larger);
     run_rows(call, operands, call.begin + larger * (size + 1), size, pieces - larger);
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "codegen/map_routine.h"
+#include "codegen/sizes.h"
 #include "ir/error.h"
 
 namespace taper::codegen {
@@ -159,10 +160,10 @@ class MapKernel final : public Kernel {
       args.index = position;
       const std::int64_t row = locate(walk, call, position, args);
       args.rows = 1;
-      args.n = std::min(inner - position % inner, end - position);
+      args.n = std::min(inner - divide(position, inner).rest, end - position);
       if (args.n == inner && walk.dims.size() > 1) {
         const std::int64_t left = walk.dims[walk.dims.size() - 2].at(call.batch) - row;
-        args.rows = std::min(left, (end - position) / inner);
+        args.rows = std::min(left, divide(end - position, inner).quotient);
       }
       position += args.rows * args.n;
       routines_[walk.routine](&args);
@@ -179,8 +180,8 @@ class MapKernel final : public Kernel {
     }
     std::int64_t row = 0;
     for (std::size_t i = rank; i-- > 0;) {
-      const std::int64_t extent = walk.dims[i].at(call.batch), at = position % extent;
-      position /= extent;
+      const auto [rest, at] = divide(position, walk.dims[i].at(call.batch));
+      position = rest;
       if (i + 2 == rank) row = at;
       for (std::size_t s = 0; s < streams; ++s) args.pointers[s] += at * walk.strides[s][i];
     }

@@ -40,6 +40,7 @@ class MapEmitter {
     count_ = m_.gp();
     temp_ = m_.gp();
     keep_pointers();
+    keep_values();
     const Label row = m_.label();
     m_.bind(row);
     emit_row();
@@ -66,6 +67,20 @@ class MapEmitter {
     }
   }
 
+  // Inputs that a row repeats, then constants, as far as registers go: loading them again for each
+  // vector would leave the processor fewer vectors to look ahead to.
+  void keep_values() {
+    int left = m_.free_vecs() - max_registers(expr_) - (random_ ? 2 : 0);
+    kept_.resize(inputs_ + expr_.instrs.size());
+    for (std::size_t i = 0; i < inputs_; ++i)
+      if (streams_[i].stride == 0 && left-- > 0) kept_[i] = m_.vec();
+    for (std::size_t i = 0; i < expr_.instrs.size(); ++i) {
+      if (expr_.instrs[i].op != ir::Op::constant || left-- <= 0) continue;
+      kept_[inputs_ + i] = m_.vec();
+      emit_constant(m_, kept_[inputs_ + i], expr_.instrs[i]);
+    }
+  }
+
   void emit_row() {
     m_.load(count_, arg(field(&MapCall::n)));
     for (std::size_t i = 0; i < streams_.size(); ++i) {
@@ -73,6 +88,8 @@ class MapEmitter {
       m_.load(p, row_pointer(i));
       if (!in_register(i)) m_.store(current(i), p);
     }
+    for (std::size_t i = 0; i < inputs_; ++i)
+      if (!(kept_[i] == Vec{})) load_input(kept_[i], i, 0, false);
     const int lanes = m_.isa().lanes, unroll = unroll_factor();
     if (unroll > 1) emit_loop(unroll * lanes);
     emit_loop(lanes);
@@ -107,12 +124,11 @@ class MapEmitter {
       load_input(d, static_cast<std::size_t>(i), first, tail);
     };
     const Vec index = random_ ? load_index(first) : Vec{};
-    const std::vector<Vec> bound;
-    const std::vector<Vec> outputs = emit_expr(m_, expr_, bound, load, index, types_);
+    const std::vector<Vec> outputs = emit_expr(m_, expr_, kept_, load, index, types_);
     for (std::size_t o = 0; o < outputs.size(); ++o) {
       const std::size_t i = inputs_ + o;
       store_lanes(m_, address(i, first), outputs[o], streams_[i].dtype, tail);
-      m_.release(outputs[o]);
+      if (std::find(kept_.begin(), kept_.end(), outputs[o]) == kept_.end()) m_.release(outputs[o]);
     }
     if (random_) m_.release(index);
   }
@@ -172,6 +188,7 @@ class MapEmitter {
       m_.add(p, elements * bytes_per_element(i));
       if (!in_register(i)) m_.store(current(i), p);
     }
+    if (!random_) return;
     m_.move(temp_, elements);
     advance_index(temp_);
   }
@@ -208,6 +225,7 @@ class MapEmitter {
   std::vector<DType> types_;  // of the inputs
   bool random_ = false;
   std::vector<Gp> pointers_;
+  std::vector<Vec> kept_;  // by value of the expression
   Gp count_, temp_;
 };
 

@@ -129,6 +129,9 @@ class Masm {
   virtual void to_f32(Vec d, Vec a) = 0;                       // i32 -> f32
   virtual void mul_high_u32(Vec d, Vec a, Vec b) = 0;  // high half of 32x32 products; d not a, b
 
+  // Lanes of a and b in turn: low = a0 b0 a1 b1 ..., high goes on where low ends. Four registers.
+  virtual void zip(Vec low, Vec high, Vec a, Vec b) = 0;
+
   // ---- Horizontal: combine the 16 virtual lanes held in v[0..vectors_per_block) by the fixed tree
   // (lane i with i+8, then +4, +2, +1); the result is lane 0 of v[0]. Clobbers v. ----
   virtual void sum_lanes(const std::vector<Vec>& v) = 0;

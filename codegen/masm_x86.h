@@ -84,6 +84,7 @@ class MasmX86 final : public Masm {
   void to_i32(Vec d, Vec a) override;
   void to_f32(Vec d, Vec a) override;
   void mul_high_u32(Vec d, Vec a, Vec b) override;
+  void zip(Vec low, Vec high, Vec a, Vec b) override;
   void sum_lanes(const std::vector<Vec>& v) override;
   void max_lanes(const std::vector<Vec>& v) override;
 

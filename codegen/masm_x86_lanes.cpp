@@ -208,6 +208,30 @@ void MasmX86::mul_high_u32(Vec d, Vec a, Vec b) {
   a_.k(x86::k2).vmovdqa32(v(d), v(t));
 }
 
+void MasmX86::zip(Vec low, Vec high, Vec a, Vec b) {
+  if (!wide()) {
+    constexpr int kLowHalves = 0x20, kHighHalves = 0x31;
+    const Vec t = temp();
+    a_.vunpcklps(v(low), v(a), v(b));
+    a_.vunpckhps(v(t), v(a), v(b));
+    a_.vperm2f128(v(high), v(low), v(t), kHighHalves);
+    a_.vperm2f128(v(low), v(low), v(t), kLowHalves);
+    return;
+  }
+  std::vector<std::uint32_t> first, second;  // lanes of b count on from those of a
+  for (std::uint32_t lane = 0; lane < 8; ++lane) {
+    for (const std::uint32_t from : {lane, lane + 16}) {
+      first.push_back(from);
+      second.push_back(from + 8);
+    }
+  }
+  const Mem low_lanes = pool(std::move(first)), high_lanes = pool(std::move(second));
+  a_.vmovups(v(low), low_lanes);
+  a_.vpermi2ps(v(low), v(a), v(b));
+  a_.vmovups(v(high), high_lanes);
+  a_.vpermi2ps(v(high), v(a), v(b));
+}
+
 // Folds 16 virtual lanes into lane 0 of v[0]: halves of 8, 4, 2, 1.
 void MasmX86::fold_lanes(const std::vector<Vec>& regs, InstId op) {
   if (static_cast<int>(regs.size()) != isa_.vectors_per_block())

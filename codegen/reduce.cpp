@@ -100,14 +100,15 @@ class ReduceKernel final : public Kernel {
   }
 
   void reduce_block(const Call& call, std::int64_t index) const {
-    const std::int64_t first_lane = index % blocks_ * kLanes;
-    index /= blocks_;
+    const auto [kept, block] = divide(index, blocks_);
+    const std::int64_t first_lane = block * kLanes;
+    index = kept;
     std::int64_t source = 0, result = 0;
     for (std::size_t i = kept_.size(); i-- > 0;) {
-      const std::int64_t size = extent(kept_[i], call.batch);
-      source += index % size * kept_[i].source;
-      result += index % size * kept_[i].result;
-      index /= size;
+      const auto [rest, at] = divide(index, extent(kept_[i], call.batch));
+      source += at * kept_[i].source;
+      result += at * kept_[i].result;
+      index = rest;
     }
     if (!lanes_reduced_) {
       source += first_lane;
@@ -128,9 +129,9 @@ class ReduceKernel final : public Kernel {
     for (std::int64_t i = 0; i < count; ++i) {
       std::int64_t index = i, offset = 0;
       for (std::size_t d = outer_.size(); d-- > 0;) {
-        const std::int64_t extent_d = extent(outer_[d], call.batch);
-        offset += index % extent_d * outer_[d].source;
-        index /= extent_d;
+        const auto [rest, at] = divide(index, extent(outer_[d], call.batch));
+        offset += at * outer_[d].source;
+        index = rest;
       }
       accumulate(source + offset, totals, size);
     }

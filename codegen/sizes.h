@@ -15,4 +15,18 @@ inline std::int64_t blocks_of(std::int64_t channels) {
   return (channels + ir::kBlock - 1) / ir::kBlock;
 }
 
+// a / b and the rest, for a >= 0 and b > 0. What small calls spend on 64-bit division can exceed
+// their work.
+struct Division {
+  std::int64_t quotient = 0, rest = 0;
+};
+inline Division divide(std::int64_t a, std::int64_t b) {
+  if (a < b) return {0, a};
+  if (((a | b) >> 32) == 0) {
+    const auto small_a = static_cast<std::uint32_t>(a), small_b = static_cast<std::uint32_t>(b);
+    return {small_a / small_b, small_a % small_b};
+  }
+  return {a / b, a % b};
+}
+
 }  // namespace taper::codegen

@@ -117,7 +117,8 @@ void Executable::Program::run_thread(int thread, int threads) const {
     const ScheduledCall& first = schedule[chain.first];
     if (first.barrier_before && threads > 1) barrier->arrive_and_wait();
     const std::int64_t units = first.kernel->units(batch);
-    const std::int64_t begin = units * thread / threads, end = units * (thread + 1) / threads;
+    const std::int64_t begin = threads == 1 ? 0 : units * thread / threads;
+    const std::int64_t end = threads == 1 ? units : units * (thread + 1) / threads;
     const std::int64_t step = chain.images > 0 ? chain.images : end - begin;
     for (std::int64_t i = begin; i < end;) {
       // The last group takes a remainder that would be too small to be one.

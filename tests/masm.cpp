@@ -107,6 +107,22 @@ TEST_P(MasmTest, MaxAndMinGiveTheSecondOperandOfNan) {
   }
 }
 
+TEST_P(MasmTest, ZipTakesLanesInTurn) {
+  const auto lanes = static_cast<std::size_t>(isa_.lanes);
+  const Lanes a = random_lanes(6), b = random_lanes(7);
+  for (const bool high : {false, true}) {
+    const Lanes got = run_lanes(isa_, a, b, [&](Masm& m, Vec d, Vec x, Vec y) {
+      const Vec other = m.vec();
+      m.zip(high ? other : d, high ? d : other, x, y);
+      m.release(other);
+    });
+    expect_bits(got, [&](std::size_t i) {
+      const std::size_t first = i / lanes * lanes, from = i % lanes + (high ? lanes : 0);
+      return to_bits((from % 2 == 0 ? a : b)[first + from / 2]);
+    });
+  }
+}
+
 TEST_P(MasmTest, LaneWiseInteger) {
   check_word(&Masm::bit_and, [](std::uint32_t a, std::uint32_t b) { return a & b; });
   check_word(&Masm::bit_or, [](std::uint32_t a, std::uint32_t b) { return a | b; });

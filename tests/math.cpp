@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <random>
 
@@ -26,7 +27,8 @@ const float kNan = std::numeric_limits<float>::quiet_NaN();
 using Unary = void (Math::*)(Vec, Vec);
 
 // y[i] = f(x[i]); x.size() is a multiple of 16.
-std::vector<float> apply(const ir::Isa& isa, Unary f, const std::vector<float>& x) {
+using Body = std::function<void(Masm& m, Vec d, Vec a)>;
+std::vector<float> apply(const ir::Isa& isa, const Body& f, const std::vector<float>& x) {
   const auto m = codegen::make_masm(isa);
   const codegen::CodeMemory code = assemble(*m, [&] {
     const Gp in = pointer(*m, 0), out = pointer(*m, 1), count = pointer(*m, 2);
@@ -35,8 +37,7 @@ std::vector<float> apply(const ir::Isa& isa, Unary f, const std::vector<float>& 
     const Label top = m->label();
     m->bind(top);
     m->load(a, {in});
-    Math math(*m);
-    (math.*f)(d, a);
+    f(*m, d, a);
     EXPECT_EQ(m->free_vecs(), before);
     m->store({out}, d);
     m->add(in, 4 * isa.lanes);
@@ -47,6 +48,14 @@ std::vector<float> apply(const ir::Isa& isa, Unary f, const std::vector<float>& 
   const void* args[] = {x.data(), y.data(), reinterpret_cast<const void*>(x.size())};
   code.entry()(args);
   return y;
+}
+
+std::vector<float> apply(const ir::Isa& isa, Unary f, const std::vector<float>& x) {
+  const Body body = [f](Masm& m, Vec d, Vec a) {
+    Math math(m);
+    (math.*f)(d, a);
+  };
+  return apply(isa, body, x);
 }
 
 // Distance in units of the last place of the exact result, a normal number.
@@ -196,6 +205,28 @@ TEST(Math, RandomIsPhilox) {
       const std::uint32_t word = ir::philox(to_bits(index[i]), 1234, kStream, kSeed);
       EXPECT_EQ(got[i], static_cast<float>(word >> 8) * 0x1p-24f) << i;
     }
+  }
+}
+
+// Every mantissa with an even and with an odd exponent, so in the middle range every input; zeros,
+// extremes and special values among normal lanes.
+TEST(Math, SquareRootIsCorrectlyRounded) {
+  std::vector<float> x = sweep();
+  for (std::uint32_t bits = 127u << 23; bits < 129u << 23; ++bits) x.push_back(from_bits(bits));
+  const std::size_t special = x.size();
+  x.resize(special + 16, 3.0f);
+  const float extremes[] = {0.0f, -0.0f, kInf, -kInf, kNan, -1.0f, 0x1p-126f, 0x1.fffffep127f};
+  std::copy(std::begin(extremes), std::end(extremes),
+            x.begin() + static_cast<std::ptrdiff_t>(special));
+  for (const ir::Isa* isa : host_isas()) {
+    const std::vector<float> y = apply(
+        *isa, [](Masm& m, Vec d, Vec a) { m.sqrt(d, a); }, x);
+    std::size_t wrong = 0;
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const float want = std::sqrt(x[i]);
+      wrong += std::isnan(want) ? !std::isnan(y[i]) : to_bits(y[i]) != to_bits(want);
+    }
+    EXPECT_EQ(wrong, 0u) << isa->name;
   }
 }
 
