@@ -218,10 +218,12 @@ class DepthwiseKernel : public Kernel {
     auto* result = static_cast<float*>(call.buffers[2 + operands]);
     for (std::int64_t plane = call.begin * blocks; plane < call.end * blocks; ++plane) {
       const std::int64_t block = plane % blocks, element = plane * result_ * ir::kBlock;
-      const DepthwiseArgs args{
-          source + plane * source_ * ir::kBlock, weights + block * spec_.kh * spec_.kw * ir::kBlock,
-          result + element,
-          operand_pointers(spec_.epilogue, call.buffers + 2, element, block * ir::kBlock)};
+      DepthwiseArgs args{source + plane * source_ * ir::kBlock,
+                         weights + block * spec_.kh * spec_.kw * ir::kBlock,
+                         result + element,
+                         {}};
+      set_operand_pointers(args.operands, spec_.epilogue, call.buffers + 2, element,
+                           block * ir::kBlock);
       routine_(&args);
     }
   }

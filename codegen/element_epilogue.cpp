@@ -55,20 +55,6 @@ void check_epilogue(const ir::Epilogue& epilogue, const char* kernel, bool chann
   }
 }
 
-OperandPointers operand_pointers(const ir::Epilogue& epilogue, void* const* buffers,
-                                 std::int64_t offset, std::int64_t channel) {
-  OperandPointers pointers{};
-  for (std::size_t i = 0; i < epilogue.operands.size(); ++i) {
-    const ir::EpilogueOperand& operand = epilogue.operands[i];
-    const auto size = static_cast<std::int64_t>(ir::byte_size(operand.dtype));
-    std::int64_t element = 0;
-    if (operand.access == ir::EpilogueAccess::same) element = offset;
-    if (operand.access == ir::EpilogueAccess::channel) element = channel;
-    pointers[i] = static_cast<const std::byte*>(buffers[i]) + element * size;
-  }
-  return pointers;
-}
-
 void emit_epilogue(Masm& m, const ir::Epilogue& epilogue, Vec acc, const ElementPlace& place) {
   if (epilogue.expr.empty()) return;
   std::vector<Vec> bound(static_cast<std::size_t>(epilogue.expr.inputs));

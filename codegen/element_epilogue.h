@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 
 #include "codegen/kernel.h"
@@ -17,10 +18,20 @@ using OperandPointers = std::array<const void*, kMaxElementOperands>;
 // Throws taper::Error, naming `kernel`, when the epilogue is not one this file can emit.
 void check_epilogue(const ir::Epilogue& epilogue, const char* kernel, bool channels);
 
-// Pointers for the result element at `offset` (in elements), in the channel block that starts at
-// `channel`. `buffers`: one per operand.
-OperandPointers operand_pointers(const ir::Epilogue& epilogue, void* const* buffers,
-                                 std::int64_t offset, std::int64_t channel);
+// Sets the pointers of the operands for the result element at `offset` (in elements), in the
+// channel block that starts at `channel`. `buffers`: one per operand. In place: copying pointers
+// that were only just stored would wait for the stores.
+inline void set_operand_pointers(OperandPointers& pointers, const ir::Epilogue& epilogue,
+                                 void* const* buffers, std::int64_t offset, std::int64_t channel) {
+  for (std::size_t i = 0; i < epilogue.operands.size(); ++i) {
+    const ir::EpilogueOperand& operand = epilogue.operands[i];
+    const auto size = static_cast<std::int64_t>(ir::byte_size(operand.dtype));
+    std::int64_t element = 0;
+    if (operand.access == ir::EpilogueAccess::same) element = offset;
+    if (operand.access == ir::EpilogueAccess::channel) element = channel;
+    pointers[i] = static_cast<const std::byte*>(buffers[i]) + element * size;
+  }
+}
 
 // Where in the call's work a vector of result elements lies.
 struct ElementPlace {

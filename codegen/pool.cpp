@@ -171,11 +171,11 @@ class PoolKernel final : public Kernel {
  private:
   void run_row(const Call& call, std::int64_t plane, std::int64_t y) const {
     const WindowRange& rows = windows_.rows[static_cast<std::size_t>(y)];
+    PoolArgs args{};
     const auto bind = [&](std::int64_t x) {
       const WindowRange& columns = windows_.columns[static_cast<std::size_t>(x)];
       const std::int64_t from = ((plane * spec_.ih + rows.first) * spec_.iw + columns.first);
       const std::int64_t to = ((plane * spec_.oh + y) * spec_.ow + x) * kPoolLanes;
-      PoolArgs args{};
       const std::int64_t size = element_size(spec_);
       const void* result = call.buffers[1 + spec_.epilogue.operands.size()];
       args.input = address(call.buffers[0], from * kPoolLanes * size);
@@ -184,16 +184,15 @@ class PoolKernel final : public Kernel {
       args.columns = columns.count;
       args.skip = (spec_.iw - columns.count) * kPoolLanes * size;
       args.divisor = static_cast<float>(rows.divided_by * columns.divided_by);
-      args.operands = operand_pointers(spec_.epilogue, call.buffers + 1, to,
-                                       plane % pool_blocks(spec_) * kPoolLanes);
-      return args;
+      set_operand_pointers(args.operands, spec_.epilogue, call.buffers + 1, to,
+                           plane % pool_blocks(spec_) * kPoolLanes);
     };
     const auto clipped = [&](std::int64_t x) {
-      const PoolArgs args = bind(x);
+      bind(x);
       routines_.back()(&args);
     };
     const auto run = [&](std::int64_t x, std::int64_t count) {
-      PoolArgs args = bind(x);
+      bind(x);
       args.count = count;
       routines_.front()(&args);
     };

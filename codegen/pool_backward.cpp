@@ -73,9 +73,10 @@ class PoolBackwardKernel final : public Kernel {
   std::int64_t element(std::int64_t plane, std::int64_t position) const {
     return (plane * spec_.ih * spec_.iw + position) * kPoolLanes;
   }
-  OperandPointers operands(const Call& call, std::int64_t plane, std::int64_t at) const {
-    return operand_pointers(spec_.epilogue, call.buffers + 2, at,
-                            plane % pool_blocks(spec_) * kPoolLanes);
+  void bind_operands(PoolBackwardArgs& args, const Call& call, std::int64_t plane,
+                     std::int64_t at) const {
+    set_operand_pointers(args.operands, spec_.epilogue, call.buffers + 2, at,
+                         plane % pool_blocks(spec_) * kPoolLanes);
   }
 
   void clear(const Call& call, std::int64_t plane, std::int64_t first, std::int64_t count) const {
@@ -87,7 +88,7 @@ class PoolBackwardKernel final : public Kernel {
     PoolBackwardArgs args;
     args.result = result(call, element(plane, first));
     args.count = count;
-    args.operands = operands(call, plane, element(plane, first));
+    bind_operands(args, call, plane, element(plane, first));
     sweep_.front()(&args);
   }
 
@@ -132,7 +133,7 @@ class PoolBackwardKernel final : public Kernel {
     args.columns = columns.count;
     args.skip = (spec_.iw - columns.count) * kPoolLanes;
     args.divisor = static_cast<float>(rows.divided_by * columns.divided_by);
-    args.operands = operands(call, plane, at);
+    bind_operands(args, call, plane, at);
     return args;
   }
 

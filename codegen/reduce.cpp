@@ -170,9 +170,12 @@ class ReduceKernel final : public Kernel {
         extent(row_, call.batch) * (lanes_reduced_ ? extent(lanes_, call.batch) : 1);
     for (const Loop& loop : outer_) count *= extent(loop, call.batch);
     const std::size_t operands = spec_.epilogue.operands.size();
-    const FinishArgs args{totals, static_cast<float*>(call.buffers[1 + operands]) + result,
-                          std::min(lanes, kLanes), static_cast<float>(count),
-                          operand_pointers(spec_.epilogue, call.buffers + 1, result, 0)};
+    FinishArgs args{totals,
+                    static_cast<float*>(call.buffers[1 + operands]) + result,
+                    std::min(lanes, kLanes),
+                    static_cast<float>(count),
+                    {}};
+    set_operand_pointers(args.operands, spec_.epilogue, call.buffers + 1, result, 0);
     finish_(&args);
   }
 

@@ -166,8 +166,8 @@ class WinogradKernel final : public Kernel {
         args.image = result_data(call) + static_cast<std::uintptr_t>(offset);
         args.points =
             result_points(call) + static_cast<std::uintptr_t>((b * capacity_ + tile) * kPixel);
-        args.operands =
-            operand_pointers(epilogue_, call.buffers + 2, offset / kF32, (block + b) * ir::kBlock);
+        set_operand_pointers(args.operands, epilogue_, call.buffers + 2, offset / kF32,
+                             (block + b) * ir::kBlock);
         outputs_[routine](&args);
       }
     });
