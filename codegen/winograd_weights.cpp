@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t kPanelBlocks = 4;
 // Transformed inputs of a group; they and the sums of a unit stay in the second-level cache.
-constexpr std::int64_t kGroupBytes = std::int64_t{256} * 1024;
+constexpr std::int64_t kTileGroupBytes = std::int64_t{256} * 1024;
 constexpr std::int64_t kFewestTiles = 28, kMostTiles = 112;
 constexpr int kUnrolledTiles = 4;
 
@@ -24,7 +24,7 @@ class WinogradWeightsKernel final : public Kernel {
       : walk_(winograd_walk(spec)), products_(isa, {}, "winograd_sums") {
     tile_ = walk_.source_blocks() * kPixel;
     const std::int64_t most =
-        std::clamp(kGroupBytes / (kWinogradPatch * tile_), kFewestTiles, kMostTiles);
+        std::clamp(kTileGroupBytes / (kWinogradPatch * tile_), kFewestTiles, kMostTiles);
     group_rows_ = std::max<std::int64_t>(1, most / walk_.tiles_x);
     capacity_ = group_rows_ * walk_.tiles_x;
     panel_ = std::min(kPanelBlocks, walk_.result_blocks());

@@ -42,7 +42,7 @@ std::uint64_t read_xcr0() {
 const Isa kAvx2{"avx2", 8, 16, 1, 6, 1, false};
 const Isa kAvx512{"avx512", 16, 32, 2, 14, 2, false};
 const Isa kAvx512Vnni{"avx512_vnni", 16, 32, 2, 14, 2, true};
-const Isa kNeon{"neon", 4, 32, 1, 6, 1, false};
+const Isa kNeon{"neon", 4, 31, 1, 6, 1, false};  // the emitter takes one more for itself
 
 CpuFeatures host_features() {
   CpuFeatures f;
@@ -70,6 +70,13 @@ CpuFeatures host_features() {
   return f;
 }
 
+bool runs_on(const Isa& isa, const CpuFeatures& features) {
+  if (isa.name == kNeon.name) return features.neon;
+  if (isa.name == kAvx512Vnni.name) return has_avx512(features) && features.avx512vnni;
+  if (isa.name == kAvx512.name) return has_avx512(features);
+  return isa.name == kAvx2.name && has_avx2(features);
+}
+
 const Isa* select_isa(const CpuFeatures& features, std::optional<std::string> cap) {
   const Isa* highest = cap ? &isa_named(*cap) : nullptr;
   const auto allowed = [&](const Isa& isa) {
@@ -80,11 +87,8 @@ const Isa* select_isa(const CpuFeatures& features, std::optional<std::string> ca
     return same_family &&
            (below || (isa.lanes == highest->lanes && isa.integer_dot <= highest->integer_dot));
   };
-  const bool vnni = has_avx512(features) && features.avx512vnni;
-  if (vnni && allowed(kAvx512Vnni)) return &kAvx512Vnni;
-  if (has_avx512(features) && allowed(kAvx512)) return &kAvx512;
-  if (has_avx2(features) && allowed(kAvx2)) return &kAvx2;
-  if (features.neon && allowed(kNeon)) return &kNeon;
+  for (const Isa* isa : {&kAvx512Vnni, &kAvx512, &kAvx2, &kNeon})
+    if (runs_on(*isa, features) && allowed(*isa)) return isa;
   return nullptr;
 }
 

@@ -32,6 +32,9 @@ struct CpuFeatures {
 };
 CpuFeatures host_features();
 
+// Whether code for `isa` may run there.
+bool runs_on(const Isa& isa, const CpuFeatures& features);
+
 // The best ISA the features and the OS state allow, not above `cap` (an ISA's name);
 // nullptr when there is none (then the interpreter runs). Throws taper::Error on an unknown cap.
 const Isa* select_isa(const CpuFeatures& features, std::optional<std::string> cap);

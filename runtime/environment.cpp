@@ -42,6 +42,8 @@ CompileOptions resolve(CompileOptions options) {
   if (options.max_batch < 1)
     throw Error(fmt::format("CompileOptions::max_batch: {} is not positive", options.max_batch));
   options.threads = thread_count(options.threads);
+  if (options.isa != nullptr && !ir::runs_on(*options.isa, ir::host_features()))
+    throw Error(fmt::format("CompileOptions::isa: this processor has no {}", options.isa->name));
   if (options.isa == nullptr && !options.interpret) {
     options.isa = ir::host_isa();
     if (options.isa != nullptr && !codegen::has_emitter(*options.isa)) options.isa = nullptr;

@@ -48,7 +48,7 @@ using Variables = std::map<std::string, std::shared_ptr<Variable>>;
 struct CompileOptions {
   ir::Dim max_batch = 256;
   int threads = 0;               // 0: TAPER_NUM_THREADS, else the CPUs this process may use
-  const ir::Isa* isa = nullptr;  // nullptr: host_isa()
+  const ir::Isa* isa = nullptr;  // nullptr: host_isa(); else one that this processor has
   // The reference interpreter instead of generated code; also where the host has no known ISA or
   // grants no executable memory.
   bool interpret = false;

@@ -68,6 +68,14 @@ TEST(Isa, UnknownNameIsAnError) {
   EXPECT_THROW(select_isa(haswell(), "AVX2"), Error);
 }
 
+TEST(Isa, RunsOnlyWhereTheCpuHasIt) {
+  for (const Isa* isa : {&kAvx2, &kAvx512, &kAvx512Vnni, &kNeon}) {
+    EXPECT_FALSE(runs_on(*isa, {})) << isa->name;
+    EXPECT_EQ(runs_on(*isa, haswell()), isa == &kAvx2) << isa->name;
+    EXPECT_EQ(runs_on(*isa, skylake_server()), isa == &kAvx2 || isa == &kAvx512) << isa->name;
+  }
+}
+
 TEST(Isa, TakesTheBestThatTheCpuHas) {
   EXPECT_EQ(chosen({}), "none");
   EXPECT_EQ(chosen(haswell()), "avx2");

@@ -1,0 +1,216 @@
+// AArch64: frame, general registers, control flow.
+#include "codegen/masm_a64.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "ir/error.h"
+
+namespace taper::codegen {
+
+using namespace asmjit;
+
+namespace {
+
+constexpr int kTailMaskOffset = 320, kFrameSize = 336, kSavedBytes = 64;
+constexpr int kGeneralRegisters = 12;  // x1 to x12
+constexpr std::int64_t kPages = 4096;  // what a 12-bit immediate counts, plain or shifted by 12
+
+a64::Gp x(Gp r) {
+  return r.id == a64::Gp::kIdSp ? a64::Gp(a64::sp) : a64::Gp(a64::x(r.id));
+}
+
+a64::CondCode condition_of(Condition c) {
+  switch (c) {
+    case Condition::equal:
+      return a64::CondCode::kEQ;
+    case Condition::not_equal:
+      return a64::CondCode::kNE;
+    case Condition::less:
+      return a64::CondCode::kSignedLT;
+    case Condition::less_equal:
+      return a64::CondCode::kSignedLE;
+    case Condition::greater:
+      return a64::CondCode::kSignedGT;
+    case Condition::greater_equal:
+      return a64::CondCode::kSignedGE;
+  }
+  throw Error("unknown condition");
+}
+
+#ifdef NDEBUG
+constexpr bool kValidated = false;
+#else
+constexpr bool kValidated = true;
+#endif
+
+}  // namespace
+
+MasmA64::MasmA64(const ir::Isa& isa) : Masm(isa) {
+  code_.init(Environment(Arch::kAArch64));
+  code_.setErrorHandler(&error_);
+  if (recording_listings()) code_.setLogger(&logger_);
+  code_.attach(&a_);
+  if (recording_listings() || kValidated)
+    a_.addDiagnosticOptions(DiagnosticOptions::kValidateAssembler);
+  free_vec_ = (1u << temp().id) - 1;
+  free_gp_ = ((1u << kGeneralRegisters) - 1) << 1;
+}
+
+void MasmA64::begin(const std::string& name) {
+  if (recording_listings()) a_.commentf("; %s", name.c_str());
+  a_.sub(a64::sp, a64::sp, kSavedBytes);
+  for (std::uint32_t i = 0; i < 4; ++i)
+    a_.stp(a64::d(8 + 2 * i), a64::d(9 + 2 * i),
+           a64::ptr(a64::sp, static_cast<std::int32_t>(16 * i)));
+  a_.sub(a64::sp, a64::sp, kFrameSize);
+}
+
+void MasmA64::end() {
+  a_.add(a64::sp, a64::sp, kFrameSize);
+  for (std::uint32_t i = 0; i < 4; ++i)
+    a_.ldp(a64::d(8 + 2 * i), a64::d(9 + 2 * i),
+           a64::ptr(a64::sp, static_cast<std::int32_t>(16 * i)));
+  a_.add(a64::sp, a64::sp, kSavedBytes);
+  a_.ret(a64::x30);
+}
+
+Gp MasmA64::args() const {
+  return {0};
+}
+
+Address MasmA64::stack(int offset) {
+  return {Gp{a64::Gp::kIdSp}, offset};
+}
+
+arm::Mem MasmA64::tail_mask() const {
+  return a64::ptr(a64::sp, kTailMaskOffset);
+}
+
+// Scaled and unsigned, or a byte offset of 9 bits; asmjit picks between the two.
+arm::Mem MasmA64::mem(Address a, std::int64_t size) {
+  const bool scaled = a.offset >= 0 && a.offset % size == 0 && a.offset / size < kPages;
+  const bool unscaled = a.offset >= -256 && a.offset < 256;
+  if (scaled || unscaled) return a64::ptr(x(a.base), static_cast<std::int32_t>(a.offset));
+  if (a.offset < std::numeric_limits<std::int32_t>::min() ||
+      a.offset > std::numeric_limits<std::int32_t>::max())
+    throw Error("an address offset does not fit in 32 bits");
+  move_bits(a64::x16, static_cast<std::uint64_t>(a.offset));
+  a_.add(a64::x16, x(a.base), a64::x16);
+  return a64::ptr(a64::x16);
+}
+
+void MasmA64::move_bits(const arm::Gp& d, std::uint64_t value) {
+  if (value >> 63 != 0) {  // most of its high halves are ones
+    a_.movn(d, ~value & 0xffff);
+    for (int half = 1; half < 4; ++half) {
+      const std::uint64_t bits = value >> (16 * half) & 0xffff;
+      if (bits != 0xffff) a_.movk(d, bits, 16 * half);
+    }
+    return;
+  }
+  a_.movz(d, value & 0xffff);
+  for (int half = 1; half < 4; ++half) {
+    const std::uint64_t bits = value >> (16 * half) & 0xffff;
+    if (bits != 0) a_.movk(d, bits, 16 * half);
+  }
+}
+
+void MasmA64::move(Gp d, std::int64_t value) {
+  move_bits(a64::x(d.id), static_cast<std::uint64_t>(value));
+}
+void MasmA64::move(Gp d, Gp s) {
+  if (d != s) a_.mov(x(d), x(s));
+}
+void MasmA64::load(Gp d, Address a) {
+  const arm::Mem source = mem(a, 8);
+  a_.ldr(x(d), source);
+}
+void MasmA64::load_i32(Gp d, Address a) {
+  const arm::Mem source = mem(a, 4);
+  a_.ldrsw(x(d), source);
+}
+void MasmA64::store(Address a, Gp s) {
+  const arm::Mem target = mem(a, 8);
+  a_.str(x(s), target);
+}
+
+void MasmA64::add(Gp d, std::int64_t value) {
+  if (value == 0) return;
+  if (value > 0 && value < kPages) {
+    a_.add(x(d), x(d), value);
+  } else if (value < 0 && value > -kPages) {
+    a_.sub(x(d), x(d), -value);
+  } else {
+    move_bits(a64::x16, static_cast<std::uint64_t>(value));
+    a_.add(x(d), x(d), a64::x16);
+  }
+}
+void MasmA64::add(Gp d, Gp s) {
+  a_.add(x(d), x(d), x(s));
+}
+void MasmA64::sub(Gp d, Gp s) {
+  a_.sub(x(d), x(d), x(s));
+}
+void MasmA64::mul(Gp d, Gp s) {
+  a_.mul(x(d), x(d), x(s));
+}
+void MasmA64::shift_left(Gp d, int bits) {
+  a_.lsl(x(d), x(d), bits);
+}
+
+codegen::Label MasmA64::label() {
+  return {a_.newLabel().id()};
+}
+void MasmA64::bind(codegen::Label l) {
+  a_.bind(asmjit::Label(l.id));
+}
+void MasmA64::jump(codegen::Label l) {
+  a_.b(asmjit::Label(l.id));
+}
+
+void MasmA64::compare_with(Gp a, std::int64_t b) {
+  if (b >= 0 && b < kPages) {
+    a_.cmp(x(a), b);
+    return;
+  }
+  move_bits(a64::x16, static_cast<std::uint64_t>(b));
+  a_.cmp(x(a), a64::x16);
+}
+
+void MasmA64::jump_if(Condition c, Gp a, std::int64_t b, codegen::Label l) {
+  compare_with(a, b);
+  a_.b(condition_of(c), asmjit::Label(l.id));
+}
+
+void MasmA64::jump_if(Condition c, Gp a, Gp b, codegen::Label l) {
+  a_.cmp(x(a), x(b));
+  a_.b(condition_of(c), asmjit::Label(l.id));
+}
+
+void MasmA64::loop(Gp count, codegen::Label top, std::int64_t step) {
+  if (step < 0 || step >= kPages) throw Error("a loop step does not fit in 12 bits");
+  a_.subs(x(count), x(count), step);
+  a_.b(a64::CondCode::kSignedGT, asmjit::Label(top.id));
+}
+
+// PRFM PLDL1KEEP, [base, #offset], which this asmjit cannot spell.
+void MasmA64::prefetch(Address a) {
+  constexpr std::uint32_t kPrefetch = 0xf9800000;
+  const bool scaled = a.offset >= 0 && a.offset % 8 == 0 && a.offset / 8 < kPages;
+  if (!scaled) return;
+  const std::uint32_t word = kPrefetch | static_cast<std::uint32_t>(a.offset / 8) << 10 |
+                             static_cast<std::uint32_t>(a.base.id) << 5;
+  a_.embed(&word, sizeof(word));
+}
+
+Masm::Code MasmA64::finish() {
+  if (!error_.message.empty())
+    throw Error(fmt::format("invalid {} code: {}", isa_.name, error_.message));
+  if (code_.hasUnresolvedLinks()) throw Error("a label of a kernel was never bound");
+  const CodeBuffer& buffer = code_.textSection()->buffer();
+  return {{buffer.begin(), buffer.end()}, {logger_.data(), logger_.dataSize()}};
+}
+
+}  // namespace taper::codegen
