@@ -20,6 +20,30 @@ double uniform_at(std::uint64_t index, std::uint64_t stream) {
   return (ir::philox(index, 0, stream, current_seed) + 0.5) * 0x1p-32;
 }
 
+// log(x) for x in (0, 1] and cos(2 pi x) for x in [0, 1), to about 1e-15. Ours, because those of C
+// libraries differ in last bits, and the same seed should give the same weights on every machine.
+double logarithm(double x) {
+  int exponent = 0;
+  double mantissa = std::frexp(x, &exponent);
+  if (mantissa < std::numbers::sqrt2 / 2) {
+    mantissa *= 2;
+    --exponent;
+  }
+  const double t = (mantissa - 1) / (mantissa + 1), square = t * t;  // log = 2 artanh(t)
+  double series = 0;
+  for (int power = 23; power >= 1; power -= 2) series = series * square + 1.0 / power;
+  return exponent * std::numbers::ln2 + 2 * t * series;
+}
+double cosine_of_turns(double x) {
+  const double folded = x > 0.5 ? 1 - x : x;                    // even about half a turn
+  const double angle = 2 * std::numbers::pi * (0.25 - folded);  // cos a = sin(pi / 2 - a)
+  const double square = angle * angle;
+  double series = 0;
+  for (int power = 23; power >= 3; power -= 2)
+    series = (series + 1) * -square / (power * (power - 1));
+  return angle * (1 + series);
+}
+
 template <class Sample>
 void fill(runtime::Variable& variable, Sample&& sample) {
   const std::uint64_t stream = next_stream++;
@@ -111,9 +135,8 @@ void uniform(runtime::Variable& variable, double low, double high) {
 // Box-Muller.
 void normal(runtime::Variable& variable, double mean, double deviation) {
   fill(variable, [&](std::uint64_t i, std::uint64_t stream) {
-    const double radius = std::sqrt(-2 * std::log(uniform_at(2 * i, stream)));
-    return mean +
-           deviation * radius * std::cos(2 * std::numbers::pi * uniform_at(2 * i + 1, stream));
+    const double radius = std::sqrt(-2 * logarithm(uniform_at(2 * i, stream)));
+    return mean + deviation * radius * cosine_of_turns(uniform_at(2 * i + 1, stream));
   });
 }
 

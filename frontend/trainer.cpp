@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "frontend/fingerprint.h"
 #include "frontend/progress.h"
 #include "ir/error.h"
 
@@ -178,12 +179,14 @@ class Trainer::Run {
     return true;
   }
 
-  static std::string note(const EpochRecord& record) {
+  std::string note(const EpochRecord& record) const {
+    const std::string bits =
+        fmt::format("  fingerprint {:016x}", fingerprint(trainer_.step_.variables()));
     if (!std::isnan(record.validation_accuracy))
-      return fmt::format("  validation {:.2f} %", 100 * record.validation_accuracy);
+      return fmt::format("  validation {:.2f} %{}", 100 * record.validation_accuracy, bits);
     if (!std::isnan(record.validation_loss))
-      return fmt::format("  validation {:.4f}", record.validation_loss);
-    return "";
+      return fmt::format("  validation {:.4f}{}", record.validation_loss, bits);
+    return bits;
   }
 
   Trainer& trainer_;

@@ -46,7 +46,8 @@ struct FitOptions {
   optim::ReduceOnPlateau* on_plateau = nullptr;
   Monitor monitor = Monitor::loss;
   std::int64_t patience = 0;  // stop after so many epochs without a new best one; 0: never
-  bool progress = true;       // a live line on standard output
+  // A live line on standard output; at an epoch's end with the fingerprint of all variables.
+  bool progress = true;
   // Files that load_checkpoint reads, replaced as a whole; no path: none. The first is written
   // after each epoch and, if checkpoint_steps > 0, whenever so many steps are done; the second
   // after each epoch that is the best so far.

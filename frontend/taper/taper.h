@@ -4,6 +4,7 @@
 #include "frontend/checkpoint.h"
 #include "frontend/compile.h"
 #include "frontend/data.h"
+#include "frontend/fingerprint.h"
 #include "frontend/history.h"
 #include "frontend/loss.h"
 #include "frontend/mode.h"
