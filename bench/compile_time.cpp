@@ -9,11 +9,13 @@
 #include <cstdio>
 #include <fstream>
 #include <functional>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "bench/summary.h"
 #include "models.h"
+#include "models/image_model.h"
 
 namespace {
 
@@ -35,28 +37,46 @@ struct Sample {
 
 struct Model {
   std::string name;
-  taper::nn::Sequential (*make)();
+  taper::Shape image;  // u8
+  taper::Dim batch;
+  std::unique_ptr<taper::nn::Module> (*make)();
 };
 
+template <taper::nn::Sequential (*make)()>
+std::unique_ptr<taper::nn::Module> initialised() {
+  auto model = std::make_unique<taper::nn::Sequential>(make());
+  initialise(*model);
+  return model;
+}
+
+std::vector<Model> models_to_compile(const Options& options) {
+  return {{"mlp", {1, 28, 28}, options.batch, initialised<mlp>},
+          {"cnn", {1, 28, 28}, options.batch, initialised<cnn>},
+          {"resnet18", {3, 224, 224}, 16, [] { return models::image_model("resnet18"); }}};
+}
+
 Sample measure(const Model& model, const Options& options) {
-  const auto batch = static_cast<std::size_t>(options.batch);
-  std::vector<std::uint8_t> images(batch * 28 * 28);
+  const auto batch = static_cast<std::size_t>(model.batch);
+  std::size_t values = batch;
+  for (const auto extent : model.image) values *= static_cast<std::size_t>(extent);
+  std::vector<std::uint8_t> images(values);
   std::iota(images.begin(), images.end(), std::uint8_t{0});
   std::vector<std::int32_t> labels(batch);
   for (std::size_t i = 0; i < batch; ++i) labels[i] = static_cast<std::int32_t>(i % 10);
 
   taper::Tape tape;
-  const auto x = tape.input("images", {taper::N, 1, 28, 28}, taper::DType::u8);
+  taper::Shape shape = model.image;
+  shape.insert(shape.begin(), taper::N);
+  const auto x = tape.input("images", shape, taper::DType::u8);
   const auto y = tape.input("labels", {taper::N}, taper::DType::i32);
   const auto network = model.make();
-  initialise(network);
-  const auto loss = cross_entropy(network(normalised(x)), y);
+  const auto loss = cross_entropy((*network)(normalised(x)), y);
 
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   const auto since = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
   auto step = taper::compile(loss, taper::optim::Adam{},
-                             {.max_batch = options.batch, .threads = options.threads});
+                             {.max_batch = model.batch, .threads = options.threads});
   Sample sample;
   sample.compile = since();
   step(images, labels);
@@ -102,22 +122,23 @@ std::vector<double> milliseconds(const std::vector<Sample>& samples, double Samp
 }
 
 void run(const Options& options) {
-  const Model models[] = {{"mlp", mlp}, {"cnn", cnn}};
-  std::vector<std::vector<Sample>> samples(std::size(models));
+  const std::vector<Model> models = models_to_compile(options);
+  std::vector<std::vector<Sample>> samples(models.size());
   for (int round = 0; round < options.rounds; ++round) {
     for (std::size_t m = 0; m < samples.size(); ++m)
       samples[m].push_back(sample_of_fresh_process(models[m], options));
   }
   fmt::print(
-      "Milliseconds from the recorded tape, batch {}, {} threads, {} processes: median "
+      "Milliseconds from the recorded tape, {} threads, {} processes: median "
       "(least..most)\n\n"
       "| training step | compiled | first result | next step alone | code, bytes | kernels |\n"
       "|---|---|---|---|---|---|\n",
-      options.batch, options.threads, options.rounds);
+      options.threads, options.rounds);
   nlohmann::json lines = nlohmann::json::array();
   for (std::size_t m = 0; m < samples.size(); ++m) {
-    std::string row = "| " + models[m].name + " |";
+    std::string row = fmt::format("| {}, batch {} |", models[m].name, models[m].batch);
     nlohmann::json line{{"name", models[m].name},
+                        {"batch", models[m].batch},
                         {"code_bytes", samples[m][0].code_bytes},
                         {"kernels", samples[m][0].kernels}};
     for (const auto& [name, field] :
@@ -145,7 +166,7 @@ int main(int argc, char** argv) {
   app.add_option("--rounds", options.rounds, "Processes for each model")
       ->check(CLI::Range(1, 1000));
   app.add_option("--threads", options.threads)->check(CLI::Range(1, 256));
-  app.add_option("--batch", options.batch)->check(CLI::Range(1, 65536));
+  app.add_option("--batch", options.batch, "Of mlp and cnn")->check(CLI::Range(1, 65536));
   app.add_option("--json", options.json, "File for everything that was measured");
   CLI11_PARSE(app, argc, argv);
   try {

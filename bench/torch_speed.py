@@ -1,7 +1,9 @@
-"""Prints PyTorch's training speed of a model in images/s, with the best settings known for it:
-channels_last convolutions, one flat Adam, the data set in memory as f32, denormals flushed."""
+"""Prints the speed of PyTorch's training step of a model as a line of JSON, with the best settings
+known for it: channels_last convolutions, one flat Adam, the data in memory as f32, denormals
+flushed. --bf16: under autocast to bfloat16."""
 
 import argparse
+import json
 import pathlib
 import time
 
@@ -9,21 +11,7 @@ import numpy
 import torch
 from torch import nn
 
-
-def mlp():
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(),
-                         nn.Linear(64, 10))
-
-
-def cnn():
-    def conv(i, o):
-        return nn.Conv2d(i, o, 3, padding=1)
-
-    return nn.Sequential(
-        conv(1, 32), nn.ReLU(), conv(32, 32), nn.ReLU(), nn.MaxPool2d(2),
-        conv(32, 64), nn.ReLU(), conv(64, 64), nn.ReLU(), nn.MaxPool2d(2),
-        conv(64, 128), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10))
+import torch_models
 
 
 def flatten_parameters(model):
@@ -45,48 +33,85 @@ def flatten_parameters(model):
     return whole
 
 
+def peak_of_memory():
+    """The peak of resident memory in bytes since reset_peak()."""
+    for line in open("/proc/self/status"):
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit("torch_speed: /proc/self/status does not tell the peak of resident memory")
+
+
+def reset_peak():
+    """Makes the present size the peak, and returns it."""
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+    return peak_of_memory()
+
+
+def mnist(folder):
+    folder = pathlib.Path(folder)
+    images = numpy.fromfile(folder / "train-images-idx3-ubyte", dtype=numpy.uint8)[16:]
+    labels = numpy.fromfile(folder / "train-labels-idx1-ubyte", dtype=numpy.uint8)[8:]
+    x = (torch.from_numpy(images.reshape(-1, 1, 28, 28)).float() / 255 - 0.1307) / 0.3081
+    return x, torch.from_numpy(labels).long()
+
+
+def batches(x, y, size):
+    """Shuffled batches without end; the only batch there is as it is."""
+    while len(x) == size:
+        yield x, y
+    while True:
+        order = torch.randperm(len(x))
+        for at in range(0, len(x) - size + 1, size):
+            chosen = order[at:at + size]
+            yield x[chosen], y[chosen]
+
+
 def main():
     arguments = argparse.ArgumentParser()
-    arguments.add_argument("--model", choices=["mlp", "cnn"], default="mlp")
+    arguments.add_argument("--model", choices=list(torch_models.MODELS), default="mlp")
     arguments.add_argument("--data", default="data/mnist")
+    arguments.add_argument("--batch", type=int, default=256)
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--steps", type=int, default=100)
     arguments.add_argument("--warmup", type=int, default=5)
+    arguments.add_argument("--bf16", action="store_true")
     options = arguments.parse_args()
 
     torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
-    folder = pathlib.Path(options.data)
-    images = numpy.fromfile(folder / "train-images-idx3-ubyte", dtype=numpy.uint8)[16:]
-    labels = numpy.fromfile(folder / "train-labels-idx1-ubyte", dtype=numpy.uint8)[8:]
-    x = (torch.from_numpy(images.reshape(-1, 1, 28, 28)).float() / 255 - 0.1307) / 0.3081
-    y = torch.from_numpy(labels).long()
-
-    model = mlp() if options.model == "mlp" else cnn()
-    if options.model == "cnn":
-        model = model.to(memory_format=torch.channels_last)
+    of_mnist = options.model in ("mlp", "cnn")
+    if of_mnist:
+        x, y = mnist(options.data)
+    else:
+        x = torch.randn(options.batch, *torch_models.image_shape(options.model))
+        y = torch.arange(options.batch) * 7 % 1000
+    if options.model != "mlp":
         x = x.contiguous(memory_format=torch.channels_last)
+    start_bytes = reset_peak()
+
+    model = torch_models.make(options.model)
+    if options.model != "mlp":
+        model = model.to(memory_format=torch.channels_last)
     whole = flatten_parameters(model)
-    adam = torch.optim.Adam([whole], lr=1e-3)
+    adam = torch.optim.Adam([whole], lr=1e-3 if of_mnist else 1e-4)
+    data = batches(x, y, options.batch)
 
     def run(steps):
-        order = torch.randperm(len(x))
-        at = 0
         for _ in range(steps):
-            if at + 256 > len(x):
-                order, at = torch.randperm(len(x)), 0
-            batch = order[at:at + 256]
-            at += 256
+            images, labels = next(data)
             whole.grad.zero_()
-            loss = nn.functional.cross_entropy(model(x[batch]), y[batch])
+            with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
+                loss = nn.functional.cross_entropy(model(images).float(), labels)
             loss.backward()
             adam.step()
-        return steps * 256
 
     run(options.warmup)
     start = time.perf_counter()
-    done = run(options.steps)
-    print(f"{done / (time.perf_counter() - start):.1f}")
+    run(options.steps)
+    seconds = time.perf_counter() - start
+    print(json.dumps({"images_per_second": round(options.batch * options.steps / seconds, 1),
+                      "peak_bytes": peak_of_memory() - start_bytes}))
 
 
 main()

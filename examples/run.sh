@@ -7,6 +7,7 @@
 #   fashion_mnist    the network of mnist_99_5 on Fashion-MNIST
 #   ptq_quantize     f32, f16 and int8: size, accuracy, speed
 #   resume           a training that is killed and goes on, bit for bit
+#   imagenet_models  ResNet-18, MobileNetV2 or VGG-11 on synthetic images: memory, speed
 #   xor              a whole program on one screen
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../.ci/setup.sh"
@@ -16,9 +17,9 @@ case "${1:-}" in
   -* | "") ;;
   mlp) name=train_mnist && shift ;;
   cnn) name=train_mnist_cnn && shift ;;
-  mnist_99_5 | train_mnist | train_mnist_cnn | fashion_mnist | ptq_quantize | resume | xor)
+  mnist_99_5 | train_mnist | train_mnist_cnn | fashion_mnist | ptq_quantize | resume | imagenet_models | xor)
     name=$1 && shift ;;
-  *) fail "unknown example \"$1\"; there are mnist_99_5, train_mnist (mlp), train_mnist_cnn (cnn), fashion_mnist, ptq_quantize, resume and xor" ;;
+  *) fail "unknown example \"$1\"; there are mnist_99_5, train_mnist (mlp), train_mnist_cnn (cnn), fashion_mnist, ptq_quantize, resume, imagenet_models and xor" ;;
 esac
 
 need_packages "${build_packages[@]}"
@@ -26,7 +27,7 @@ fashion=/usr/share/datasets/fashion-mnist
 options=()
 [ "$name" != fashion_mnist ] || need_packages dataset-fashion-mnist
 case $name in
-  xor) ;;
+  imagenet_models | xor) ;;
   fashion_mnist) options=(--data "$fashion") ;;
   *)
     "$taper_root/examples/get_mnist.sh"
