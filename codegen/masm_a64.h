@@ -114,6 +114,7 @@ class MasmA64 final : public Masm {
 
   using Fold = void (MasmA64::*)(Vec, Vec, Vec);
   void fold_lanes(const std::vector<Vec>& regs, Fold op);
+  void choose(Vec d, Vec a, Vec b);
   void mask_by_tail(Vec d);
   void load_bytes(Vec d, Address a);
   // The narrowed lanes at the bottom of the temporary: 4 or 8 bytes.

@@ -41,13 +41,19 @@ void MasmA64::div(Vec d, Vec a, Vec b) {
 // strictly beyond it.
 void MasmA64::max(Vec d, Vec a, Vec b) {
   a_.fcmgt(v4(temp()), v4(a), v4(b));
-  a_.bsl(bits_of(temp()), bits_of(a), bits_of(b));
-  move(d, temp());
+  choose(d, a, b);
 }
 void MasmA64::min(Vec d, Vec a, Vec b) {
   a_.fcmgt(v4(temp()), v4(b), v4(a));
+  choose(d, a, b);
+}
+
+// d = the temporary ? a : b. Arithmetic flushes denormals where the thread asks for it, choosing
+// bits does not: hence the product.
+void MasmA64::choose(Vec d, Vec a, Vec b) {
   a_.bsl(bits_of(temp()), bits_of(a), bits_of(b));
-  move(d, temp());
+  a_.fmov(v4(other_temp()), 1.0);
+  a_.fmul(v4(d), v4(temp()), v4(other_temp()));
 }
 
 void MasmA64::bit_and(Vec d, Vec a, Vec b) {

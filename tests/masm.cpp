@@ -8,6 +8,7 @@
 #include <random>
 
 #include "masm_run.h"
+#include "runtime/thread_pool.h"
 
 namespace taper {
 namespace {
@@ -104,6 +105,19 @@ TEST_P(MasmTest, MaxAndMinGiveTheSecondOperandOfNan) {
     const auto body = [&](Masm& m, Vec d, Vec x, Vec y) { (m.*op)(d, x, y); };
     EXPECT_EQ(run_lanes(isa_, a, b, body)[9], 2);
     EXPECT_TRUE(std::isnan(run_lanes(isa_, b, a, body)[9]));
+  }
+}
+
+TEST_P(MasmTest, MaxAndMinFlushDenormals) {
+  Lanes tiny{}, other{};
+  tiny.fill(from_bits(0x80000123));
+  const runtime::FlushDenormals flush;
+  for (const auto& [op, limit] : {std::pair{static_cast<Binary>(&Masm::max), -1.0f},
+                                  std::pair{static_cast<Binary>(&Masm::min), 1.0f}}) {
+    const auto body = [&](Masm& m, Vec d, Vec x, Vec y) { (m.*op)(d, x, y); };
+    other.fill(limit);
+    EXPECT_EQ(to_bits(run_lanes(isa_, tiny, other, body)[9]), 0x80000000);
+    EXPECT_EQ(to_bits(run_lanes(isa_, other, tiny, body)[9]), 0x80000000);
   }
 }
 
