@@ -1,8 +1,10 @@
-// Golden text. A file in tests/golden/ir or tests/golden/bad:
+// Golden text. A file in tests/golden/ir, tests/golden/bad or tests/golden/asm:
 //   // run: simplify fuse      the passes, in order; none to print only
+//   // isa: neon               asm only: the instruction set, whatever this machine's is
 //   graph { ... }              the input
 //   // ----
-//   the whole expected output: the printed graph (ir), or the error's sentence (bad)
+//   the whole expected output: the printed graph (ir), the error's sentence (bad), or the listings
+//   of all kernels (asm)
 // TAPER_BLESS=1 rewrites the expected outputs.
 #include <gtest/gtest.h>
 
@@ -13,7 +15,10 @@
 #include <fstream>
 #include <sstream>
 
+#include "codegen/kernel.h"
+#include "codegen/masm.h"
 #include "ir/graph.h"
+#include "ir/isa.h"
 #include "passes/passes.h"
 
 namespace taper {
@@ -22,6 +27,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kRun = "// run:";
+constexpr std::string_view kIsa = "// isa: ";
 constexpr std::string_view kSeparator = "// ----\n";
 
 const std::array<passes::Pass, 6> kPasses{{
@@ -88,6 +94,24 @@ bool has_kernels(const ir::Graph& graph) {
                      [](const ir::Node& node) { return node.op == ir::Op::kernel; });
 }
 
+const ir::Isa& isa_of(const Golden& golden) {
+  const std::size_t begin = golden.input.find(kIsa) + kIsa.size();
+  return ir::isa_named(golden.input.substr(begin, golden.input.find('\n', begin) - begin));
+}
+
+std::string listings(const ir::Graph& graph, const ir::Isa& isa) {
+  codegen::record_listings(true);
+  std::string text;
+  for (const ir::Node& node : graph.nodes()) {
+    const auto* attrs = std::get_if<ir::KernelAttrs>(&node.attrs);
+    if (attrs == nullptr) continue;
+    const auto kernel = codegen::compile(attrs->spec, isa);
+    for (const codegen::Routine* routine : kernel->routines()) text += routine->listing;
+  }
+  codegen::record_listings(false);
+  return text;
+}
+
 void compare_or_bless(const Golden& golden, const fs::path& path, const std::string& actual) {
   if (std::getenv("TAPER_BLESS") != nullptr) {
     std::ofstream(path, std::ios::binary) << golden.input << kSeparator << actual;
@@ -106,6 +130,7 @@ std::string test_name(const testing::TestParamInfo<fs::path>& info) {
 
 class GoldenIr : public testing::TestWithParam<fs::path> {};
 class GoldenBad : public testing::TestWithParam<fs::path> {};
+class GoldenAsm : public testing::TestWithParam<fs::path> {};
 
 TEST_P(GoldenIr, PrintsWhatIsExpected) {
   const Golden golden = read_golden(GetParam());
@@ -127,12 +152,20 @@ TEST_P(GoldenBad, SaysWhatIsWrong) {
   }
 }
 
+TEST_P(GoldenAsm, EmitsWhatIsExpected) {
+  const Golden golden = read_golden(GetParam());
+  const ir::Graph graph = run_passes(golden, GetParam());
+  compare_or_bless(golden, GetParam(), listings(graph, isa_of(golden)));
+}
+
 INSTANTIATE_TEST_SUITE_P(Files, GoldenIr, testing::ValuesIn(golden_files("ir")), test_name);
 INSTANTIATE_TEST_SUITE_P(Files, GoldenBad, testing::ValuesIn(golden_files("bad")), test_name);
+INSTANTIATE_TEST_SUITE_P(Files, GoldenAsm, testing::ValuesIn(golden_files("asm")), test_name);
 
 TEST(Golden, ThereAreFiles) {
   EXPECT_FALSE(golden_files("ir").empty());
   EXPECT_FALSE(golden_files("bad").empty());
+  EXPECT_FALSE(golden_files("asm").empty());
 }
 
 }  // namespace
