@@ -1,0 +1,17 @@
+// For a build without code generation: the interpreter runs everything.
+#include <fmt/format.h>
+
+#include "codegen/masm.h"
+#include "ir/error.h"
+
+namespace taper::codegen {
+
+bool has_emitter(const ir::Isa&) {
+  return false;
+}
+
+std::unique_ptr<Masm> make_masm(const ir::Isa& isa) {
+  throw Error(fmt::format("this build of taper has no code generator for {}", isa.name));
+}
+
+}  // namespace taper::codegen
