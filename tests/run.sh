@@ -1,8 +1,48 @@
 #!/usr/bin/env bash
-# tests/run.sh: installs what is missing, builds and runs every test: optimised, and under the
-# address and undefined-behaviour sanitizers; then every fuzz target for 30 seconds.
+# tests/run.sh [--full]: installs what is missing, builds and runs every test: optimised, and under
+# the address and undefined-behaviour sanitizers; some of them cross-built for AArch64 and emulated;
+# then every fuzz target for 30 seconds. With --full every test is emulated too, and a build without
+# code generation runs the tests of the ops on an emulated RISC-V processor.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../.ci/setup.sh"
+source "$taper_root/.ci/aarch64.sh"
+
+full=no
+case "$*" in
+"") ;;
+--full) full=yes ;;
+*) fail "usage: tests/run.sh [--full]" ;;
+esac
+
+# Of the op sweep a sixth of the cases, unless all tests are run.
+test_aarch64() {
+  need_aarch64
+  if [ "$full" = yes ]; then
+    build aarch64 all
+    echo "Testing on AArch64 (emulated)"
+    ctest --test-dir build/aarch64 --output-on-failure -j"$(nproc)" ||
+      fail "tests failed in build/aarch64"
+    return
+  fi
+  local tests=(masm masm_control masm_memory kernel_gemm kernel_map kernel_row integers fingerprint)
+  local pattern
+  pattern=$(IFS='|' && echo "${tests[*]}")
+  build aarch64 "${tests[@]/#/test_}" test_op_sweep
+  echo "Testing on AArch64 (emulated)"
+  ctest --test-dir build/aarch64 --output-on-failure -j"$(nproc)" -R "^($pattern)\$" ||
+    fail "tests failed in build/aarch64"
+  GTEST_TOTAL_SHARDS=6 GTEST_SHARD_INDEX=0 \
+    ctest --test-dir build/aarch64 --output-on-failure -R '^op_sweep$' ||
+    fail "the op sweep failed in build/aarch64"
+}
+
+test_riscv64() {
+  need_packages g++-riscv64-linux-gnu qemu-user googletest
+  build riscv64 all
+  echo "Testing without code generation on RISC-V (emulated)"
+  ctest --test-dir build/riscv64 --output-on-failure -j"$(nproc)" ||
+    fail "tests failed in build/riscv64"
+}
 
 need_packages "${build_packages[@]}" "${test_packages[@]}" clang-format
 cd "$taper_root"
@@ -17,4 +57,6 @@ done)
 build check all
 echo "Testing"
 ctest --test-dir build/check --output-on-failure -j"$(nproc)" || fail "tests failed in build/check"
+test_aarch64
+[ "$full" = no ] || test_riscv64
 "$taper_root/tests/fuzz/run.sh" 30
