@@ -55,6 +55,10 @@ struct CompileOptions {
   bool winograd = true;        // false: 3x3 convolutions are direct, rounded less and slower
   std::string dump = {};       // directory for IR, kernel list and listings; TAPER_DUMP if empty
   std::string name = "graph";  // prefix of dumped files
+  // Who learns the names of the generated routines: perfmap, jitdump or gdb (runtime/announce.h);
+  // TAPER_JIT_PROFILE if empty.
+  std::string jit_profile = {};
+  bool verbose = false;  // a line on standard error per compile() and kernel; or TAPER_VERBOSE=1
 };
 
 struct Report {

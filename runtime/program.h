@@ -91,6 +91,10 @@ void dump_stage(const CompileOptions& options, int number, std::string_view stag
 void dump_program(const CompileOptions& options, const std::string& plan,
                   const std::vector<std::shared_ptr<const codegen::Kernel>>& kernels);
 
+// What CompileOptions::verbose promises.
+void print_events(const std::string& name, const Plan& plan, const Report& report,
+                  ir::Dim max_batch);
+
 std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedule,
                      const std::vector<Chain>& chains, const Report& report, ir::Dim max_batch);
 

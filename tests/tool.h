@@ -24,9 +24,17 @@ class Tool : public TemporaryFolder {
  protected:
   // `arguments` after the command's name; paths are relative to nothing, so give whole ones.
   // `environment` is added to this process's own ("NAME=VALUE").
-  Outcome taper(std::vector<std::string> arguments, std::vector<std::string> environment = {},
+  Outcome taper(const std::vector<std::string>& arguments,
+                const std::vector<std::string>& environment = {},
                 const std::string& input = "/dev/null") const {
-    arguments.insert(arguments.begin(), TAPER_COMMAND);
+    return run(TAPER_COMMAND, arguments, environment, input);
+  }
+
+  // Any program, looked for in PATH.
+  Outcome run(const std::string& program, std::vector<std::string> arguments,
+              std::vector<std::string> environment = {},
+              const std::string& input = "/dev/null") const {
+    arguments.insert(arguments.begin(), program);
     for (char** variable = environ; *variable != nullptr; ++variable)
       environment.emplace_back(*variable);
     const std::string out = (folder_ / "stdout").string(), err = (folder_ / "stderr").string();
@@ -36,8 +44,8 @@ class Tool : public TemporaryFolder {
     posix_spawn_file_actions_addopen(&files, 1, out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     posix_spawn_file_actions_addopen(&files, 2, err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
     pid_t child = 0;
-    const int failed = posix_spawn(&child, TAPER_COMMAND, &files, nullptr,
-                                   pointers(arguments).data(), pointers(environment).data());
+    const int failed = posix_spawnp(&child, program.c_str(), &files, nullptr,
+                                    pointers(arguments).data(), pointers(environment).data());
     posix_spawn_file_actions_destroy(&files);
     Outcome outcome;
     if (failed != 0) return outcome;

@@ -35,6 +35,9 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "taper " TAPER_VERSION);
   taper::tools::add_opt(app);
   taper::tools::add_run(app);
+  taper::tools::add_compile(app);
+  taper::tools::add_bench(app);
+  taper::tools::add_profile(app);
   taper::tools::add_info(app);
   return run(app, argc, argv);
 }
