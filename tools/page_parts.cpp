@@ -38,6 +38,9 @@ function show(panel) {
   for (const e of document.querySelectorAll('.panel')) e.classList.toggle('shown', e.id === panel);
   for (const e of document.querySelectorAll('.tab')) e.classList.toggle('shown', e.dataset.panel === panel);
 }
+function toMiddle(node) {
+  if (node) node.scrollIntoView({block: 'center', inline: 'center'});
+}
 function percent(call) { return call.percent.toFixed(1) + ' % of ' + call.bound; }
 function showCall(call) {
   make(side, 'h3', 'kernel ' + call.index + ': ' + call.lowering, {id: 'kernel'});
@@ -62,6 +65,7 @@ function choose(stage, value) {
   for (const e of document.querySelectorAll('.node.chosen')) e.classList.remove('chosen');
   for (const e of document.querySelectorAll('#stage' + stage + ' .node'))
     if (Number(e.dataset.value) === value) e.classList.add('chosen');
+  toMiddle(document.querySelector('.node.chosen'));
   if (report && stage === texts.length - 1)
     for (const call of report.calls) if (call.value === value) showCall(call);
   const pre = showText(stage, value);
@@ -117,7 +121,10 @@ function memoryPlan() {
     (b.last - b.first + 1) / calls * width, Math.max(b.bytes / report.arena_bytes * height, 0.5), colour(i),
     b.name + ' ' + b.type + ', ' + b.bytes + ' bytes at ' + b.offset + ', live during calls ' + b.first + ' to ' + b.last));
 }
-document.querySelectorAll('.tab').forEach(tab => tab.onclick = () => show(tab.dataset.panel));
+document.querySelectorAll('.tab').forEach(tab => tab.onclick = () => {
+  show(tab.dataset.panel);
+  toMiddle(document.querySelector('.panel.shown .node.op, .panel.shown .node.kernel'));
+});
 document.querySelectorAll('.stage').forEach((panel, stage) => panel.querySelectorAll('.node').forEach(
   node => node.onclick = () => choose(stage, Number(node.dataset.value))));
 if (report) { kernelTable(); timeline(); memoryPlan(); }
