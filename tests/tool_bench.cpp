@@ -71,6 +71,9 @@ TEST_F(ToolBench, RefusesBadProblems) {
   EXPECT_TRUE(says(fails({"bench", "--conv", "g2ic3ih8oc8kh3"}), "g must divide them"));
   EXPECT_TRUE(says(fails({"bench", "--gemm", "16x40"}), "is not MxNxK"));
   EXPECT_TRUE(says(fails({"bench", "--gemm", "16x40x0"}), "is not MxNxK"));
+  EXPECT_TRUE(says(fails({"bench", model(), "--versus", "onednn"}), "is for --conv and --gemm"));
+  EXPECT_TRUE(
+      says(fails({"bench", "--conv", "ic3ih8iw9oc8kh3", "--versus", "onednn"}), "--versus: "));
   EXPECT_TRUE(says(fails({"bench"}), "give one of FILE, --conv and --gemm"));
   EXPECT_TRUE(says(fails({"bench", model(), "--gemm", "1x1x1"}), "give one of"));
   EXPECT_TRUE(says(fails({"bench", model(), "--interpret"}), "the interpreter runs"));

@@ -49,6 +49,14 @@ TEST_F(ToolCompile, CompilesForOtherInstructionSets) {
   EXPECT_GT(contents(dump() / "09-kernel0.bin").size(), 100u);
 }
 
+TEST_F(ToolCompile, CompilesForNeonOnAnyHost) {
+  compiled("neon");
+  const std::string code = contents(dump() / "09-kernel0.asm");
+  EXPECT_TRUE(says(code, "; neon, %4 = kernel("));
+  EXPECT_TRUE(says(code, "fmla v"));
+  EXPECT_TRUE(says(code, ", innermost: "));
+}
+
 TEST_F(ToolCompile, TheBytesAreThoseOfTheRoutines) {
   compiled("avx2");
   const std::string code = contents(dump() / "09-kernel0.asm");

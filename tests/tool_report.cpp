@@ -53,7 +53,7 @@ TEST_F(ToolReport, ClickingANodeShowsItsKernel) {
   EXPECT_TRUE(says(text_of(page.out, "definition"), "%4 = kernel(%0, %1, %3)"));
   EXPECT_TRUE(says(page.out, "vfmadd231ps"));
   EXPECT_TRUE(says(page.out, "kernel 0, conv direct 3x3 forward: "));  // on the timeline
-  EXPECT_TRUE(says(page.out, "live during calls"));   // in the memory plan
+  EXPECT_TRUE(says(page.out, "live during calls"));                    // in the memory plan
 }
 
 TEST_F(ToolReport, TheConsoleIsHeard) {

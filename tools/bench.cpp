@@ -6,8 +6,10 @@
 #include <CLI/Formatter.hpp>
 #include <memory>
 
+#include "runtime/environment.h"
 #include "tools/command.h"
 #include "tools/measure.h"
+#include "tools/peer.h"
 #include "tools/problem.h"
 #include "tools/source.h"
 #include "tools/train_graph.h"
@@ -21,11 +23,12 @@ Examples:
   taper bench model.tir --batch 256 --train loss --optimizer adam --format csv
   taper bench --conv mb256ic32ih28oc32oh28kh3ph1 --dir all
   taper bench --gemm 256x128x784 --threads 1 --format json
+  taper bench --conv mb16ic64ih56oc64oh56kh3ph1 --versus onednn
 )";
 
 struct BenchOptions {
   std::string file, convolution, product, direction = "fwd", format = "table", loss,
-                                          optimizer = "sgd";
+                                          optimizer = "sgd", versus;
   double seconds = 1;
   Settings settings;
 };
@@ -40,8 +43,31 @@ void print(const Measured& measured, const std::string& format) {
   }
 }
 
+void print_comparison(const BenchOptions& options, const Problem& problem) {
+  if (compare_with_onednn == nullptr)
+    throw Error("--versus: this build has no oneDNN: configure with -DTAPER_BUILD_BENCH=ON");
+  if (!problem.comparable)
+    throw Error(
+        "--versus: compares square images and kernels, padded by (kernel - 1) / 2, one group or "
+        "depthwise, and products");
+  const runtime::CompileOptions made = runtime::resolve(compile_options(options.settings, 1));
+  if (made.interpret) throw Error("--versus: the interpreter runs; taper info says why");
+  Contraction contraction = *problem.comparable;
+  if (options.settings.batch > 0) contraction.batch = options.settings.batch;
+  const Comparison c = compare_with_onednn(contraction, *made.isa, made.threads);
+  fmt::print(
+      "{}: taper {:.1f} us, {:.1f} GFLOP/s{}; oneDNN {:.1f} us, {:.1f} GFLOP/s, {}: ratio {:.2f}\n",
+      problem.name, c.ours * 1e6, c.flops / c.ours / 1e9,
+      c.our_choice.empty() ? "" : ", " + c.our_choice, c.theirs * 1e6, c.flops / c.theirs / 1e9,
+      c.their_choice, c.theirs / c.ours);
+}
+
 void bench_problems(const BenchOptions& options, const std::vector<Problem>& problems) {
   for (const Problem& problem : problems) {
+    if (!options.versus.empty()) {
+      print_comparison(options, problem);
+      continue;
+    }
     Settings settings = options.settings;
     if (settings.batch == 0) settings.batch = problem.batch;
     if (options.format == "table") fmt::print("{}\n", problem.name);
@@ -52,6 +78,8 @@ void bench_problems(const BenchOptions& options, const std::vector<Problem>& pro
 void run_bench(const BenchOptions& options) {
   const int given = !options.file.empty() + !options.convolution.empty() + !options.product.empty();
   if (given != 1) throw Error("bench: give one of FILE, --conv and --gemm");
+  if (!options.versus.empty() && !options.file.empty())
+    throw Error("--versus: is for --conv and --gemm");
   if (!options.convolution.empty())
     return bench_problems(options, convolutions(options.convolution, options.direction));
   if (!options.product.empty())
@@ -82,6 +110,8 @@ void add_bench(CLI::App& app) {
   bench->add_option("--seconds", options->seconds, "how long to measure")
       ->check(CLI::Range(0.0, 600.0))
       ->capture_default_str();
+  bench->add_option("--versus", options->versus, "onednn, in builds that have it")
+      ->check(CLI::IsMember({"onednn"}));
   add_settings(*bench, options->settings);
   bench->callback([options] { run_bench(*options); });
 }

@@ -9,6 +9,7 @@ namespace taper::tools {
 void add_opt(CLI::App& app);
 void add_run(CLI::App& app);
 void add_info(CLI::App& app);
+void add_train(CLI::App& app);
 void add_compile(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_profile(CLI::App& app);

@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   taper::tools::add_compile(app);
   taper::tools::add_bench(app);
   taper::tools::add_profile(app);
+  taper::tools::add_train(app);
   taper::tools::add_info(app);
   return run(app, argc, argv);
 }

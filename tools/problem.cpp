@@ -93,7 +93,7 @@ template <class Build>
 void add(std::vector<Problem>& problems, std::string_view pass, const std::string& direction,
          ir::Dim batch, const Build& build) {
   if (!wanted(pass, direction)) return;
-  Problem problem{std::string(pass), {}, batch};
+  Problem problem{std::string(pass), {}, batch, std::nullopt};
   ir::Builder builder(problem.graph);
   const ir::ValueId result = build(builder);
   problem.graph.outputs.push_back({"result", result});
@@ -102,6 +102,20 @@ void add(std::vector<Problem>& problems, std::string_view pass, const std::strin
 
 ir::TensorType floats(ir::Shape shape) {
   return {ir::DType::f32, std::move(shape)};
+}
+
+ir::ConvPass pass_named(std::string_view name) {
+  if (name == "fwd") return ir::ConvPass::forward;
+  return name == "bwd_d" ? ir::ConvPass::backward_data : ir::ConvPass::backward_weights;
+}
+
+// The axes of a convolution that the benchmarks know.
+bool is_usual(const Axis& h, const Axis& w, std::int64_t groups, std::int64_t ic, std::int64_t oc) {
+  const std::int64_t pad = (h.kernel - 1) / 2;
+  return h.in == w.in && h.out == w.out && h.kernel == w.kernel && h.stride == w.stride &&
+         h.dilation == 1 && w.dilation == 1 && h.before == pad && w.before == pad &&
+         h.out == (h.in + 2 * pad - h.kernel) / h.stride + 1 &&
+         (groups == 1 || (groups == ic && ic == oc));
 }
 
 }  // namespace
@@ -145,6 +159,16 @@ std::vector<Problem> convolutions(const std::string& text, const std::string& di
     of.shape = weight.shape;
     return b.conv2d_backward_weights(in, dy, of);
   });
+  if (is_usual(h, w, groups, ic, oc))
+    for (Problem& p : problems)
+      p.comparable = Contraction{.pass = pass_named(p.name),
+                                 .batch = batch,
+                                 .in = ic,
+                                 .out = oc,
+                                 .size = h.in,
+                                 .kernel = h.kernel,
+                                 .stride = h.stride,
+                                 .depthwise = groups > 1};
   return problems;
 }
 
@@ -178,6 +202,9 @@ std::vector<Problem> products(const std::string& text, const std::string& direct
     const ir::ValueId in = b.input("x", x);
     return b.matmul(dy, in, {.transpose_a = true});
   });
+  for (Problem& p : problems)
+    p.comparable =
+        Contraction{.dense = true, .pass = pass_named(p.name), .batch = m, .in = k, .out = n};
   return problems;
 }
 

@@ -1,10 +1,12 @@
 // Single contractions as graphs, from the notations of other benchmarks.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "ir/graph.h"
+#include "tools/peer.h"
 
 namespace taper::tools {
 
@@ -12,6 +14,7 @@ struct Problem {
   std::string name;  // "fwd", "bwd_d" or "bwd_w"
   ir::Graph graph;
   ir::Dim batch = 1;
+  std::optional<Contraction> comparable;  // when it is one that other libraries are compared on
 };
 
 // A convolution in benchdnn's notation: g mb ic ih iw oc oh ow kh kw sh sw ph pw dh dw, each

@@ -9,10 +9,11 @@
 #include <memory>
 #include <set>
 
+#include "frontend/fingerprint.h"
 #include "frontend/npy.h"
 #include "ir/builder.h"
 #include "tools/command.h"
-#include "tools/fingerprint.h"
+
 #include "tools/settings.h"
 #include "tools/source.h"
 #include "tools/train_graph.h"
@@ -78,7 +79,7 @@ void print_tensor(std::string_view name, const ir::Shape& shape, std::span<const
   fmt::print("{:<24} {:<20} min {:<13.6g} max {:<13.6g} mean {:<13.6g} {:016x}\n", name,
              to_string(ir::TensorType{ir::DType::f32, shape}), least, most,
              sum / static_cast<double>(std::max<std::size_t>(values.size(), 1)),
-             fingerprint(std::as_bytes(values)));
+             fingerprint(values));
 }
 
 // The file of each output that was asked for, by the output's name in the executable.
