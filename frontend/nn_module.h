@@ -82,7 +82,9 @@ class Module {
   std::vector<Child> children_;
 };
 
-// Layers one after another, named "0", "1", ...
+// Layers one after another, named "0", "1", ... In braces, Sequential{Linear(4, 8), Linear(8, 2)},
+// they are made in the order they are written; in parentheses C++ leaves the order to the compiler,
+// and with it which random numbers become whose initial weights.
 class Sequential : public Module {
  public:
   template <std::derived_from<Module>... Layers>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -48,7 +49,10 @@ struct Pass {
   ir::Stage stage;  // what verify() holds the result to
 };
 
-// The ordered list; runs all of it, verifies after each, and calls `observe` with (pass, graph),
+// The ordered list.
+std::span<const Pass> pipeline();
+
+// Runs all of it, verifies after each, and calls `observe` with (pass, graph),
 // first with ("recorded", input).
 using Observe = std::function<void(std::string_view, const ir::Graph&)>;
 ir::Graph run_pipeline(const ir::Graph&, const PassOptions&, const Observe& observe = {});

@@ -17,6 +17,10 @@ constexpr Pass kPipeline[] = {
 
 }  // namespace
 
+std::span<const Pass> pipeline() {
+  return kPipeline;
+}
+
 ir::Graph run_pipeline(const ir::Graph& recorded, const PassOptions& options,
                        const Observe& observe) {
   ir::verify(recorded, Stage::recorded);

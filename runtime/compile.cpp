@@ -11,6 +11,7 @@
 #include "codegen/element_bits.h"
 #include "codegen/masm.h"
 #include "passes/passes.h"
+#include "runtime/announce.h"
 #include "runtime/environment.h"
 #include "runtime/executable.h"
 #include "runtime/program.h"
@@ -268,10 +269,12 @@ Executable compile(const ir::Graph& graph, const Variables& variables,
     Compilation::allocate(p);
     Compilation::schedule(p);
     Compilation::bind_buffers(p);
+    announce(p.kernels, p.options.jit_profile);
   }
   Compilation::report(p);
   p.report.compile_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (p.options.verbose) print_events(p.options.name, p.plan, p.report, p.options.max_batch);
   Executable executable(std::move(program));
   if (!p.options.dump.empty()) dump_program(p.options, executable.plan(), p.kernels);
   return executable;

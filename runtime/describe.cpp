@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -61,6 +62,22 @@ std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedul
       fmt::format_to(out, "{:12} {:12} [{}, {}] {} {}\n", buffer.offset, buffer.bytes, buffer.first,
                      buffer.last, buffer.name, ir::to_string(buffer.type));
   return text;
+}
+
+void print_events(const std::string& name, const Plan& plan, const Report& report,
+                  ir::Dim max_batch) {
+  std::string text =
+      "taper,template,compile,name,isa,threads,kernels,barriers,code_bytes,arena_bytes,ms\n"
+      "taper,template,kernel,name,call,lowering,mflop,spec\n";
+  auto out = std::back_inserter(text);
+  fmt::format_to(out, "taper,compile,{},{},{},{},{},{},{},{:.3f}\n", name, report.isa,
+                 report.threads, report.kernels, report.barriers, report.code_bytes,
+                 report.arena_bytes, report.compile_seconds * 1e3);
+  for (std::size_t c = 0; c < plan.calls.size(); ++c)
+    fmt::format_to(
+        out, "taper,kernel,{},{},{},{:.3f},{}\n", name, c, ir::lowering(*plan.calls[c].spec),
+        ir::flops(*plan.calls[c].spec, max_batch) / 1e6, ir::to_string(*plan.calls[c].spec));
+  std::fputs(text.c_str(), stderr);
 }
 
 void dump_stage(const CompileOptions& options, int number, std::string_view stage,

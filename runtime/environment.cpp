@@ -9,6 +9,7 @@
 
 #include "codegen/kernel.h"
 #include "codegen/masm.h"
+#include "runtime/announce.h"
 
 namespace taper::runtime {
 namespace {
@@ -36,6 +37,23 @@ int thread_count(int requested) {
   return threads;
 }
 
+bool verbose(bool requested) {
+  const char* text = std::getenv("TAPER_VERBOSE");
+  if (text == nullptr || *text == '\0') return requested;
+  const std::string_view value = text;
+  if (value != "0" && value != "1")
+    throw Error(fmt::format("TAPER_VERBOSE: \"{}\" is neither 0 nor 1", value));
+  return requested || value == "1";
+}
+
+std::string jit_profile(const std::string& requested) {
+  check_announcement(requested, "CompileOptions::jit_profile");
+  const char* text = std::getenv("TAPER_JIT_PROFILE");
+  if (!requested.empty() || text == nullptr) return requested;
+  check_announcement(text, "TAPER_JIT_PROFILE");
+  return text;
+}
+
 }  // namespace
 
 CompileOptions resolve(CompileOptions options) {
@@ -51,6 +69,8 @@ CompileOptions resolve(CompileOptions options) {
   if (options.isa == nullptr || !codegen::CodeMemory::allowed()) options.interpret = true;
   if (options.dump.empty())
     if (const char* dump = std::getenv("TAPER_DUMP")) options.dump = dump;
+  options.verbose = verbose(options.verbose);
+  options.jit_profile = jit_profile(options.jit_profile);
   return options;
 }
 

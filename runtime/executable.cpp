@@ -91,11 +91,15 @@ bool Executable::Program::prefers_one_thread() const {
   return work_fixed + work_per_image * static_cast<double>(batch) < kWorthForking;
 }
 
-void Executable::Program::run_generated(std::span<const std::span<const std::byte>> inputs) {
+void Executable::Program::bind_inputs(std::span<const std::span<const std::byte>> inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (input_data[i] != nullptr)  // else no kernel reads it any more
       std::ranges::copy(inputs[i], input_data[i]);
   if (batch_scalar != nullptr) *batch_scalar = static_cast<float>(batch);
+}
+
+void Executable::Program::run_generated(std::span<const std::span<const std::byte>> inputs) {
+  bind_inputs(inputs);
   if (options.threads == 1 || prefers_one_thread()) {
     const FlushDenormals flush;
     run_thread(0, 1);
@@ -113,28 +117,14 @@ void Executable::Program::run_thread(int thread, int threads) const {
   codegen::Call call;
   call.batch = batch;
   call.scratch = scratch[static_cast<std::size_t>(thread)].get();
-  for (const Chain& chain : chains) {
-    const ScheduledCall& first = schedule[chain.first];
-    if (first.barrier_before && threads > 1) barrier->arrive_and_wait();
-    const std::int64_t units = first.kernel->units(batch);
-    const std::int64_t begin = threads == 1 ? 0 : units * thread / threads;
-    const std::int64_t end = threads == 1 ? units : units * (thread + 1) / threads;
-    const std::int64_t step = chain.images > 0 ? chain.images : end - begin;
-    for (std::int64_t i = begin; i < end;) {
-      // The last group takes a remainder that would be too small to be one.
-      const std::int64_t stop = end - i < step + (step + 1) / 2 ? end : i + step;
-      for (std::size_t c = chain.first; c < chain.end; ++c) run_part(schedule[c], call, i, stop);
-      i = stop;
-    }
-  }
-}
-
-void Executable::Program::run_part(const ScheduledCall& scheduled, codegen::Call& call,
-                                   std::int64_t begin, std::int64_t end) const {
-  call.begin = begin;
-  call.end = end;
-  call.buffers = scheduled.buffers.data();
-  scheduled.kernel->run(call);
+  walk(
+      thread, threads, [&](std::size_t) { barrier->arrive_and_wait(); },
+      [&](std::size_t c, std::int64_t begin, std::int64_t end) {
+        call.begin = begin;
+        call.end = end;
+        call.buffers = schedule[c].buffers.data();
+        schedule[c].kernel->run(call);
+      });
 }
 
 }  // namespace taper::runtime

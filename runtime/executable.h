@@ -55,6 +55,10 @@ struct CompileOptions {
   bool winograd = true;        // false: 3x3 convolutions are direct, rounded less and slower
   std::string dump = {};       // directory for IR, kernel list and listings; TAPER_DUMP if empty
   std::string name = "graph";  // prefix of dumped files
+  // Who learns the names of the generated routines: perfmap, jitdump or gdb (runtime/announce.h);
+  // TAPER_JIT_PROFILE if empty.
+  std::string jit_profile = {};
+  bool verbose = false;  // a line on standard error per compile() and kernel; or TAPER_VERBOSE=1
 };
 
 struct Report {
@@ -73,6 +77,15 @@ struct NonFinite {
   std::source_location location;
 };
 
+// A stretch of a profiled run on one thread: kernel call `call` of the plan, or waiting at the
+// barrier before it. Seconds since the run began.
+struct ProfileEvent {
+  std::uint32_t call = 0;
+  int thread = 0;
+  bool wait = false;
+  double begin = 0, end = 0;
+};
+
 // Thread-compatible: one run at a time per Executable.
 class Executable {
  public:
@@ -84,6 +97,11 @@ class Executable {
   // For N = batch; bytes must be exactly byte_size(type, batch). Labels of cross_entropy are
   // checked. Throws taper::Error; a failed run changes no variable.
   void run(std::span<const std::span<const std::byte>> inputs, ir::Dim batch);
+  // As run(), on a path of its own that reads the clock around every kernel call: run() itself
+  // never asks whether it is profiled. The events of each thread are in order. Throws taper::Error,
+  // also where the interpreter runs, which has no kernels.
+  std::vector<ProfileEvent> profile(std::span<const std::span<const std::byte>> inputs,
+                                    ir::Dim batch);
   // Output `index` of the last run, row-major, valid until the next run.
   std::span<const float> output(std::size_t index) const;
 
@@ -102,6 +120,7 @@ class Executable {
  private:
   friend Executable compile(const ir::Graph&, const Variables&, const CompileOptions&);
   friend struct Compilation;
+  friend struct ProfiledRun;
   struct Program;
   explicit Executable(std::unique_ptr<Program> program);
   std::unique_ptr<Program> program_;

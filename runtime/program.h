@@ -57,12 +57,30 @@ struct Executable::Program {
 
   void check_inputs(std::span<const std::span<const std::byte>> inputs, ir::Dim n) const;
   void run_generated(std::span<const std::span<const std::byte>> inputs);
+  void bind_inputs(std::span<const std::span<const std::byte>> inputs);
   std::map<std::string, ir::Value> bindings(
       std::span<const std::span<const std::byte>> inputs) const;
   void run_interpreter(std::span<const std::span<const std::byte>> inputs);
   void run_thread(int thread, int threads) const;
-  void run_part(const ScheduledCall& scheduled, codegen::Call& call, std::int64_t begin,
-                std::int64_t end) const;
+  // Calls wait(c) before call c where the threads must meet, and run(c, begin, end) for each part
+  // of this thread's share of its units.
+  template <class Wait, class Run>
+  void walk(int thread, int threads, const Wait& wait, const Run& run) const {
+    for (const Chain& chain : chains) {
+      const ScheduledCall& first = schedule[chain.first];
+      if (first.barrier_before && threads > 1) wait(chain.first);
+      const std::int64_t units = first.kernel->units(batch);
+      const std::int64_t begin = threads == 1 ? 0 : units * thread / threads;
+      const std::int64_t end = threads == 1 ? units : units * (thread + 1) / threads;
+      const std::int64_t step = chain.images > 0 ? chain.images : end - begin;
+      for (std::int64_t i = begin; i < end;) {
+        // The last group takes a remainder that would be too small to be one.
+        const std::int64_t stop = end - i < step + (step + 1) / 2 ? end : i + step;
+        for (std::size_t c = chain.first; c < chain.end; ++c) run(c, i, stop);
+        i = stop;
+      }
+    }
+  }
   bool prefers_one_thread() const;
 };
 
@@ -72,6 +90,10 @@ void dump_stage(const CompileOptions& options, int number, std::string_view stag
                 const ir::Graph& graph);
 void dump_program(const CompileOptions& options, const std::string& plan,
                   const std::vector<std::shared_ptr<const codegen::Kernel>>& kernels);
+
+// What CompileOptions::verbose promises.
+void print_events(const std::string& name, const Plan& plan, const Report& report,
+                  ir::Dim max_batch);
 
 std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedule,
                      const std::vector<Chain>& chains, const Report& report, ir::Dim max_batch);

@@ -17,7 +17,7 @@ namespace {
 constexpr std::uint64_t kCnn16 = 0xcb01085dee6bac1d, kCnn37 = 0x586c76775fd31520,
                         kMlp = 0xfcc74f478b36fcbb, kInt8 = 0x03ceb58cb6fa3ed5;
 
-constexpr std::int64_t kSide = 20, kSteps = 20, kMaxBatch = 37;
+constexpr std::int64_t kSide = 12, kSteps = 20, kMaxBatch = 37;
 
 data::Dataset samples() {
   constexpr std::size_t kCount = 96;
@@ -36,19 +36,33 @@ nn::Conv2d conv3x3(std::int64_t in, std::int64_t out, nn::Conv2dOptions options 
 
 // Every kind of layer; the 3x3 convolutions of 32 channels are Winograd's.
 nn::Sequential cnn_of_all_layers() {
-  return nn::Sequential(
-      conv3x3(1, 16), nn::BatchNorm2d(16), nn::ReLU(), nn::MaxPool2d(2),               //
-      conv3x3(16, 32), nn::GELU(),                                                     //
-      nn::Residual(nn::Sequential(conv3x3(32, 32), nn::BatchNorm2d(32), nn::ReLU())),  //
-      conv3x3(32, 32, {.stride = {2, 2}, .groups = 32}), nn::SiLU(),                   //
-      nn::Conv2d(32, 48, 1), nn::LeakyReLU(), nn::AvgPool2d(2), nn::Dropout(0.3), nn::Flatten(),
-      nn::Linear(48 * 2 * 2, 40), nn::LayerNorm(40), nn::Tanh(), nn::Linear(40, 24), nn::Sigmoid(),
-      nn::Linear(24, 10));
+  return nn::Sequential{
+      conv3x3(1, 16),
+      nn::BatchNorm2d(16),
+      nn::ReLU(),
+      nn::MaxPool2d(2),  //
+      conv3x3(16, 32),
+      nn::GELU(),                                                                      //
+      nn::Residual(nn::Sequential{conv3x3(32, 32), nn::BatchNorm2d(32), nn::ReLU()}),  //
+      conv3x3(32, 32, {.stride = {2, 2}, .groups = 32}),
+      nn::SiLU(),  //
+      nn::Conv2d(32, 48, 1),
+      nn::LeakyReLU(),
+      nn::AvgPool2d(2),
+      nn::Dropout(0.3),
+      nn::Flatten(),
+      nn::Linear(48, 40),
+      nn::LayerNorm(40),
+      nn::Tanh(),
+      nn::Linear(40, 24),
+      nn::Sigmoid(),
+      nn::Linear(24, 10)};
 }
 
 nn::Sequential mlp() {
-  return nn::Sequential(nn::Flatten(), nn::Linear(kSide * kSide, 128), nn::ReLU(),
-                        nn::Linear(128, 64), nn::ReLU(), nn::Linear(64, 10));
+  return nn::Sequential{nn::Flatten(), nn::Linear(kSide * kSide, 128),
+                        nn::ReLU(),    nn::Linear(128, 64),
+                        nn::ReLU(),    nn::Linear(64, 10)};
 }
 
 std::uint64_t trained(nn::Sequential (*make)(), std::int64_t batch, const CompileOptions& options) {
@@ -105,9 +119,10 @@ TEST(Fingerprint, Mlp) {
 }
 
 nn::Sequential quantizable() {
-  return nn::Sequential(conv3x3(1, 16), nn::ReLU(), nn::MaxPool2d(2), conv3x3(16, 24), nn::ReLU(),
-                        nn::MaxPool2d(2), nn::Flatten(), nn::Linear(24 * 5 * 5, 32), nn::ReLU(),
-                        nn::Linear(32, 10));
+  return nn::Sequential{
+      conv3x3(1, 16), nn::ReLU(),        nn::MaxPool2d(2), conv3x3(16, 24),
+      nn::ReLU(),     nn::MaxPool2d(2),  nn::Flatten(),    nn::Linear(24 * 3 * 3, 32),
+      nn::ReLU(),     nn::Linear(32, 10)};
 }
 
 TEST(Fingerprint, Int8Logits) {

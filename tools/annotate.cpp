@@ -1,0 +1,89 @@
+// Finds the loops of a listing: a jump to a label above it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+#include <string_view>
+#include <vector>
+
+#include "tools/lowered.h"
+
+namespace taper::tools {
+namespace {
+
+struct Loop {
+  std::size_t first = 0, last = 0;  // lines: the label and the jump
+};
+
+std::vector<std::string> split_lines(const std::string& text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+bool is_label(std::string_view line) {
+  return line.ends_with(':') && line.find(' ') == std::string_view::npos;
+}
+bool is_instruction(std::string_view line) {
+  return !line.empty() && line.front() != ';' && line.front() != '.' && !is_label(line);
+}
+// x86: vfmadd231ps, vfnmadd231ps, vpdpbusd; AArch64: fmla, fmls, usdot, sdot.
+bool is_fma(std::string_view line) {
+  const std::string_view word = line.substr(0, line.find(' '));
+  for (const std::string_view name : {"vfmadd", "vfnmadd", "vpdp", "fmla", "fmls", "usdot", "sdot"})
+    if (word.starts_with(name)) return true;
+  return false;
+}
+
+// The label that a jump ends in; empty for other lines.
+std::string_view target_of(std::string_view line) {
+  const std::size_t space = line.rfind(' ');
+  if (space == std::string_view::npos) return {};
+  const std::string_view word = line.substr(0, line.find_first_of(" ."));
+  const bool jump = word.starts_with('j') || word == "b" || word == "cbz" || word == "cbnz";
+  return jump ? line.substr(space + 1) : std::string_view{};
+}
+
+std::vector<Loop> loops_of(const std::vector<std::string>& lines) {
+  std::map<std::string_view, std::size_t> labels;
+  std::map<std::size_t, std::size_t> loops;  // by first line
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    if (is_label(lines[i])) labels[std::string_view(lines[i]).substr(0, lines[i].size() - 1)] = i;
+    const auto target = labels.find(target_of(lines[i]));
+    if (target != labels.end()) loops[target->second] = i;
+  }
+  std::vector<Loop> found;
+  for (const auto& [first, last] : loops) found.push_back({first, last});
+  return found;
+}
+
+}  // namespace
+
+std::string annotated(const std::string& listing) {
+  const std::vector<std::string> lines = split_lines(listing);
+  const std::vector<Loop> loops = loops_of(lines);
+  std::string out;
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    std::size_t depth = 0;
+    for (const Loop& loop : loops) depth += loop.first <= i && i <= loop.last;
+    const auto starts = std::ranges::find(loops, i, &Loop::first);
+    const std::string indent(2 * (depth - (starts != loops.end() ? 1 : 0)), ' ');
+    if (starts != loops.end()) {
+      const auto begin = lines.begin() + static_cast<std::ptrdiff_t>(starts->first);
+      const auto end = lines.begin() + static_cast<std::ptrdiff_t>(starts->last) + 1;
+      const bool innermost = std::ranges::none_of(loops, [&](const Loop& other) {
+        return other.first > starts->first && other.last <= starts->last;
+      });
+      out +=
+          fmt::format("{}; loop {} of depth {}{}: {} instructions, {} multiply-add\n", indent,
+                      starts - loops.begin() + 1, depth, innermost ? ", innermost" : "",
+                      std::count_if(begin, end, is_instruction), std::count_if(begin, end, is_fma));
+    }
+    out += indent + lines[i] + '\n';
+  }
+  return out;
+}
+
+}  // namespace taper::tools

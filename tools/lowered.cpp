@@ -1,0 +1,62 @@
+#include "tools/lowered.h"
+
+#include <fmt/format.h>
+
+#include "codegen/masm.h"
+
+namespace taper::tools {
+namespace {
+
+// Emitters record listings while it lives.
+class Listings {
+ public:
+  Listings() : before_(codegen::recording_listings()) { codegen::record_listings(true); }
+  ~Listings() { codegen::record_listings(before_); }
+  Listings(const Listings&) = delete;
+  Listings& operator=(const Listings&) = delete;
+
+ private:
+  bool before_;
+};
+
+}  // namespace
+
+std::string Lowered::value(std::size_t c) const {
+  const ir::ValueId node = plan.calls[c].node;
+  return node == ir::kNoValue ? "copy" : fmt::format("%{}", node.index);
+}
+
+std::string Lowered::buffers(std::size_t c) const {
+  const runtime::PlannedCall& call = plan.calls[c];
+  std::string text;
+  for (std::size_t b = 0; b < call.buffers.size(); ++b) {
+    if (b > 0) text += b == call.operands ? " -> " : ", ";
+    text += plan.buffers[static_cast<std::size_t>(call.buffers[b])].name;
+  }
+  return text;
+}
+
+double Lowered::bytes(std::size_t c, ir::Dim batch) const {
+  double sum = 0;
+  for (const int b : plan.calls[c].buffers)
+    sum +=
+        static_cast<double>(ir::byte_size(plan.buffers[static_cast<std::size_t>(b)].type, batch));
+  return sum;
+}
+
+std::unique_ptr<Lowered> lower(const ir::Graph& recorded, const passes::PassOptions& options,
+                               const ir::Isa& isa) {
+  auto lowered = std::make_unique<Lowered>();
+  passes::run_pipeline(ir::canonical(recorded), options,
+                       [&](std::string_view stage, const ir::Graph& graph) {
+                         lowered->stages.emplace_back(stage, graph);
+                       });
+  lowered->plan = runtime::make_plan(lowered->selected(), options.max_batch);
+  const Listings listings;
+  std::vector<const ir::KernelSpec*> specs;
+  for (const runtime::PlannedCall& call : lowered->plan.calls) specs.push_back(call.spec);
+  lowered->kernels = codegen::compile_cached(specs, isa, 1);
+  return lowered;
+}
+
+}  // namespace taper::tools
