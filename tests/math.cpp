@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <limits>
 #include <random>
@@ -83,34 +85,64 @@ std::vector<float> sweep() {
   return x;
 }
 
-// The largest error where the exact result is a normal f32; elsewhere the result must be what
-// flushing and overflow make of it.
-void check(Unary f, double (*exact)(double), double bound) {
-  const std::vector<float> x = sweep();
+struct Worst {
+  double error = 0;  // ulps
+  float where = 0;
+};
+
+// Where the exact result is a normal f32, how far off; elsewhere the result must be what flushing
+// and overflow make of it.
+void measure(const std::vector<float>& x, const std::vector<float>& y, double (*exact)(double),
+             Worst& worst) {
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double want = exact(x[i]);
+    if (std::isnan(want)) {
+      ASSERT_TRUE(std::isnan(y[i])) << x[i];
+    } else if (std::fabs(want) > std::numeric_limits<float>::max()) {
+      ASSERT_EQ(y[i], want > 0 ? kInf : -kInf) << x[i];
+    } else if (std::fabs(want) < std::numeric_limits<float>::min()) {
+      ASSERT_LE(std::fabs(y[i] - want), std::numeric_limits<float>::min() * 1.000001) << x[i];
+    } else if (const double error = ulps(y[i], want); !(error <= worst.error)) {
+      worst = {error, x[i]};
+    }
+  }
+}
+
+// The error on the first instruction set, and the same bits on the others.
+void measure_everywhere(const std::vector<float>& x, Unary f, double (*exact)(double),
+                        Worst& worst) {
   std::vector<float> first;
   for (const ir::Isa* isa : host_isas()) {
     const std::vector<float> y = apply(*isa, f, x);
-    double worst = 0;
-    float where = 0;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      const double want = exact(x[i]);
-      if (std::isnan(want)) {
-        ASSERT_TRUE(std::isnan(y[i])) << x[i];
-      } else if (std::fabs(want) > std::numeric_limits<float>::max()) {
-        ASSERT_EQ(y[i], want > 0 ? kInf : -kInf) << x[i];
-      } else if (std::fabs(want) < std::numeric_limits<float>::min()) {
-        ASSERT_LE(std::fabs(y[i] - want), std::numeric_limits<float>::min() * 1.000001) << x[i];
-      } else if (const double error = ulps(y[i], want); !(error <= worst)) {
-        worst = error;
-        where = x[i];
-      }
+    if (first.empty()) {
+      first = y;
+      measure(x, y, exact, worst);
+      if (testing::Test::HasFatalFailure()) return;
     }
-    EXPECT_LE(worst, bound) << isa->name << " at " << where;
-    testing::Test::RecordProperty(std::string(isa->name), std::to_string(worst));
-    if (first.empty()) first = y;
-    for (std::size_t i = 0; i < y.size(); ++i)
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      if (std::isnan(y[i]) && std::isnan(first[i])) continue;
       ASSERT_EQ(to_bits(y[i]), to_bits(first[i])) << x[i] << " on " << isa->name;
+    }
   }
+}
+
+// A sweep; every f32 where TAPER_FULL is set, as tests/run.sh --full does.
+void check(Unary f, double (*exact)(double), double bound) {
+  Worst worst;
+  if (std::getenv("TAPER_FULL") == nullptr) {
+    measure_everywhere(sweep(), f, exact, worst);
+  } else {
+    constexpr std::uint64_t kChunk = 1 << 20;
+    std::vector<float> x(kChunk);
+    for (std::uint64_t begin = 0; begin < std::uint64_t{1} << 32; begin += kChunk) {
+      for (std::uint64_t i = 0; i < kChunk; ++i)
+        x[i] = from_bits(static_cast<std::uint32_t>(begin + i));
+      measure_everywhere(x, f, exact, worst);
+      if (testing::Test::HasFatalFailure()) return;
+    }
+  }
+  std::printf("at most %.4f ulp, at %a\n", worst.error, static_cast<double>(worst.where));
+  EXPECT_LE(worst.error, bound) << "at " << worst.where;
 }
 
 float at(Unary f, float x) {

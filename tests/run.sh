@@ -10,7 +10,10 @@ source "$taper_root/.ci/aarch64.sh"
 full=no
 case "$*" in
 "") ;;
---full) full=yes ;;
+--full)
+  full=yes
+  export TAPER_FULL=1  # exhaustive tests
+  ;;
 *) fail "usage: tests/run.sh [--full]" ;;
 esac
 
