@@ -19,10 +19,12 @@ namespace {
 struct PoolArgs {
   std::uintptr_t input;  // first tap inside the input
   std::uintptr_t result;
+  std::uintptr_t indices;
   std::int64_t count;          // whole windows: how many
   std::int64_t rows, columns;  // clipped window: its taps,
   std::int64_t skip;           // bytes from the end of one of its rows to the next one
   float divisor;
+  float first_tap, skipped_taps;  // clipped window: its first tap, those between two of its rows
   OperandPointers operands;
 };
 
@@ -49,15 +51,20 @@ class PoolEmitter {
     for (int h = 0; h < halves(); ++h) {
       const Vec acc = m_.vec();
       load_lanes(m_, acc, {input_, h * bytes()}, spec_.dtype, false);
+      Vec index;
+      if (spec_.indices) m_.zero(index = m_.vec());
       for (std::int64_t tap = 1; tap < pool_taps(spec_); ++tap) {
         const std::int64_t y = tap / spec_.kernel[1], x = tap % spec_.kernel[1];
-        combine(acc, {input_, (y * spec_.iw + x) * block() + h * bytes()});
+        if (spec_.indices) m_.constant(tap_, static_cast<float>(tap));
+        combine(acc, index, {input_, (y * spec_.iw + x) * block() + h * bytes()});
       }
-      finish(acc, h);
+      finish(acc, index, h);
       m_.release(acc);
+      if (spec_.indices) m_.release(index);
     }
     m_.add(input_, spec_.stride[1] * block());
     m_.add(result_, block());
+    if (spec_.indices) m_.add(indices_, kPoolLanes);
     m_.add(element_, kPoolLanes);
     m_.loop(count, top);
     return end("pool_whole");
@@ -66,11 +73,17 @@ class PoolEmitter {
   // One window of a size known at run time.
   Routine emit_clipped() {
     begin("pool_clipped");
-    std::vector<Vec> acc;
+    std::vector<Vec> acc, index(static_cast<std::size_t>(halves()));
     const float lowest = -std::numeric_limits<float>::infinity();
     for (int h = 0; h < halves(); ++h) {
       acc.push_back(m_.vec());
       m_.constant(acc.back(), max() ? lowest : 0.0f);
+    }
+    Vec one;
+    if (spec_.indices) {
+      m_.broadcast(tap_, {m_.args(), offsetof(PoolArgs, first_tap)});
+      for (Vec& v : index) m_.move(v = m_.vec(), tap_);
+      m_.constant(one = m_.vec(), 1);
     }
     const Gp rows = m_.gp(), columns = m_.gp();
     m_.load(rows, {m_.args(), offsetof(PoolArgs, rows)});
@@ -79,16 +92,25 @@ class PoolEmitter {
     m_.load(columns, {m_.args(), offsetof(PoolArgs, columns)});
     m_.bind(column);
     for (int h = 0; h < halves(); ++h) {
-      combine(acc[static_cast<std::size_t>(h)], {input_, h * bytes()});
+      const auto i = static_cast<std::size_t>(h);
+      combine(acc[i], index[i], {input_, h * bytes()});
     }
     m_.add(input_, block());
+    if (spec_.indices) m_.add(tap_, tap_, one);
     m_.loop(columns, column);
     m_.load(columns, {m_.args(), offsetof(PoolArgs, skip)});
     m_.add(input_, columns);
+    if (spec_.indices) {
+      m_.broadcast(x_, {m_.args(), offsetof(PoolArgs, skipped_taps)});
+      m_.add(tap_, tap_, x_);
+    }
     m_.loop(rows, row);
     m_.release(columns);
     m_.release(rows);
-    for (int h = 0; h < halves(); ++h) finish(acc[static_cast<std::size_t>(h)], h);
+    for (int h = 0; h < halves(); ++h) {
+      const auto i = static_cast<std::size_t>(h);
+      finish(acc[i], index[i], h);
+    }
     return end("pool_clipped");
   }
 
@@ -108,6 +130,12 @@ class PoolEmitter {
     m_.move(element_, 0);
     x_ = m_.vec();
     scratch_ = m_.vec();
+    if (spec_.indices) {
+      indices_ = m_.gp();
+      m_.load(indices_, {m_.args(), offsetof(PoolArgs, indices)});
+      tap_ = m_.vec();
+      next_ = m_.vec();
+    }
     if (max()) return;
     divisor_ = m_.vec();
     m_.broadcast(divisor_, {m_.args(), offsetof(PoolArgs, divisor)});
@@ -117,29 +145,45 @@ class PoolEmitter {
     return finish_routine(m_, name);
   }
 
-  void combine(Vec acc, Address tap) {
+  // `index` becomes tap_ in the lanes where the tap is larger than all before, or the first NaN.
+  void combine(Vec acc, Vec index, Address tap) {
     load_lanes(m_, x_, tap, spec_.dtype, false);
-    if (max()) {
+    if (spec_.indices) {
+      m_.move(next_, acc);
+      maximum_into(m_, next_, x_, scratch_);
+      m_.compare(x_, Predicate::ne, next_, acc);
+      m_.compare(scratch_, Predicate::eq, acc, acc);
+      m_.bit_and(x_, x_, scratch_);
+      m_.select(index, x_, tap_, index);
+      m_.move(acc, next_);
+    } else if (max()) {
       maximum_into(m_, acc, x_, scratch_);
     } else {
       m_.add(acc, acc, x_);
     }
   }
 
-  void finish(Vec acc, int h) {
+  void finish(Vec acc, Vec index, int h) {
     if (!max()) m_.div(acc, acc, divisor_);
     const Address operands{m_.args(), offsetof(PoolArgs, operands)};
     const int lane = h * m_.isa().lanes;
     emit_epilogue(m_, spec_.epilogue, acc,
                   {.pointers = operands, .element = element_, .offset = 0, .lane = lane});
     store_lanes(m_, {result_, h * bytes()}, acc, spec_.dtype, false);
+    if (spec_.positive) {
+      m_.zero(x_);
+      m_.compare(x_, Predicate::lt, x_, acc);
+      m_.constant(next_, 255);
+      m_.select(index, x_, index, next_);
+    }
+    if (spec_.indices) store_lanes(m_, {indices_, lane}, index, ir::DType::u8, false);
   }
 
   const ir::PoolSpec& spec_;
   std::unique_ptr<Masm> masm_;
   Masm& m_;
-  Gp input_, result_, element_;
-  Vec x_, scratch_, divisor_;
+  Gp input_, result_, element_, indices_;
+  Vec x_, scratch_, divisor_, tap_, next_;
 };
 
 class PoolKernel final : public Kernel {
@@ -177,9 +221,12 @@ class PoolKernel final : public Kernel {
       const std::int64_t from = ((plane * spec_.ih + rows.first) * spec_.iw + columns.first);
       const std::int64_t to = ((plane * spec_.oh + y) * spec_.ow + x) * kPoolLanes;
       const std::int64_t size = element_size(spec_);
-      const void* result = call.buffers[1 + spec_.epilogue.operands.size()];
+      void* const* results = call.buffers + 1 + spec_.epilogue.operands.size();
       args.input = address(call.buffers[0], from * kPoolLanes * size);
-      args.result = address(result, to * size);
+      args.result = address(results[0], to * size);
+      if (spec_.indices) args.indices = address(results[1], to);
+      args.first_tap = static_cast<float>(first_tap(spec_, rows, columns));
+      args.skipped_taps = static_cast<float>(spec_.kernel[1] - columns.count);
       args.rows = rows.count;
       args.columns = columns.count;
       args.skip = (spec_.iw - columns.count) * kPoolLanes * size;

@@ -1,6 +1,6 @@
-// Pooling, backward, over c16. The max of a window is found again in the input: its gradient goes
-// to the first tap that equals the max (the first NaN when there is one). Windows are taken in scan
-// order, so that where they overlap the sum of an element has a fixed order.
+// Pooling, backward, over c16. The gradient of a max goes to the tap that forward numbered; or the
+// max is found again in the input: the first tap that equals it (the first NaN if any). Windows are
+// taken in scan order, so that where they overlap the sum of an element has a fixed order.
 #include <cstring>
 #include <vector>
 
@@ -126,7 +126,13 @@ class PoolBackwardKernel final : public Kernel {
     const std::int64_t at = element(plane, rows.first * spec_.iw + columns.first);
     const std::int64_t from = ((plane * spec_.oh + y) * spec_.ow + x) * kPoolLanes;
     PoolBackwardArgs args;
-    args.input = static_cast<const float*>(call.buffers[0]) + at;
+    if (spec_.indices) {
+      args.input = static_cast<const std::uint8_t*>(call.buffers[0]) + from;
+    } else {
+      args.input = static_cast<const float*>(call.buffers[0]) + at;
+    }
+    args.first_tap = static_cast<float>(first_tap(spec_, rows, columns));
+    args.skipped_taps = static_cast<float>(spec_.kernel[1] - columns.count);
     args.gradient = static_cast<const float*>(call.buffers[1]) + from;
     args.result = result(call, at);
     args.rows = rows.count;

@@ -4,6 +4,7 @@
 #include <limits>
 #include <vector>
 
+#include "codegen/expr.h"
 #include "codegen/masm.h"
 #include "codegen/maximum.h"
 #include "codegen/pool_window.h"
@@ -18,7 +19,7 @@ class Emitter {
   Emitter(const ir::PoolSpec& spec, const ir::Isa& isa)
       : spec_(spec),
         overlap_(windows_overlap(spec)),
-        max_(spec.kind == ir::PoolKind::max),
+        max_(spec.kind == ir::PoolKind::max && !spec.indices),
         masm_(make_masm(isa)),
         m_(*masm_) {}
 
@@ -30,7 +31,7 @@ class Emitter {
     m_.bind(top);
     for (int h = 0; h < halves(); ++h) emit_whole_half(gradient, h);
     const std::int64_t stride = spec_.stride[1];
-    m_.add(input_, stride * kPoolBlock);
+    m_.add(input_, spec_.indices ? kPoolLanes : stride * kPoolBlock);
     m_.add(result_, stride * kPoolBlock);
     m_.add(element_, stride * kPoolLanes);
     m_.add(gradient, kPoolBlock);
@@ -40,7 +41,11 @@ class Emitter {
 
   Routine emit_clipped() {
     begin("pool_backward_clipped");
-    const std::vector<Vec> max = vectors(max_), rest = vectors(true);
+    const std::vector<Vec> max = vectors(max_ || spec_.indices), rest = vectors(true);
+    if (spec_.indices) {
+      for (int h = 0; h < halves(); ++h) load_indices(max[static_cast<std::size_t>(h)], h);
+      m_.broadcast(tap_, {m_.args(), offsetof(PoolBackwardArgs, first_tap)});
+    }
     if (max_) {
       for (const Vec v : max) m_.constant(v, -std::numeric_limits<float>::infinity());
       each_tap([&](int h) { take_max(max[static_cast<std::size_t>(h)], {input_, h * bytes()}); });
@@ -55,7 +60,7 @@ class Emitter {
     m_.release(gradient);
     each_tap([&](int h) {
       const auto i = static_cast<std::size_t>(h);
-      write_tap(max_ ? max[i] : Vec{}, rest[i], 0, h);
+      write_tap(max.empty() ? Vec{} : max[i], rest[i], 0, h);
     });
     return end("pool_backward_clipped");
   }
@@ -103,6 +108,9 @@ class Emitter {
     m_.move(element_, 0);
     x_ = m_.vec();
     scratch_ = m_.vec();
+    if (!spec_.indices) return;
+    tap_ = m_.vec();
+    m_.constant(one_ = m_.vec(), 1);
   }
   Routine end(const char* name) {
     m_.end();
@@ -121,7 +129,12 @@ class Emitter {
     m_.add(input_, kPoolBlock);
     m_.add(result_, kPoolBlock);
     m_.add(element_, kPoolLanes);
+    if (spec_.indices) m_.add(tap_, tap_, one_);
     m_.loop(columns, column);
+    if (spec_.indices) {
+      m_.broadcast(x_, {m_.args(), offsetof(PoolBackwardArgs, skipped_taps)});
+      m_.add(tap_, tap_, x_);
+    }
     m_.load(columns, {m_.args(), offsetof(PoolBackwardArgs, skip)});
     m_.add(element_, columns);
     m_.shift_left(columns, 2);
@@ -144,12 +157,18 @@ class Emitter {
         take_max(max, {input_, tap_element(tap) * 4 + half});
       }
     }
+    if (spec_.indices) load_indices(max, h);
     load_gradient(rest, {gradient, half});
     for (std::int64_t tap = 0; tap < pool_taps(spec_); ++tap) {
+      if (spec_.indices) m_.constant(tap_, static_cast<float>(tap));
       write_tap(max, rest, tap_element(tap), h);
     }
     m_.release(rest);
     m_.release(max);
+  }
+
+  void load_indices(Vec d, int h) {
+    load_lanes(m_, d, {input_, h * m_.isa().lanes}, ir::DType::u8, false);
   }
 
   void take_max(Vec max, Address tap) {
@@ -159,17 +178,21 @@ class Emitter {
 
   void load_gradient(Vec d, Address a) {
     m_.load(d, a);
-    if (max_) return;
+    if (max_ || spec_.indices) return;
     m_.broadcast(x_, {m_.args(), offsetof(PoolBackwardArgs, divisor)});
     m_.div(d, d, x_);
   }
 
-  // Gives the tap at `element` its share: for max, what `rest` still holds in the lanes where the
-  // tap is the max (or the first NaN); a lane of `rest` is empty once it has been given away.
+  // Gives the tap at `element` its share: with indices, all if `max` says tap_; for max, what
+  // `rest` still holds in the lanes where the tap is the max (or the first NaN); a lane of `rest`
+  // is empty once it has been given away.
   void write_tap(Vec max, Vec rest, std::int64_t element, int h) {
     const std::int64_t offset = element * 4 + h * bytes();
     Vec share = scratch_;
-    if (max_) {
+    if (spec_.indices) {
+      m_.compare(share, Predicate::eq, max, tap_);
+      m_.bit_and(share, share, rest);
+    } else if (max_) {
       m_.load(x_, {input_, offset});
       m_.compare(scratch_, Predicate::eq, x_, max);
       m_.compare(x_, Predicate::ne, x_, x_);
@@ -200,7 +223,7 @@ class Emitter {
   std::unique_ptr<Masm> masm_;
   Masm& m_;
   Gp input_, result_, element_;
-  Vec x_, scratch_;
+  Vec x_, scratch_, tap_, one_;
 };
 
 }  // namespace

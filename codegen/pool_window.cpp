@@ -19,6 +19,7 @@ std::vector<WindowRange> ranges(const WindowAxis& axis, bool include_pad) {
     const std::int64_t end = std::min(begin + axis.kernel, axis.extent + axis.after);
     WindowRange range;
     range.first = std::max<std::int64_t>(begin, 0);
+    range.cut = range.first - begin;
     range.count = std::min(end, axis.extent) - range.first;
     range.divided_by = include_pad ? end - begin : range.count;
     range.whole = range.count == axis.kernel;

@@ -16,6 +16,7 @@ inline constexpr std::int64_t kPoolLanes = 16, kPoolBlock = 64;  // floats, byte
 // One window along one axis.
 struct WindowRange {
   std::int64_t first = 0, count = 0;  // its part inside the input
+  std::int64_t cut = 0;               // its elements before the input
   std::int64_t divided_by = 0;        // its part of the divisor of an average
   bool whole = false;                 // count is the kernel's extent
 };
@@ -41,6 +42,11 @@ PoolWindows pool_windows(const ir::PoolSpec& spec);
 
 inline std::int64_t pool_taps(const ir::PoolSpec& spec) {
   return spec.kernel[0] * spec.kernel[1];
+}
+// The number, row by row in the whole window, of the first tap inside the input.
+inline std::int64_t first_tap(const ir::PoolSpec& spec, const WindowRange& rows,
+                              const WindowRange& columns) {
+  return rows.cut * spec.kernel[1] + columns.cut;
 }
 inline std::int64_t pool_blocks(const ir::PoolSpec& spec) {
   return (spec.channels + kPoolLanes - 1) / kPoolLanes;

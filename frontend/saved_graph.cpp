@@ -60,7 +60,14 @@ std::string read_text(const fs::path& path) {
 
 bool is_recorded(const ir::Node& node) {
   using enum ir::Op;
-  constexpr ir::Op made_by_passes[] = {cross_entropy_fused, relayout, map, result, view, kernel};
+  constexpr ir::Op made_by_passes[] = {cross_entropy_fused,
+                                       max_pool2d_with_indices,
+                                       max_unpool2d,
+                                       relayout,
+                                       map,
+                                       result,
+                                       view,
+                                       kernel};
   return std::ranges::count(made_by_passes, node.op) == 0 && node.epilogue == ir::Expr{} &&
          node.type.layout == ir::Layout::plain;
 }

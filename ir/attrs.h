@@ -50,7 +50,9 @@ struct ConvAttrs {
   TAPER_FIELDS(visit("stride", stride); visit("dilation", dilation); visit("padding", padding);
                visit("groups", groups); visit("shape", shape);)
 };
-// pool2d and pool2d_backward; semantics of torch.nn.MaxPool2d / AvgPool2d.
+// pool2d and its relatives; semantics of torch.nn.MaxPool2d / AvgPool2d. `shape` is the shape of
+// the result of max_unpool2d and empty for the others. `positive`, of max_pool2d_with_indices: a
+// max that is not above zero has the index 255, no tap's.
 struct PoolAttrs {
   PoolKind kind = PoolKind::max;
   Pair kernel{2, 2};
@@ -58,10 +60,13 @@ struct PoolAttrs {
   Padding padding{0, 0, 0, 0};
   bool ceil_mode = false;
   bool count_include_pad = true;
+  Shape shape = {};
+  bool positive = false;
   bool operator==(const PoolAttrs&) const = default;
   TAPER_FIELDS(visit("kind", kind); visit("kernel", kernel); visit("stride", stride);
                visit("padding", padding); visit("ceil_mode", ceil_mode);
-               visit("count_include_pad", count_include_pad);)
+               visit("count_include_pad", count_include_pad); visit("shape", shape);
+               visit("positive", positive);)
 };
 struct ReduceAttrs {
   ReduceKind kind = ReduceKind::sum;
@@ -149,7 +154,8 @@ struct MapAttrs {
   bool operator==(const MapAttrs&) const = default;
   TAPER_FIELDS(visit("expr", expr); visit("segments", segments); visit("results", results);)
 };
-// result: the index-th result of a multi-result node (map, cross_entropy_fused, kernel).
+// result: the index-th result of a multi-result node (map, cross_entropy_fused,
+// max_pool2d_with_indices, kernel).
 struct ResultAttrs {
   std::int64_t index = 0;
   bool operator==(const ResultAttrs&) const = default;

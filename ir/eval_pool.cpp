@@ -10,13 +10,14 @@ namespace {
 // The input rows or columns of one window, and its extent with padding.
 struct Span {
   std::int64_t begin, end, padded;
+  std::int64_t start;  // of the window, padding included
   std::int64_t size() const { return end - begin; }
 };
 
 Span span_of(const PoolAttrs& attrs, std::size_t axis, std::int64_t out, std::int64_t size) {
   const std::int64_t begin = out * attrs.stride[axis] - attrs.padding[axis];
   const std::int64_t end = std::min(begin + attrs.kernel[axis], size + attrs.padding[axis + 2]);
-  return {std::max<std::int64_t>(begin, 0), std::min(end, size), end - begin};
+  return {std::max<std::int64_t>(begin, 0), std::min(end, size), end - begin, begin};
 }
 
 struct Window {
@@ -98,6 +99,44 @@ Results eval_pool2d_backward(const EvalRequest& r) {
     for_each_input(window, width, [&](std::int64_t at) { to[at] += share; });
   };
   for_each_window(attrs, x.type.shape, dy.type.shape, pool);
+  round_all(dx);
+  return {std::move(dx)};
+}
+
+Results eval_max_pool2d_with_indices(const EvalRequest& r) {
+  const auto& attrs = r.attrs<PoolAttrs>();
+  const Value& x = r.operand(0);
+  Value y = r.result();
+  Value indices = y;
+  indices.type.dtype = DType::u8;
+  const std::int64_t width = x.type.shape[3];
+  const auto pool = [&](std::int64_t out, std::int64_t start, const Window& window) {
+    const double* plane = x.data.data() + start;
+    const std::int64_t at = largest(plane, window, width);
+    element(y, out) = plane[at];
+    const std::int64_t tap_y = at / width - window.y.start, tap_x = at % width - window.x.start;
+    const bool none = attrs.positive && !(plane[at] > 0);
+    element(indices, out) = none ? 255 : static_cast<double>(tap_y * attrs.kernel[1] + tap_x);
+  };
+  for_each_window(attrs, x.type.shape, y.type.shape, pool);
+  return {std::move(y), std::move(indices)};
+}
+
+Results eval_max_unpool2d(const EvalRequest& r) {
+  const auto& attrs = r.attrs<PoolAttrs>();
+  const Value& indices = r.operand(0);
+  const Value& dy = r.operand(1);
+  Value dx = r.result();
+  const std::int64_t width = dx.type.shape[3];
+  const auto unpool = [&](std::int64_t out, std::int64_t start, const Window& window) {
+    const auto tap = static_cast<std::int64_t>(element(indices, out));
+    const std::int64_t y = window.y.start + tap / attrs.kernel[1];
+    const std::int64_t x = window.x.start + tap % attrs.kernel[1];
+    const bool inside =
+        y >= window.y.begin && y < window.y.end && x >= window.x.begin && x < window.x.end;
+    if (inside) dx.data[static_cast<std::size_t>(start + y * width + x)] += element(dy, out);
+  };
+  for_each_window(attrs, dx.type.shape, dy.type.shape, unpool);
   round_all(dx);
   return {std::move(dx)};
 }

@@ -110,6 +110,8 @@ std::vector<TensorType> result_types(const Graph& graph, const Node& node) {
   if (const auto* map = std::get_if<MapAttrs>(&node.attrs)) return map->results;
   if (const auto* kernel = std::get_if<KernelAttrs>(&node.attrs)) return kernel->results;
   if (node.op == Op::cross_entropy_fused) return {node.type, graph[node.operands[0]].type};
+  if (node.op == Op::max_pool2d_with_indices)
+    return {node.type, {DType::u8, node.type.shape, node.type.layout}};
   return {node.type};
 }
 

@@ -48,6 +48,8 @@ TensorType infer_conv2d_backward_data(const Request&);
 TensorType infer_conv2d_backward_weights(const Request&);
 TensorType infer_pool2d(const Request&);
 TensorType infer_pool2d_backward(const Request&);
+TensorType infer_max_pool2d_with_indices(const Request&);
+TensorType infer_max_unpool2d(const Request&);
 
 TensorType infer_normalize(const Request&);
 TensorType infer_gather(const Request&);

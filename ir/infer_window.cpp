@@ -85,6 +85,12 @@ Shape pool_shape(const Request& r, const Shape& x) {
   return {x[0], x[1], height, width};
 }
 
+// A byte numbers them.
+void check_taps(const Request& r, const PoolAttrs& a) {
+  if (a.kind != PoolKind::max) r.fail("takes windows of kind max");
+  if (a.kernel[0] * a.kernel[1] > 255) r.fail("windows have at most 255 taps");
+}
+
 }  // namespace
 
 TensorType infer_conv2d(const Request& r) {
@@ -130,6 +136,25 @@ TensorType infer_pool2d_backward(const Request& r) {
   if (pool_shape(r, x) != image(r, 1, "a gradient"))
     r.fail("gradient {} does not fit input {}", r.text(1), r.text(0));
   return {DType::f32, x};
+}
+
+TensorType infer_max_pool2d_with_indices(const Request& r) {
+  const Shape shape = pool_shape(r, image(r, 0, "an input"));
+  check_taps(r, r.attrs<PoolAttrs>());
+  return {DType::f32, shape};
+}
+
+TensorType infer_max_unpool2d(const Request& r) {
+  const auto& a = r.attrs<PoolAttrs>();
+  const Shape& taps = image_of(r, 0, "indices", DType::u8);
+  const Shape& dy = image(r, 1, "a gradient");
+  if (a.shape.size() != 4)
+    r.fail("the shape {} of the result is not of rank 4", to_string(a.shape));
+  if (pool_shape(r, a.shape) != dy || taps != dy)
+    r.fail("indices {} and gradient {} do not fit the result f32{}", r.text(0), r.text(1),
+           to_string(a.shape));
+  check_taps(r, a);
+  return {DType::f32, a.shape};
 }
 
 }  // namespace taper::ir

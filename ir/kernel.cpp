@@ -99,14 +99,18 @@ std::string text(const ConvSpec& spec) {
 }
 
 std::string text(const PoolSpec& spec) {
-  const auto& [kind, backward, images, channels, ih, iw, oh, ow, kernel, stride, padding,
-               count_include_pad, dtype, epilogue] = spec;
+  const auto& [kind, backward, indices, positive, images, channels, ih, iw, oh, ow, kernel, stride,
+               padding, count_include_pad, dtype, epilogue] = spec;
   return fmt::format(
-      "pool kind={} backward={} images={} channels={} ih={} iw={} oh={} ow={} kernel={} stride={} "
+      "pool kind={} backward={}{} images={} channels={} ih={} iw={} oh={} ow={} kernel={} "
+      "stride={} "
       "padding={} count_include_pad={}{}{}",
-      name(kind), backward, extent_text(images), channels, ih, iw, oh, ow, numbers(kernel),
-      numbers(stride), numbers(padding), count_include_pad, dtype == DType::f32 ? "" : " dtype=u8",
-      text(epilogue));
+      name(kind), backward,
+      positive  ? " positive indices"
+      : indices ? " indices"
+                : "",
+      extent_text(images), channels, ih, iw, oh, ow, numbers(kernel), numbers(stride),
+      numbers(padding), count_include_pad, dtype == DType::f32 ? "" : " dtype=u8", text(epilogue));
 }
 
 std::string text(const RowSpec& spec) {

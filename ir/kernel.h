@@ -125,10 +125,12 @@ struct ConvSpec {
 
 // Pooling over c16 tensors of `dtype` (u8: max, forward, no epilogue). forward: operands input,
 // epilogue operands, result. backward: operands input, gradient, epilogue operands, result
-// (gradient of the input).
+// (gradient of the input). With `indices` (max only) forward has a second result, u8: the tap of
+// the max, row by row in the window, padding counted, or with `positive` 255 for a max that is not
+// above zero; backward reads it in place of the input.
 struct PoolSpec {
   PoolKind kind{};
-  bool backward = false;
+  bool backward = false, indices = false, positive = false;
   Dim images = kBatch;
   std::int64_t channels = 0, ih = 0, iw = 0, oh = 0, ow = 0;
   std::array<std::int64_t, 2> kernel{}, stride{};

@@ -20,7 +20,8 @@ const OpTraits& traits(Op op) {
 
 bool takes_epilogue(Op op) {
   return op == Op::conv2d || op == Op::conv2d_backward_data || op == Op::matmul ||
-         op == Op::pool2d || op == Op::pool2d_backward || op == Op::reduce;
+         op == Op::pool2d || op == Op::pool2d_backward || op == Op::max_unpool2d ||
+         op == Op::reduce;
 }
 
 std::optional<Op> op_named(std::string_view name) {

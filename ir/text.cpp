@@ -84,6 +84,8 @@ Attrs default_attrs(Op op) {
       return ConvAttrs{};
     case Op::pool2d:
     case Op::pool2d_backward:
+    case Op::max_pool2d_with_indices:
+    case Op::max_unpool2d:
       return PoolAttrs{};
     case Op::concat:
     case Op::softmax:

@@ -86,7 +86,8 @@ Counts counts_of(const ConvSpec& s) {
   return {(filters ? 1 : 2) + s.epilogue.operands.size()};
 }
 Counts counts_of(const PoolSpec& s) {
-  return {(s.backward ? 2u : 1u) + s.epilogue.operands.size()};
+  const std::size_t results = s.indices && !s.backward ? 2 : 1;
+  return {(s.backward ? 2u : 1u) + s.epilogue.operands.size(), results};
 }
 Counts counts_of(const CopySpec& s) {
   return {static_cast<std::size_t>(s.operands)};

@@ -7,6 +7,7 @@ namespace taper::passes {
 ir::Graph fuse(const ir::Graph& graph, const PassOptions&) {
   ir::Graph g = expand_structured(graph);
   g = fuse_losses(g);
+  g = fuse_pools(g);
   g = bypass_broadcasts(g);
   g = fuse_epilogues(g);
   g = fuse_maps(g);

@@ -18,6 +18,11 @@ ir::Graph expand_structured(const ir::Graph&);
 // unless the gradient that flows in depends on the loss.
 ir::Graph fuse_losses(const ir::Graph&);
 
+// Max pooling whose gradient is computed too says where the maxima were, and the gradient goes
+// there without another look at the input: max_pool2d_with_indices and max_unpool2d, for windows of
+// at most 255 taps. A ReLU's mask of the gradient becomes one of the indices.
+ir::Graph fuse_pools(const ir::Graph&);
+
 // Elementwise ops read the operand of a broadcast_to instead of its result: a map repeats it.
 ir::Graph bypass_broadcasts(const ir::Graph&);
 

@@ -48,6 +48,8 @@ class Placement {
         return apply(old, choose_conv(graph_, node, out_));
       case Op::pool2d:
       case Op::pool2d_backward:
+      case Op::max_pool2d_with_indices:
+      case Op::max_unpool2d:
         return apply(old, {std::vector<Layout>(node.operands.size(), Layout::c16), Layout::c16});
       case Op::matmul:
         return apply(old, choose_matmul(graph_, node, out_, wanted_[old.index]));

@@ -28,7 +28,8 @@ ir::Graph dce(const ir::Graph&, const PassOptions&);
 
 // Elementwise chains become epilogues of their producers (conv2d*, matmul, pool2d*, reduce) or
 // `map` nodes; equal maps on different tensors become one multi-segment map (the optimizer); a
-// cross_entropy and its gradient become cross_entropy_fused.
+// cross_entropy and its gradient become cross_entropy_fused, max pooling and its gradient share the
+// places of the maxima.
 // Ensures: no bare elementwise, cast, random or broadcast_to nodes.
 ir::Graph fuse(const ir::Graph&, const PassOptions&);
 

@@ -57,7 +57,10 @@ class Selector {
         return convolution(node, select_conv(lowering));
       case Op::pool2d:
       case Op::pool2d_backward:
+      case Op::max_unpool2d:
         return kernel(node, select_pool(lowering));
+      case Op::max_pool2d_with_indices:
+        return kernel(node, select_pool(lowering), ir::result_types(graph_, node));
       case Op::softmax:
       case Op::log_softmax:
       case Op::cross_entropy:

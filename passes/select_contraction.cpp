@@ -125,11 +125,14 @@ ir::ConvSpec select_conv(const Lowering& lowering) {
 ir::KernelSpec select_pool(const Lowering& lowering) {
   const ir::Node& node = lowering.node;
   const auto& attrs = std::get<ir::PoolAttrs>(node.attrs);
-  const bool backward = node.op == Op::pool2d_backward;
-  const ir::Shape& input = lowering.operands[0].shape;
+  const bool unpool = node.op == Op::max_unpool2d;
+  const bool backward = unpool || node.op == Op::pool2d_backward;
+  const ir::Shape& input = unpool ? node.type.shape : lowering.operands[0].shape;
   const ir::Shape& result = backward ? lowering.operands[1].shape : node.type.shape;
   return ir::PoolSpec{.kind = attrs.kind,
                       .backward = backward,
+                      .indices = unpool || node.op == Op::max_pool2d_with_indices,
+                      .positive = attrs.positive,
                       .images = input[0],
                       .channels = input[1],
                       .ih = input[2],

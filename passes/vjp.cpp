@@ -118,6 +118,12 @@ Gradients vjp_gradient(VjpBuilder&, const VjpRequest& r) {
 Gradients vjp_cross_entropy_fused(VjpBuilder&, const VjpRequest& r) {
   refuse(r);
 }
+Gradients vjp_max_pool2d_with_indices(VjpBuilder&, const VjpRequest& r) {
+  refuse(r);
+}
+Gradients vjp_max_unpool2d(VjpBuilder&, const VjpRequest& r) {
+  refuse(r);
+}
 Gradients vjp_relayout(VjpBuilder&, const VjpRequest& r) {
   refuse(r);
 }

@@ -146,8 +146,8 @@ TEST(Differentiate, MaxPoolingHasNoSecondDerivative) {
 }
 
 TEST(Differentiate, OpsOfLaterPassesAreRefused) {
-  for (const Op op :
-       {Op::cross_entropy_fused, Op::relayout, Op::map, Op::result, Op::view, Op::kernel}) {
+  for (const Op op : {Op::cross_entropy_fused, Op::max_pool2d_with_indices, Op::max_unpool2d,
+                      Op::relayout, Op::map, Op::result, Op::view, Op::kernel}) {
     Graph graph;
     Builder builder(graph);
     const ValueId x = builder.input("x", {DType::f32, {3}});

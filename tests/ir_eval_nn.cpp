@@ -157,6 +157,24 @@ TEST(Pool2d, AverageDivisors) {
   EXPECT_EQ(t(t.b.pool2d_backward(x, dy, attrs)), (Data{1, 2, 1, 3, 2}));
 }
 
+TEST(Pool, IndicesSayWhereTheGradientGoes) {
+  Interpreted t(1);
+  // Windows of 2 x 2, stride 2, padding 1: the first tap of the window at the corner is padding.
+  const ValueId x = t.input(f32({N, 1, 3, 3}), {1, 5, 5, 2, 0, NAN, 7, 7, NAN});
+  PoolAttrs attrs = pool(PoolKind::max, {2, 2}, {2, 2}, {1, 1, 1, 1});
+  const ValueId both = t.b.add_node(Op::max_pool2d_with_indices, {x}, attrs);
+  EXPECT_EQ(t(t.b.result(both, 1)), (Data{3, 2, 3, 1}));
+  const Data maxima = t(t.b.result(both, 0));
+  EXPECT_EQ((Data{maxima[0], maxima[1], maxima[2]}), (Data{1, 5, 7}));
+  EXPECT_TRUE(std::isnan(maxima[3]));
+  const ValueId dy = t.input(f32({N, 1, 2, 2}), {1, 2, 3, 4});
+  attrs.shape = {N, 1, 3, 3};
+  const ValueId dx = t.b.add_node(Op::max_unpool2d, {t.b.result(both, 1), dy}, attrs);
+  attrs.shape = {};
+  EXPECT_EQ(t(dx), t(t.b.pool2d_backward(x, dy, attrs)));
+  EXPECT_EQ(t(dx), (Data{1, 2, 0, 0, 0, 4, 3, 0, 0}));
+}
+
 TEST(Softmax, RowsAndOtherAxes) {
   Interpreted t(1);
   const double ln2 = std::log(2.0), ln3 = std::log(3.0);

@@ -47,6 +47,9 @@ constexpr std::string_view kStructural = R"(graph {
   %dx = conv2d_backward_data(%c, %w) {padding=[1,1,1,1], shape=[N,4,8,8]} : f32[N,4,8,8]
   %dw = conv2d_backward_weights(%images, %c) {padding=[1,1,1,1], shape=[16,4,3,3]} : f32[16,4,3,3]
   %dp = pool2d_backward(%c, %p; %c) epilogue (acc, c0) { t0 = 0; t1 = gt(c0, t0); t2 = select(t1, acc, t0); t2 } : f32[N,16,8,8]
+  %maxima = max_pool2d_with_indices(%c) {positive=true} : f32[N,16,4,4]
+  %taps = result(%maxima) {index=1} : u8[N,16,4,4]
+  %du = max_unpool2d(%taps, %p) {shape=[N,16,8,8]} : f32[N,16,8,8]
   %soft = softmax(%z) {axis=1} : f32[N,10]
   %logs = log_softmax(%z) {axis=1} : f32[N,10]
   %dz = cross_entropy_backward(%z, %labels, %loss) : f32[N,10]
@@ -64,6 +67,7 @@ constexpr std::string_view kStructural = R"(graph {
   %seen = view(%flat) : f32[N,2,128]
   return "list" = %list
   return "bytes" = %bytes
+  return "du" = %du
   return "known" = %known
   return "unit" = %unit
   return "chosen" = %chosen

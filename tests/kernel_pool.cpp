@@ -86,6 +86,21 @@ struct Problem {
     return result;
   }
 
+  // The number in its window, padding counted, of the first max.
+  std::vector<std::uint8_t> taps(Buffer& input) const {
+    std::vector<std::uint8_t> result(static_cast<std::size_t>(size(out)), 0xee);
+    each(out, [&](auto n, auto c, auto y, auto x) {
+      const std::int64_t at = argmax(input, n, c, window(spec, y, x)) / 16 % (spec.ih * spec.iw);
+      const std::int64_t tap_y = at / spec.iw - (y * spec.stride[0] - spec.padding[0]);
+      const std::int64_t tap_x = at % spec.iw - (x * spec.stride[1] - spec.padding[1]);
+      result[static_cast<std::size_t>(out.offset(n, c, y, x))] =
+          static_cast<std::uint8_t>(tap_y * spec.kernel[1] + tap_x);
+      const bool none = spec.positive && !(input[argmax(input, n, c, window(spec, y, x))] > 0);
+      if (none) result[static_cast<std::size_t>(out.offset(n, c, y, x))] = 255;
+    });
+    return result;
+  }
+
   std::vector<double> backward(Buffer& input, Buffer& gradient) const {
     std::vector<double> result(static_cast<std::size_t>(size(in)));
     each(out, [&](auto n, auto c, auto y, auto x) {
@@ -113,18 +128,30 @@ void check_input(const Problem& p, EpilogueKind epilogue, Buffer& input) {
     gradient[p.out.offset(n, c, y, x)] = random_value(generator);
   });
   EpilogueData extra(epilogue, p.size(t), p.spec.channels, generator);
-  std::vector<void*> operands{input.data()};
+  std::vector<std::uint8_t> taps;
+  if (p.spec.indices) {
+    taps = p.taps(input);
+    taps.resize(taps.size() + 64);
+  }
+  const bool unpool = p.spec.indices && p.spec.backward;
+  std::vector<void*> operands{unpool ? static_cast<void*>(taps.data()) : input.data()};
   if (p.spec.backward) operands.push_back(gradient.data());
   for (Buffer& b : extra.buffers) operands.push_back(b.data());
+  std::vector<std::int64_t> bytes{p.size(t) * 4};
+  if (p.spec.indices && !unpool) bytes.push_back(p.size(t));
   const auto got = run_everywhere([&](const ir::Isa& isa) { return codegen::compile(p.spec, isa); },
-                                  operands, {p.size(t) * 4}, p.batch);
+                                  operands, bytes, p.batch);
   const std::vector<double> want = p.spec.backward ? p.backward(input, gradient) : p.forward(input);
   int wrong = 0;
   p.each(t, [&](auto n, auto c, auto y, auto x) {
     const std::int64_t at = t.offset(n, c, y, x);
     const double expected = extra.reference(want[static_cast<std::size_t>(at)], at, c);
     const double value = floats(got[0])[at];
-    const bool same = std::isnan(expected) ? std::isnan(value) : std::fabs(value - expected) < 1e-5;
+    bool same = std::isnan(expected) ? std::isnan(value) : std::fabs(value - expected) < 1e-5;
+    if (got.size() > 1) {
+      const auto index = static_cast<std::size_t>(at);
+      same = same && std::to_integer<std::uint8_t>(got[1][index]) == taps[index];
+    }
     if (!same && wrong++ == 0) {
       ADD_FAILURE() << value << " instead of " << expected << " at " << n << ", " << c << ", " << y
                     << ", " << x;
@@ -195,6 +222,14 @@ void check_all(bool backward) {
     for (const PoolKind kind : {PoolKind::max, PoolKind::average}) {
       spec.kind = kind;
       for (const EpilogueKind epilogue : kEpilogues) check(spec, 3, epilogue);
+      spec.indices = kind == PoolKind::max;
+      for (const EpilogueKind epilogue : kEpilogues) {
+        const bool takes = spec.indices && (backward || epilogue == EpilogueKind::none);
+        if (takes) check(spec, 3, epilogue);
+      }
+      spec.positive = spec.indices && !backward;
+      if (spec.positive) check(spec, 2, EpilogueKind::none);
+      spec.indices = spec.positive = false;
     }
     spec.count_include_pad = false;
     check(spec, 1, EpilogueKind::none);
@@ -212,8 +247,9 @@ TEST(Pool, BackwardMatchesReference) {
 
 TEST(Pool, NaNIsTheMaxAndTakesTheGradient) {
   for (ir::PoolSpec spec : cases()) {
-    for (const bool backward : {false, true}) {
-      spec.backward = backward;
+    for (const int mode : {0, 1, 2, 3}) {
+      spec.backward = mode % 2 != 0;
+      spec.indices = mode / 2 != 0;
       const Problem p(spec, 2);
       SCOPED_TRACE(ir::to_string(ir::KernelSpec(spec)));
       Buffer input = make_input(p);

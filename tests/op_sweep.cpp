@@ -40,6 +40,8 @@ const std::vector<Case>& all_cases() {
 
 const std::map<Op, std::string> kWithoutCases = {
     {Op::cross_entropy_fused, "made by fuse from cross_entropy and its gradient"},
+    {Op::max_pool2d_with_indices, "made by fuse from max pooling and its gradient"},
+    {Op::max_unpool2d, "made by fuse from max pooling and its gradient"},
     {Op::relayout, "made by layout"},
     {Op::map, "made by fuse from elementwise ops"},
     {Op::result, "reads ops that passes make"},

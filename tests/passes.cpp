@@ -63,7 +63,8 @@ TEST(Passes, CnnStep) {
   }
   EXPECT_EQ(with_mask, 1);
   for (const ir::PoolSpec& pool : specs_of<ir::PoolSpec>(l.selected)) {
-    EXPECT_EQ(pool.epilogue.expr.empty(), !pool.backward) << ir::to_string(pool);
+    EXPECT_TRUE(pool.indices && pool.positive != pool.backward) << ir::to_string(pool);
+    EXPECT_TRUE(pool.epilogue.expr.empty()) << ir::to_string(pool);
   }
   EXPECT_EQ(specs_of<ir::MapSpec>(l.selected).size(), 3u) << ir::print(l.selected);
 }

@@ -203,18 +203,29 @@ class SpecEvaluator {
         (s.ih + s.padding[0] + s.padding[2] - s.kernel[0]) / s.stride[0] + 1;
     const std::int64_t floor_ow =
         (s.iw + s.padding[1] + s.padding[3] - s.kernel[1]) / s.stride[1] + 1;
-    const ir::PoolAttrs attrs{.kind = s.kind,
-                              .kernel = s.kernel,
-                              .stride = s.stride,
-                              .padding = s.padding,
-                              .ceil_mode = floor_oh != s.oh || floor_ow != s.ow,
-                              .count_include_pad = s.count_include_pad};
-    std::vector<Operand> operands{{x, 0}};
+    ir::PoolAttrs attrs{.kind = s.kind,
+                        .kernel = s.kernel,
+                        .stride = s.stride,
+                        .padding = s.padding,
+                        .ceil_mode = floor_oh != s.oh || floor_ow != s.ow,
+                        .count_include_pad = s.count_include_pad};
+    const ir::TensorType taps{ir::DType::u8, y.shape, Layout::c16};
+    std::vector<Operand> operands{{s.backward && s.indices ? taps : x, 0}};
     if (s.backward) operands.push_back({y, 1});
-    const auto made = by_interpreter(operands, [&](ir::Builder& b, const auto& in) {
-      return b.add_node(s.backward ? ir::Op::pool2d_backward : ir::Op::pool2d, in, attrs);
-    });
-    store(made, s.backward ? x : y, s.epilogue, operands.size(), results[0]);
+    if (s.backward && s.indices) attrs.shape = x.shape;
+    attrs.positive = s.positive;
+    const auto pooled = [&](std::int64_t index) {
+      return by_interpreter(operands, [&](ir::Builder& b, const auto& in) {
+        if (!s.indices) {
+          return b.add_node(s.backward ? ir::Op::pool2d_backward : ir::Op::pool2d, in, attrs);
+        }
+        if (s.backward) return b.add_node(ir::Op::max_unpool2d, in, attrs);
+        const auto both = b.add_node(ir::Op::max_pool2d_with_indices, in, attrs);
+        return b.add_node(ir::Op::result, {both}, ir::ResultAttrs{index});
+      });
+    };
+    if (s.indices && !s.backward) store(pooled(1), taps, {}, operands.size(), results[1]);
+    store(pooled(0), s.backward ? x : y, s.epilogue, operands.size(), results[0]);
   }
 
   void execute(const ir::RowSpec& s, const ir::Node&, Results& results) const {

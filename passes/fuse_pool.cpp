@@ -1,0 +1,116 @@
+// A step of `fuse`: max pooling with its gradient.
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "passes/fuse.h"
+#include "passes/pattern.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::Node;
+using ir::Op;
+using ir::ValueId;
+
+const ir::PoolAttrs& pool_attrs(const Node& node) {
+  return std::get<ir::PoolAttrs>(node.attrs);
+}
+
+bool has_indices(const Node& pool) {
+  const ir::PoolAttrs& attrs = pool_attrs(pool);
+  return attrs.kind == ir::PoolKind::max && pool.type.dtype == ir::DType::f32 &&
+         attrs.kernel[0] * attrs.kernel[1] <= 255;
+}
+
+class PoolFusion {
+ public:
+  explicit PoolFusion(const ir::Graph& graph) : graph_(graph), users_(users_of(graph)) {
+    for (std::size_t i = 0; i < graph.size(); ++i) {
+      const Node& pool = graph[graph.id(i)];
+      if (pool.op == Op::pool2d && has_indices(pool)) pair_up(graph.id(i));
+    }
+  }
+
+  ir::Graph run() {
+    return DemandCopy(graph_, [this](DemandCopy& copy, ValueId old) { return replace(copy, old); })
+        .run();
+  }
+
+ private:
+  void pair_up(ValueId pool) {
+    const ValueId x = graph_[pool].operands[0];
+    std::vector<std::pair<ValueId, ValueId>> gradients;  // and what is left of it by a ReLU's mask
+    for (const ValueId user : users_.nodes[x.index]) {
+      const Node& gradient = graph_[user];
+      if (gradient.op != Op::pool2d_backward || gradient.operands[0] != x ||
+          gradient.operands[1] == x || pool_attrs(gradient) != pool_attrs(graph_[pool])) {
+        continue;
+      }
+      pool_of_[user] = pool;
+      gradients.emplace_back(user, positive_part(user, x));
+    }
+    if (gradients.empty()) return;
+    // The elements that a gradient reaches equal their window's max: that may be asked instead.
+    ir::PoolAttrs attrs = pool_attrs(graph_[pool]);
+    attrs.positive = std::all_of(gradients.begin(), gradients.end(),
+                                 [](const auto& pair) { return pair.second != ir::kNoValue; });
+    for (const auto& [gradient, masked] : gradients) {
+      if (attrs.positive) pool_of_[masked] = pool;
+    }
+    indexed_[pool] = {ir::kNoValue, attrs};
+  }
+
+  // select(x > 0, gradient, 0), when nothing else uses the gradient.
+  ValueId positive_part(ValueId gradient, ValueId x) const {
+    static const Pattern pattern = parse_pattern("select(gt(x, 0), g, 0)");
+    const std::vector<ValueId>& users = users_.nodes[gradient.index];
+    if (users.size() != 1 || users_.escapes[gradient.index]) return ir::kNoValue;
+    Bindings bindings;
+    const bool fits = match(graph_, users[0], pattern, bindings) && bindings['x'] == x &&
+                      bindings['g'] == gradient;
+    return fits ? users[0] : ir::kNoValue;
+  }
+
+  std::optional<ValueId> replace(DemandCopy& copy, ValueId old) {
+    if (indexed_.contains(old)) return result(copy, old, 0);
+    const auto pool = pool_of_.find(old);
+    if (pool == pool_of_.end()) return std::nullopt;
+    const Node& node = graph_[old];
+    const bool masked = node.op == Op::select;
+    return unpool(copy, pool->second, masked ? graph_[node.operands[1]] : node);
+  }
+
+  ValueId result(DemandCopy& copy, ValueId pool, std::int64_t index) {
+    ir::Builder builder(copy.to(), graph_[pool].location);
+    auto& [node, attrs] = indexed_.at(pool);
+    if (node == ir::kNoValue) {
+      const ValueId x = copy(graph_[pool].operands[0]);
+      node = builder.add_node(Op::max_pool2d_with_indices, {x}, attrs);
+    }
+    return builder.add_node(Op::result, {node}, ir::ResultAttrs{index});
+  }
+
+  ValueId unpool(DemandCopy& copy, ValueId pool, const Node& gradient) {
+    ir::PoolAttrs attrs = pool_attrs(gradient);
+    attrs.shape = gradient.type.shape;
+    const ValueId indices = result(copy, pool, 1);
+    const ValueId dy = copy(gradient.operands[1]);
+    ir::Builder builder(copy.to(), gradient.location);
+    return builder.add_node(Op::max_unpool2d, {indices, dy}, attrs);
+  }
+
+  const ir::Graph& graph_;
+  const Users users_;
+  std::map<ValueId, ValueId> pool_of_;  // by the gradient, masked or not
+  // By the pool: its node with indices, once it is made, and that node's attributes.
+  std::map<ValueId, std::pair<ValueId, ir::PoolAttrs>> indexed_;
+};
+
+}  // namespace
+
+ir::Graph fuse_pools(const ir::Graph& graph) {
+  return PoolFusion(graph).run();
+}
+
+}  // namespace taper::passes
