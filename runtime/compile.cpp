@@ -12,6 +12,7 @@
 #include "codegen/masm.h"
 #include "passes/passes.h"
 #include "runtime/announce.h"
+#include "runtime/arena.h"
 #include "runtime/environment.h"
 #include "runtime/executable.h"
 #include "runtime/program.h"
@@ -148,6 +149,12 @@ struct Compilation {
     p.label_checks = find_labels(p.recorded, p.input_names);
   }
 
+  static std::vector<const codegen::Kernel*> kernels_of(const Program& p) {
+    std::vector<const codegen::Kernel*> kernels;
+    for (const auto& kernel : p.kernels) kernels.push_back(kernel.get());
+    return kernels;
+  }
+
   static void generate(Program& p) {
     p.plan = make_plan(p.selected, p.options.max_batch);
     std::optional<RecordListings> listings;
@@ -155,6 +162,7 @@ struct Compilation {
     std::vector<const ir::KernelSpec*> specs;
     for (const PlannedCall& call : p.plan.calls) specs.push_back(call.spec);
     p.kernels = codegen::compile_cached(specs, *p.options.isa, p.options.threads);
+    p.chains = arrange(p.plan, kernels_of(p), p.options.max_batch, p.options.threads);
   }
 
   static void allocate(Program& p) {
@@ -200,20 +208,33 @@ struct Compilation {
   }
 
   static void schedule(Program& p) {
-    std::vector<const codegen::Kernel*> kernels;
-    for (const auto& kernel : p.kernels) kernels.push_back(kernel.get());
-    const std::vector<bool> barriers = place_barriers(p.plan, kernels);
-    p.chains = make_chains(p.plan, kernels, barriers, p.options.max_batch);
+    const std::vector<const codegen::Kernel*> kernels = kernels_of(p);
+    const std::vector<bool> barriers = place_barriers(p.plan, kernels, p.chains);
     for (std::size_t c = 0; c < kernels.size(); ++c) {
-      ScheduledCall call{kernels[c], {}, barriers[c]};
-      for (const int buffer : p.plan.calls[c].buffers) call.buffers.push_back(address(p, buffer));
-      p.schedule.push_back(std::move(call));
+      p.schedule.push_back(bind_call(p, p.plan.calls[c], kernels[c]));
       const double fixed = work(p, p.plan.calls[c], 0);
       p.work_fixed += fixed;
       p.work_per_image += work(p, p.plan.calls[c], 1) - fixed;
     }
+    for (std::size_t i = 0; i < barriers.size(); ++i)
+      p.schedule[p.chains[i].first].barrier_before = barriers[i];
     p.pool = ThreadPool::shared(p.options.threads);
     p.barrier = std::make_unique<Barrier>(p.options.threads);
+  }
+
+  static ScheduledCall bind_call(const Program& p, const PlannedCall& planned,
+                                 const codegen::Kernel* kernel) {
+    ScheduledCall call{.kernel = kernel, .buffers = {}, .locals = {}, .bound = {}};
+    for (const int index : planned.buffers) {
+      const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
+      if (buffer.thread_bytes > 0)
+        call.locals.push_back(
+            {call.buffers.size(), buffer.thread_bytes, ir::byte_size(buffer.type, 1)});
+      call.buffers.push_back(address(p, index));
+    }
+    const auto threads = static_cast<std::size_t>(p.options.threads);
+    if (!call.locals.empty()) call.bound.assign(threads, call.buffers);
+    return call;
   }
 
   static double work(const Program& p, const PlannedCall& call, ir::Dim batch) {

@@ -59,8 +59,9 @@ std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedul
   fmt::format_to(out, "\narena (offset, bytes, live during calls)\n");
   for (const Buffer& buffer : plan.buffers)
     if (buffer.place == Buffer::Place::arena && buffer.last >= buffer.first)
-      fmt::format_to(out, "{:12} {:12} [{}, {}] {} {}\n", buffer.offset, buffer.bytes, buffer.first,
-                     buffer.last, buffer.name, ir::to_string(buffer.type));
+      fmt::format_to(out, "{:12} {:12} [{}, {}] {} {}{}\n", buffer.offset, buffer.bytes,
+                     buffer.first, buffer.last, buffer.name, ir::to_string(buffer.type),
+                     buffer.thread_bytes > 0 ? ", a group of images of each thread" : "");
   return text;
 }
 

@@ -107,13 +107,13 @@ void Executable::Program::run_generated(std::span<const std::span<const std::byt
   }
   pool->run(
       [](void* program, int thread) {
-        const auto* self = static_cast<const Program*>(program);
+        auto* self = static_cast<Program*>(program);
         self->run_thread(thread, self->options.threads);
       },
       this);
 }
 
-void Executable::Program::run_thread(int thread, int threads) const {
+void Executable::Program::run_thread(int thread, int threads) {
   codegen::Call call;
   call.batch = batch;
   call.scratch = scratch[static_cast<std::size_t>(thread)].get();
@@ -122,7 +122,7 @@ void Executable::Program::run_thread(int thread, int threads) const {
       [&](std::size_t c, std::int64_t begin, std::int64_t end) {
         call.begin = begin;
         call.end = end;
-        call.buffers = schedule[c].buffers.data();
+        call.buffers = operands(c, thread, begin);
         schedule[c].kernel->run(call);
       });
 }

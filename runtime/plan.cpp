@@ -10,18 +10,13 @@
 #include <utility>
 
 #include "runtime/aligned.h"
+#include "runtime/order.h"
 
 namespace taper::runtime {
 namespace {
 
 using ir::Op;
 using ir::ValueId;
-
-std::int64_t padded_bytes(const ir::TensorType& type, ir::Dim batch) {
-  const std::int64_t bytes = ir::byte_size(type, batch);
-  // Kernels may read 64 bytes past a buffer.
-  return static_cast<std::int64_t>(align_up(static_cast<std::size_t>(bytes)) + kAlignment);
-}
 
 // A dense copy of one whole buffer of `type`.
 ir::CopySpec whole_copy(const ir::TensorType& type) {
@@ -39,9 +34,24 @@ ir::CopySpec whole_copy(const ir::TensorType& type) {
   return spec;
 }
 
-// Whether call may write its result over operand `buffer`: an elementwise kernel that reads it
-// exactly as it writes the result `result`.
+// Whether the call reads `buffer` in its epilogue alone, element by element as it writes its
+// result.
+bool reads_in_epilogue(const PlannedCall& call, const ir::Epilogue& epilogue, int buffer) {
+  const std::size_t own = call.operands - epilogue.operands.size();
+  for (std::size_t i = 0; i < call.operands; ++i) {
+    const bool same = i >= own && epilogue.operands[i - own].access == ir::EpilogueAccess::same;
+    if (call.buffers[i] == buffer && !same) return false;
+  }
+  return true;
+}
+
+// Whether call may write its result over operand `buffer`: it reads each element just before it
+// writes that of the result `result`.
 bool reads_in_place(const PlannedCall& call, int buffer, int result) {
+  if (const auto* gemm = std::get_if<ir::GemmSpec>(call.spec))
+    return reads_in_epilogue(call, gemm->epilogue, buffer);
+  if (const auto* reduce = std::get_if<ir::ReduceSpec>(call.spec))
+    return reads_in_epilogue(call, reduce->epilogue, buffer);
   const auto* map = std::get_if<ir::MapSpec>(call.spec);
   if (map == nullptr) return false;
   std::size_t operand = 0;
@@ -64,36 +74,18 @@ bool reads_in_place(const PlannedCall& call, int buffer, int result) {
 
 class Planner {
  public:
-  Planner(const ir::Graph& graph, ir::Dim max_batch) : graph_(graph), max_batch_(max_batch) {}
+  Planner(const ir::Graph& graph, ir::Dim max_batch)
+      : graph_(graph), max_batch_(max_batch), order_(execution_order(graph, max_batch)) {}
 
   Plan run() {
-    find_early_values();
-    for (const bool first : {true, false})
-      for (std::size_t i = 0; i < graph_.size(); ++i)
-        if (early_[i] == first) place(graph_.id(i));
+    for (const ValueId value : order_.values) place(value);
     bind_outputs();
     bind_updates();
     set_lifetimes();
-    pack_arena();
     return std::move(plan_);
   }
 
  private:
-  // Kernels of weights alone run before all others, so that they separate no chains of kernels over
-  // images (see schedule.h), nor does a barrier before their bytes are written again: they keep
-  // them. Large results would occupy too much of the arena.
-  void find_early_values() {
-    constexpr std::int64_t kMostBytes = std::int64_t{2} << 20;
-    for (const ir::Node& node : graph_.nodes()) {
-      bool is_early = node.op != Op::input;
-      for (const ValueId operand : node.operands) is_early = is_early && early_[operand.index];
-      if (const auto* kernel = std::get_if<ir::KernelAttrs>(&node.attrs))
-        for (const ir::TensorType& type : kernel->results)
-          is_early = is_early && !type.has_batch() && ir::byte_size(type, 1) <= kMostBytes;
-      early_.push_back(is_early);
-    }
-  }
-
   int buffer_of(ValueId id) const { return buffer_of_.at(id.index); }
   Buffer& buffer(int index) { return plan_.buffers[static_cast<std::size_t>(index)]; }
 
@@ -226,44 +218,15 @@ class Planner {
         buffer(index).last = static_cast<int>(c);
       }
     for (Buffer& b : plan_.buffers)
-      if (b.last >= 0 && early_[b.value.index]) b.last = static_cast<int>(plan_.calls.size());
+      if (b.last >= 0 && order_.early[b.value.index]) b.last = static_cast<int>(plan_.calls.size());
     for (const int index : plan_.inputs) buffer(index).first = 0;
     for (const int index : plan_.outputs) buffer(index).last = static_cast<int>(plan_.calls.size());
   }
 
-  // Greedy by size: the largest buffer first, each at the lowest offset where it meets no placed
-  // buffer that is live at the same time (Pisarchyk and Lee, 2020).
-  void pack_arena() {
-    std::vector<int> order;
-    for (std::size_t i = 0; i < plan_.buffers.size(); ++i) {
-      const Buffer& b = plan_.buffers[i];
-      if (b.place == Buffer::Place::arena && b.last >= b.first)
-        order.push_back(static_cast<int>(i));
-    }
-    std::stable_sort(order.begin(), order.end(),
-                     [&](int a, int b) { return buffer(a).bytes > buffer(b).bytes; });
-    std::vector<int> placed;  // by offset
-    for (const int index : order) {
-      Buffer& b = buffer(index);
-      std::int64_t offset = 0;
-      for (const int other : placed) {
-        const Buffer& o = buffer(other);
-        if (o.last < b.first || b.last < o.first) continue;
-        if (offset + b.bytes <= o.offset) break;
-        offset = std::max(offset, o.offset + o.bytes);
-      }
-      b.offset = offset;
-      plan_.arena_bytes = std::max(plan_.arena_bytes, offset + b.bytes);
-      placed.insert(std::upper_bound(placed.begin(), placed.end(), offset,
-                                     [&](std::int64_t at, int p) { return at < buffer(p).offset; }),
-                    index);
-    }
-  }
-
   const ir::Graph& graph_;
   const ir::Dim max_batch_;
+  const Order order_;
   Plan plan_;
-  std::vector<bool> early_;  // by value
   std::map<std::uint32_t, int> buffer_of_;
   std::map<std::uint32_t, std::vector<int>> results_of_;
 };
@@ -282,7 +245,14 @@ Source source_of(const ir::Graph& graph, ValueId id) {
   }
 }
 
+std::int64_t padded_bytes(const ir::TensorType& type, ir::Dim batch) {
+  const std::int64_t bytes = ir::byte_size(type, batch);
+  // Kernels may read 64 bytes past a buffer.
+  return static_cast<std::int64_t>(align_up(static_cast<std::size_t>(bytes)) + kAlignment);
+}
+
 bool overlap(const Buffer& a, const Buffer& b) {
+  if (a.offset < 0 || b.offset < 0) return false;
   if (a.place != Buffer::Place::arena || b.place != Buffer::Place::arena) return false;
   return a.offset < b.offset + b.bytes && b.offset < a.offset + a.bytes;
 }

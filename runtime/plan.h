@@ -14,11 +14,12 @@ struct Buffer {
   enum class Place : std::uint8_t { arena, variable, constant };
   Place place = Place::arena;
   ir::TensorType type;
-  std::string name;         // of the variable or input, else the defining value ("%12")
-  ir::ValueId value;        // defining node
-  std::int64_t bytes = 0;   // at max_batch
-  std::int64_t offset = 0;  // in the arena
-  int first = 0, last = 0;  // live during calls [first, last]
+  std::string name;               // of the variable or input, else the defining value ("%12")
+  ir::ValueId value;              // defining node
+  std::int64_t bytes = 0;         // at max_batch, or of all threads' shares
+  std::int64_t thread_bytes = 0;  // of a buffer that is local to a chain: each thread's share
+  std::int64_t offset = -1;       // in the arena, once it is packed (arena.h)
+  int first = 0, last = 0;        // live during calls [first, last]
 };
 
 struct PlannedCall {
@@ -38,12 +39,14 @@ struct Plan {
 };
 
 // Plans `graph`, which must be at Stage::selected and outlive the plan. An updated variable is
-// written in place where its new value is made by an elementwise kernel that runs after every
-// reader of the old contents; other updates are copied at the end. Buffers of the arena share bytes
-// when their lifetimes do not meet; every buffer is followed by 64 bytes that may be read.
+// written in place where its new value is made by a kernel that reads at most the same element of
+// the old contents, after every other reader of them; other updates are copied at the end.
 Plan make_plan(const ir::Graph& graph, ir::Dim max_batch);
 
-// Whether two buffers share bytes.
+// What a buffer takes, 64 bytes behind it included that kernels may read.
+std::int64_t padded_bytes(const ir::TensorType& type, ir::Dim batch);
+
+// Whether two buffers share bytes of the arena.
 bool overlap(const Buffer& a, const Buffer& b);
 
 // The value whose buffer `id` names: through view and result nodes. `index` is the result's number.

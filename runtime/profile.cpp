@@ -14,7 +14,7 @@ constexpr std::size_t kExpectedEvents = 4096;
 }  // namespace
 
 struct ProfiledRun {
-  const Executable::Program& program;
+  Executable::Program& program;
   int threads;
   Clock::time_point start;
   std::vector<Events> events;  // by thread
@@ -37,7 +37,7 @@ struct ProfiledRun {
           const ScheduledCall& scheduled = program.schedule[c];
           call.begin = begin;
           call.end = end;
-          call.buffers = scheduled.buffers.data();
+          call.buffers = program.operands(c, thread, begin);
           record(c, false, [&] { scheduled.kernel->run(call); });
         });
   }

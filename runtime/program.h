@@ -61,7 +61,7 @@ struct Executable::Program {
   std::map<std::string, ir::Value> bindings(
       std::span<const std::span<const std::byte>> inputs) const;
   void run_interpreter(std::span<const std::span<const std::byte>> inputs);
-  void run_thread(int thread, int threads) const;
+  void run_thread(int thread, int threads);
   // Calls wait(c) before call c where the threads must meet, and run(c, begin, end) for each part
   // of this thread's share of its units.
   template <class Wait, class Run>
@@ -72,14 +72,24 @@ struct Executable::Program {
       const std::int64_t units = first.kernel->units(batch);
       const std::int64_t begin = threads == 1 ? 0 : units * thread / threads;
       const std::int64_t end = threads == 1 ? units : units * (thread + 1) / threads;
-      const std::int64_t step = chain.images > 0 ? chain.images : end - begin;
       for (std::int64_t i = begin; i < end;) {
-        // The last group takes a remainder that would be too small to be one.
-        const std::int64_t stop = end - i < step + (step + 1) / 2 ? end : i + step;
+        const std::int64_t stop = group_end(chain, i, end);
         for (std::size_t c = chain.first; c < chain.end; ++c) run(c, i, stop);
         i = stop;
       }
     }
+  }
+  // The operands of call `c` for a group of images that starts with `begin`.
+  void* const* operands(std::size_t c, int thread, std::int64_t begin) {
+    ScheduledCall& call = schedule[c];
+    if (call.locals.empty()) return call.buffers.data();
+    std::vector<void*>& bound = call.bound[static_cast<std::size_t>(thread)];
+    for (const ScheduledCall::Local& local : call.locals) {
+      const auto base = reinterpret_cast<std::uintptr_t>(call.buffers[local.operand]);
+      const std::int64_t shift = thread * local.thread_bytes - begin * local.image_bytes;
+      bound[local.operand] = reinterpret_cast<void*>(base + static_cast<std::uintptr_t>(shift));
+    }
+    return bound.data();
   }
   bool prefers_one_thread() const;
 };

@@ -74,20 +74,31 @@ std::vector<Chain> make_chains(const Plan& plan, const std::vector<const codegen
   return chains;
 }
 
+std::vector<Chain> single_calls(const Plan& plan) {
+  std::vector<Chain> chains;
+  for (std::size_t i = 0; i < plan.calls.size(); ++i) chains.push_back({i, i + 1, 0});
+  return chains;
+}
+
 std::vector<bool> place_barriers(const Plan& plan,
-                                 const std::vector<const codegen::Kernel*>& kernels) {
+                                 const std::vector<const codegen::Kernel*>& kernels,
+                                 const std::vector<Chain>& chains) {
   const auto by_images = [&](std::size_t call) {
     return kernels[call]->partition() == codegen::Partition::images;
   };
-  std::vector<bool> barriers(plan.calls.size(), false);
   std::size_t since = 0;
-  for (std::size_t i = 0; i < plan.calls.size(); ++i)
-    for (std::size_t j = since; j < i; ++j)
-      if (must_wait(plan, plan.calls[j], plan.calls[i], by_images(i) && by_images(j))) {
-        barriers[i] = true;
-        since = i;
-        break;
-      }
+  const auto conflicts = [&](const Chain& chain) {
+    for (std::size_t i = chain.first; i < chain.end; ++i)
+      for (std::size_t j = since; j < chain.first; ++j)
+        if (must_wait(plan, plan.calls[j], plan.calls[i], by_images(i) && by_images(j)))
+          return true;
+    return false;
+  };
+  std::vector<bool> barriers;
+  for (const Chain& chain : chains) {
+    barriers.push_back(conflicts(chain));
+    if (barriers.back()) since = chain.first;
+  }
   return barriers;
 }
 

@@ -13,13 +13,14 @@ struct ScheduledCall {
   const codegen::Kernel* kernel = nullptr;
   std::vector<void*> buffers;
   bool barrier_before = false;
+  // Operands that are local to the chain: a thread finds its group's first image in its share.
+  struct Local {
+    std::size_t operand;
+    std::int64_t thread_bytes, image_bytes;
+  };
+  std::vector<Local> locals;
+  std::vector<std::vector<void*>> bound;  // by thread: buffers for its current group
 };
-
-// barrier_before[i]: some call since the last barrier and call i touch the same bytes, at least one
-// of them writing, and the data may cross threads. Two calls partitioned by images whose shared
-// buffers are the same buffer need none: each thread then works on its own images throughout.
-std::vector<bool> place_barriers(const Plan& plan,
-                                 const std::vector<const codegen::Kernel*>& kernels);
 
 // Calls [first, end) of a plan. A thread runs `images` of its images through all of them, then the
 // next ones, so that each call finds in the caches what the one before it left there; with 0, all
@@ -29,8 +30,28 @@ struct Chain {
   ir::Dim images = 0;
 };
 
+// A run of units that would leave less than half a group at the end goes on to the end.
+inline ir::Dim group_end(const Chain& chain, ir::Dim begin, ir::Dim end) {
+  if (chain.images == 0) return end;
+  return end - begin < chain.images + (chain.images + 1) / 2 ? end : begin + chain.images;
+}
+inline ir::Dim largest_group(const Chain& chain) {
+  return chain.images + (chain.images + 1) / 2 - 1;
+}
+
+// Before which chains the threads must meet, by chain: some call since the last barrier and one of
+// the chain touch the same bytes, at least one of them writing, and the data may cross threads. Two
+// calls partitioned by images whose shared buffers are the same buffer need none: each thread then
+// works on its own images throughout. While the arena is not packed, its buffers share no bytes.
+std::vector<bool> place_barriers(const Plan& plan,
+                                 const std::vector<const codegen::Kernel*>& kernels,
+                                 const std::vector<Chain>& chains);
+
+// The whole plan in order, one call a chain.
+std::vector<Chain> single_calls(const Plan& plan);
+
 // The whole plan in order. Only calls that are partitioned by images and have no barrier between
-// them share a chain; the number of images depends on shapes alone.
+// them (`barriers`, by call) share a chain; the number of images depends on shapes alone.
 std::vector<Chain> make_chains(const Plan& plan, const std::vector<const codegen::Kernel*>& kernels,
                                const std::vector<bool>& barriers, ir::Dim max_batch);
 

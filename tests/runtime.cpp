@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "passes/passes.h"
+#include "runtime/arena.h"
 #include "runtime/environment.h"
 #include "runtime/plan.h"
 #include "runtime/thread_pool.h"
@@ -112,7 +113,8 @@ TEST(Plan, LiveBuffersDoNotShareBytes) {
   optim::Optimizer(optim::Adam{}).record(tape, Tensor(tape, net.loss.id()), rate);
   tape.graph().outputs.push_back({"loss", net.loss.id()});
   const ir::Graph selected = passes::run_pipeline(tape.graph(), {.max_batch = 8});
-  const Plan plan = make_plan(selected, 8);
+  Plan plan = make_plan(selected, 8);
+  pack_arena(plan, {}, 1);
   std::int64_t sum = 0;
   for (std::size_t i = 0; i < plan.buffers.size(); ++i) {
     const Buffer& a = plan.buffers[i];
@@ -127,6 +129,38 @@ TEST(Plan, LiveBuffersDoNotShareBytes) {
     }
   }
   EXPECT_LT(plan.arena_bytes, sum) << "nothing was reused";
+}
+
+// conv -> relu -> pool -> conv: only the first convolution's result is wanted nowhere else.
+TEST(Plan, BuffersInsideAChainHoldAGroupOfImages) {
+  Tape tape;
+  const Tensor x = tape.input("x", {N, 16, 32, 32});
+  const nn::Sequential model{nn::Conv2d(16, 32, 3, {.padding = nn::same_padding(1)}), nn::ReLU(),
+                             nn::MaxPool2d(2), nn::Conv2d(32, 32, 1)};
+  constexpr std::int64_t kBatch = 64;
+  const Function f = compile(model(x), {.max_batch = kBatch, .threads = 2});
+  const std::size_t whole = kBatch * 32 * 32 * 32 * 4;  // of the first convolution's result
+  const std::size_t input = whole / 2, result = whole / 4;
+  // Whole: input and result. Twenty images of two threads: the input in blocks, the first
+  // convolution, its pooling, the second one.
+  const std::size_t group = 2 * 20 * (input + whole + 2 * result) / kBatch;
+  EXPECT_LT(f.report().arena_bytes, input + result + group + 4096);
+}
+
+// The gradients of the weights do not wait until the data's gradients are all there, where that
+// would take much more memory.
+TEST(Plan, GradientsOfWeightsRunBeforeTheMemoryGrows) {
+  Tape tape;
+  const Tensor x = tape.input("x", {N, 64});
+  const Tensor target = tape.input("target", {N, 64});
+  Tensor y = x;
+  constexpr std::size_t kLayers = 8;
+  for (std::size_t i = 0; i < kLayers; ++i) y = tanh(nn::Linear(64, 64)(y));
+  const Tensor loss = mean((y - target) * (y - target));
+  constexpr std::size_t kBatch = 4096, kActivation = kBatch * 64 * 4;
+  const TrainingStep step = compile(loss, optim::SGD{}, {.max_batch = kBatch, .threads = 1});
+  // Forward keeps one activation a layer and two inputs; then a gradient takes the place of each.
+  EXPECT_LT(step.report().arena_bytes, (kLayers + 5) * kActivation * 5 / 4);
 }
 
 TEST(Step, AllocatesNothing) {

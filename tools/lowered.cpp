@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "codegen/masm.h"
+#include "runtime/arena.h"
 
 namespace taper::tools {
 namespace {
@@ -56,6 +57,9 @@ std::unique_ptr<Lowered> lower(const ir::Graph& recorded, const passes::PassOpti
   std::vector<const ir::KernelSpec*> specs;
   for (const runtime::PlannedCall& call : lowered->plan.calls) specs.push_back(call.spec);
   lowered->kernels = codegen::compile_cached(specs, isa, 1);
+  std::vector<const codegen::Kernel*> kernels;
+  for (const auto& kernel : lowered->kernels) kernels.push_back(kernel.get());
+  runtime::arrange(lowered->plan, kernels, options.max_batch, 1);
   return lowered;
 }
 

@@ -1,0 +1,179 @@
+#include "runtime/order.h"
+
+#include <algorithm>
+#include <cstdint>
+
+#include "runtime/plan.h"
+
+namespace taper::runtime {
+namespace {
+
+using ir::Node;
+using ir::Op;
+using ir::ValueId;
+
+// Results of kernels of weights alone that are larger would occupy too much of the arena.
+constexpr std::int64_t kMostEarlyBytes = std::int64_t{2} << 20;
+
+bool is_leaf(const Node& node) {
+  return node.operands.empty() && node.op != Op::kernel;
+}
+
+std::vector<bool> find_early(const ir::Graph& graph) {
+  std::vector<bool> early;
+  for (const Node& node : graph.nodes()) {
+    bool is_early = node.op != Op::input;
+    for (const ValueId operand : node.operands) is_early = is_early && early[operand.index];
+    if (const auto* kernel = std::get_if<ir::KernelAttrs>(&node.attrs))
+      for (const ir::TensorType& type : kernel->results)
+        is_early = is_early && !type.has_batch() && ir::byte_size(type, 1) <= kMostEarlyBytes;
+    early.push_back(is_early);
+  }
+  return early;
+}
+
+class Ordering {
+ public:
+  Ordering(const ir::Graph& graph, ir::Dim max_batch)
+      : graph_(graph),
+        early_(find_early(graph)),
+        bytes_(graph.size(), 0),
+        readers_(graph.size()),
+        old_readers_(graph.size()) {
+    for (std::size_t i = 0; i < graph.size(); ++i) {
+      const auto* kernel = std::get_if<ir::KernelAttrs>(&graph[graph.id(i)].attrs);
+      if (kernel == nullptr || early_[i]) continue;
+      for (const ir::TensorType& type : kernel->results)
+        bytes_[i] += ir::byte_size(type, max_batch);
+      for (const ValueId source : sources(graph.id(i))) readers_[source.index].push_back(i);
+    }
+    for (const ir::Output& output : graph.outputs)
+      readers_[source_of(graph, output.value).node.index].push_back(graph.size());
+    sort_kernels();
+  }
+
+  Order run() {
+    const std::int64_t least = simulate(0);
+    simulate(least / 4 * 5);
+    Order order{{}, early_};
+    std::vector<bool> placed(graph_.size(), false);
+    for (const bool leaf : {true, false})
+      for (std::size_t i = 0; i < graph_.size(); ++i)
+        if (leaf ? is_leaf(graph_[graph_.id(i)]) : early_[i]) place(order, placed, i);
+    for (const std::size_t kernel : run_) place(order, placed, kernel);
+    for (std::size_t i = 0; i < graph_.size(); ++i) place(order, placed, i);
+    return order;
+  }
+
+ private:
+  // The kernels whose results `id` reads, each once.
+  std::vector<ValueId> sources(ValueId id) const {
+    std::vector<ValueId> list;
+    for (const ValueId operand : graph_[id].operands) {
+      const ValueId source = source_of(graph_, operand).node;
+      if (std::find(list.begin(), list.end(), source) == list.end()) list.push_back(source);
+    }
+    return list;
+  }
+
+  void sort_kernels() {
+    std::vector<bool> awaited(graph_.size(), false);
+    for (std::size_t i = graph_.size(); i-- > 0;) {
+      const auto* kernel = std::get_if<ir::KernelAttrs>(&graph_[graph_.id(i)].attrs);
+      if (kernel == nullptr || early_[i]) continue;
+      for (const ir::TensorType& type : kernel->results)
+        awaited[i] = awaited[i] || type.has_batch();
+      for (const std::size_t reader : readers_[i])
+        awaited[i] = awaited[i] || (reader < graph_.size() && awaited[reader]);
+    }
+    for (std::size_t i = 0; i < graph_.size(); ++i) {
+      if (graph_[graph_.id(i)].op != Op::kernel || early_[i]) continue;
+      (awaited[i] ? over_images_ : late_).push_back(i);
+    }
+    for (const ir::Update& update : graph_.updates) {
+      const std::size_t writer = source_of(graph_, update.value).node.index;
+      bytes_[writer] = 0;  // most write in place
+      const auto& readers = readers_[update.variable.index];
+      old_readers_[writer].insert(old_readers_[writer].end(), readers.begin(), readers.end());
+    }
+  }
+
+  // Fills run_; `most` is the memory that kernels over images leave to late ones: with more, those
+  // that can run do. Returns the peak.
+  std::int64_t simulate(std::int64_t most) {
+    run_.clear();
+    done_.assign(graph_.size() + 1, false);
+    live_ = peak_ = 0;
+    for (const std::size_t kernel : over_images_) {
+      if (live_ + bytes_[kernel] > most) run_ready();
+      execute(kernel);
+    }
+    run_ready();
+    // What is left updates variables that read one another.
+    for (const std::size_t kernel : late_)
+      if (!done_[kernel]) execute(kernel);
+    return peak_;
+  }
+
+  void run_ready() {
+    for (bool any = true; any;) {
+      any = false;
+      for (const std::size_t kernel : late_) {
+        if (done_[kernel] || !is_ready(kernel)) continue;
+        execute(kernel);
+        any = true;
+      }
+    }
+  }
+
+  bool is_ready(std::size_t kernel) const {
+    const std::vector<ValueId> needed = sources(graph_.id(kernel));
+    const auto& others = old_readers_[kernel];
+    return std::all_of(needed.begin(), needed.end(),
+                       [&](ValueId source) {
+                         return graph_[source].op != Op::kernel || early_[source.index] ||
+                                done_[source.index];
+                       }) &&
+           std::all_of(others.begin(), others.end(),
+                       [&](std::size_t reader) { return reader == kernel || done_[reader]; });
+  }
+
+  void execute(std::size_t kernel) {
+    live_ += bytes_[kernel];
+    peak_ = std::max(peak_, live_);
+    done_[kernel] = true;
+    run_.push_back(kernel);
+    for (const ValueId source : sources(graph_.id(kernel))) {
+      const auto& readers = readers_[source.index];
+      const bool read = std::all_of(readers.begin(), readers.end(),
+                                    [&](std::size_t reader) { return done_[reader]; });
+      if (read) live_ -= bytes_[source.index];  // zero for variables
+    }
+  }
+
+  void place(Order& order, std::vector<bool>& placed, std::size_t value) const {
+    if (placed[value]) return;
+    for (const ValueId operand : graph_[graph_.id(value)].operands)
+      place(order, placed, operand.index);
+    placed[value] = true;
+    order.values.push_back(graph_.id(value));
+  }
+
+  const ir::Graph& graph_;
+  const std::vector<bool> early_;
+  std::vector<std::int64_t> bytes_;                    // of a kernel's results
+  std::vector<std::vector<std::size_t>> readers_;      // of a kernel's results; an output: size()
+  std::vector<std::vector<std::size_t>> old_readers_;  // of the variables that a kernel updates
+  std::vector<std::size_t> over_images_, late_;
+  std::vector<std::size_t> run_;  // the kernels in order
+  std::vector<bool> done_;
+  std::int64_t live_ = 0, peak_ = 0;
+};
+
+}  // namespace
+
+Order execution_order(const ir::Graph& graph, ir::Dim max_batch) {
+  return Ordering(graph, max_batch).run();
+}
+
+}  // namespace taper::runtime
