@@ -1,6 +1,8 @@
 // Dense matrix products: row pieces by column panels of register tiles.
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <vector>
 
 #include "codegen/gemm_pack.h"
 #include "codegen/sizes.h"
@@ -11,8 +13,8 @@ namespace {
 
 using ir::kBatch;
 constexpr int kUnrolledSteps = 8;
-// A larger b than this is walked panel by panel, each staying in the second-level cache.
-constexpr std::int64_t kLargeOperand = 512 * 1024;
+// Panels of b that stay in the second-level cache while all rows pass by.
+constexpr std::int64_t kCachedPanels = 512 * 1024;
 
 struct Panel {
   std::int64_t block = 0, blocks = 0;
@@ -31,10 +33,15 @@ std::uintptr_t element(const void* base, std::int64_t elements) {
   return reinterpret_cast<std::uintptr_t>(base) + static_cast<std::uintptr_t>(elements * kF32);
 }
 
-// Where a call finds its operands, packed or not: row 0 of a, column 0 of b.
+// Packed at a time, so that they stay in the second-level cache.
+constexpr std::size_t kPackedPieces = 16;
+
+// Where a call finds its operands, packed or not: row 0 of a (of a packed piece its first row),
+// column 0 of b; and what is left of the scratch memory.
 struct Operands {
   std::uintptr_t a = 0, b = 0;
   std::int64_t k = 0;
+  float* free = nullptr;
 };
 
 class GemmKernel final : public Kernel {
@@ -51,12 +58,13 @@ class GemmKernel final : public Kernel {
       for (int rows = 1; rows <= tile_rows_; ++rows) add_panels(isa, rows, rows);
       return;
     }
-    const std::vector<Piece> pieces = split_evenly(spec.m, tile_rows_);
-    for (const Piece& p : pieces) {
+    pieces_ = split_evenly(spec.m, tile_rows_);
+    for (const Piece& p : pieces_) {
       // The same panels for all pieces, so that b is packed once.
-      add_panels(isa, static_cast<int>(p.size), static_cast<int>(pieces.front().size));
+      add_panels(isa, static_cast<int>(p.size), static_cast<int>(pieces_.front().size));
       for (const Panel& panel : panels(p.size)) units_.push_back({p, panel});
     }
+    add_copies(isa);
   }
 
   std::int64_t units(std::int64_t batch) const override {
@@ -67,14 +75,21 @@ class GemmKernel final : public Kernel {
   }
   std::size_t scratch_bytes(std::int64_t batch) const override {
     const std::int64_t k = reduction(batch);
-    const std::int64_t rows = spec_.m == kBatch ? batch : spec_.m;
     std::int64_t elements = 0;
-    if (packing_.rows) elements += rows * packed_row_pitch(spec_);
-    if (packing_.piece) elements += k * packed_piece_pitch(tile_rows_);
+    if (packing_.rows) elements += tile_rows_ * packed_row_pitch(spec_);
+    if (packing_.piece) {
+      elements += static_cast<std::int64_t>(kPackedPieces) *
+                  packed_piece_elements(k, packed_piece_pitch(tile_rows_));
+    }
     if (packing_.b) elements += divide_up(spec_.n, ir::kBlock) * ir::kBlock * k;
     return kTileScratch + static_cast<std::size_t>(elements * kF32);
   }
-  std::vector<const Routine*> routines() const override { return tiles_.routines(); }
+  std::vector<const Routine*> routines() const override {
+    std::vector<const Routine*> all = tiles_.routines();
+    for (const StripCopy& copy : piece_copy_) all.push_back(&copy.routine());
+    for (const auto& [blocks, copy] : panel_copies_) all.push_back(&copy.routine());
+    return all;
+  }
 
   void run(const Call& call) const override {
     if (call.begin >= call.end) return;
@@ -82,7 +97,7 @@ class GemmKernel final : public Kernel {
       run_units(call);
       return;
     }
-    const Operands operands = prepare(call, call.begin, call.end);
+    Operands operands = prepare(call);
     // At most two runs of pieces of one size.
     const std::int64_t rows = call.end - call.begin;
     const std::int64_t pieces = divide(rows + tile_rows_ - 1, tile_rows_).quotient;
@@ -126,59 +141,78 @@ class GemmKernel final : public Kernel {
     }
   }
 
-  // Packs what is to be packed for rows [begin, end).
-  Operands prepare(const Call& call, std::int64_t begin, std::int64_t end) const {
-    Operands result{element(call.buffers[0], 0), element(call.buffers[1], 0),
-                    reduction(call.batch)};
-    auto* free = reinterpret_cast<float*>(call.scratch + kTileScratch);
-    if (packing_.rows) {
-      pack_rows(spec_, static_cast<const float*>(call.buffers[0]), begin, end, free);
-      result.a = element(free, -begin * a_row_);
-      free += (end - begin) * a_row_;
-    }
+  void add_copies(const ir::Isa& isa) {
     if (packing_.piece) {
-      result.a = element(free, 0);
-      free += result.k * packed_piece_pitch(tile_rows_);
+      const std::int64_t pitch = packed_piece_pitch(tile_rows_);
+      piece_copy_.emplace_back(StripShape{1, pitch, pitch, spec_.a_k}, isa);
     }
-    if (packing_.b) {
-      result.b = element(free, 0);
-      for (const Panel& p : panels(units_.front().rows.size)) {
-        pack_panel(spec_, static_cast<const float*>(call.buffers[1]), p.block, p.blocks, result.k,
-                   free + p.block * ir::kBlock * result.k);
-      }
+    if (!packing_.b) return;
+    for (const Panel& p : panels(pieces_.front().size)) {
+      const StripShape shape{p.blocks, ir::kBlock, spec_.b_block, spec_.b_k};
+      if (!panel_copies_.contains(p.blocks)) panel_copies_.emplace(p.blocks, StripCopy(shape, isa));
     }
+  }
+
+  // Packs b, if it is to be packed.
+  Operands prepare(const Call& call) const {
+    Operands result{element(call.buffers[0], 0), element(call.buffers[1], 0), reduction(call.batch),
+                    reinterpret_cast<float*>(call.scratch + kTileScratch)};
+    if (!packing_.b) return result;
+    result.b = element(result.free, 0);
+    for (const Panel& p : panels(pieces_.front().size)) {
+      panel_copies_.at(p.blocks).run(
+          static_cast<const float*>(call.buffers[1]) + p.block * spec_.b_block,
+          result.free + p.block * ir::kBlock * result.k, result.k);
+    }
+    result.free += divide_up(spec_.n, ir::kBlock) * ir::kBlock * result.k;
     return result;
   }
 
+  void pack_tile_rows(const Call& call, Operands& operands, std::int64_t row,
+                      std::int64_t size) const {
+    pack_rows(spec_, static_cast<const float*>(call.buffers[0]), row, row + size, operands.free);
+    operands.a = element(operands.free, -row * a_row_);
+  }
+
   void run_units(const Call& call) const {
-    const Piece first = units_[static_cast<std::size_t>(call.begin)].rows;
-    const Piece last = units_[static_cast<std::size_t>(call.end - 1)].rows;
-    const Operands operands = prepare(call, first.first, last.first + last.size);
-    std::int64_t packed_row = -1;
-    for (std::int64_t unit = call.begin; unit < call.end; ++unit) {
-      const GemmTile& tile = units_[static_cast<std::size_t>(unit)];
-      if (packing_.piece && tile.rows.first != packed_row) {
-        packed_row = tile.rows.first;
-        pack_piece(spec_, static_cast<const float*>(call.buffers[0]), packed_row, operands.k,
-                   packed_piece_pitch(tile_rows_), reinterpret_cast<float*>(operands.a));
+    Operands operands = prepare(call);
+    const auto per_piece = static_cast<std::int64_t>(units_.size() / pieces_.size());
+    const auto end_piece = static_cast<std::size_t>(divide_up(call.end, per_piece));
+    const std::int64_t pitch = packed_piece_pitch(tile_rows_);
+    const auto first_piece = static_cast<std::size_t>(call.begin / per_piece);
+    for (std::size_t piece = first_piece; piece < end_piece; ++piece) {
+      const std::size_t packed = (piece - first_piece) % kPackedPieces;
+      if (packing_.piece && packed == 0) {
+        pack_pieces(spec_, piece_copy_.front(), static_cast<const float*>(call.buffers[0]), pieces_,
+                    piece, std::min(piece + kPackedPieces, end_piece), operands.k, pitch,
+                    operands.free);
       }
-      run_tile(call, operands, tile.rows.first, tile.panel);
+      if (packing_.piece) {
+        operands.a = element(operands.free, static_cast<std::int64_t>(packed) *
+                                                packed_piece_elements(operands.k, pitch));
+      }
+      const Piece& rows = pieces_[piece];
+      if (packing_.rows) pack_tile_rows(call, operands, rows.first, rows.size);
+      const auto first = static_cast<std::int64_t>(piece) * per_piece;
+      const std::int64_t end = std::min(call.end, first + per_piece);
+      for (std::int64_t unit = std::max(call.begin, first); unit < end; ++unit) {
+        run_tile(call, operands, rows.first, units_[static_cast<std::size_t>(unit)].panel);
+      }
     }
   }
 
-  void run_rows(const Call& call, const Operands& operands, std::int64_t first, std::int64_t size,
+  void run_rows(const Call& call, Operands& operands, std::int64_t first, std::int64_t size,
                 std::int64_t pieces) const {
     if (pieces == 0) return;
     const std::int64_t end = first + size * pieces;
-    if (operands.k * spec_.n * kF32 > kLargeOperand) {
-      for (const Panel& panel : panels(size)) {
-        for (std::int64_t row = first; row < end; row += size) {
-          run_tile(call, operands, row, panel);
-        }
-      }
-    } else {
+    const std::vector<Panel>& all = panels(size);
+    const std::int64_t bytes = operands.k * all.front().blocks * ir::kBlock * kF32;
+    const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, kCachedPanels / bytes));
+    for (std::size_t group = 0; group < all.size(); group += most) {
+      const std::size_t group_end = std::min(all.size(), group + most);
       for (std::int64_t row = first; row < end; row += size) {
-        for (const Panel& panel : panels(size)) run_tile(call, operands, row, panel);
+        if (packing_.rows) pack_tile_rows(call, operands, row, size);
+        for (std::size_t i = group; i < group_end; ++i) run_tile(call, operands, row, all[i]);
       }
     }
   }
@@ -206,7 +240,10 @@ class GemmKernel final : public Kernel {
   int tile_rows_;
   TileSet tiles_;
   std::vector<std::vector<Panel>> panels_;  // by rows of the tile
+  std::vector<Piece> pieces_;               // of the rows, unless they are the batch
   std::vector<GemmTile> units_;
+  std::vector<StripCopy> piece_copy_;               // one, if pieces are packed
+  std::map<std::int64_t, StripCopy> panel_copies_;  // by blocks of the panel, if b is packed
 };
 
 }  // namespace

@@ -1,17 +1,31 @@
 #include "codegen/gemm_pack.h"
-#include "codegen/sizes.h"
 
+#include <algorithm>
+#include <cstddef>
 #include <cstring>
+#include <memory>
+
+#include "codegen/masm.h"
+#include "codegen/routine.h"
+#include "codegen/sizes.h"
 
 namespace taper::codegen {
 namespace {
 
 using ir::kBatch;
 using ir::kBlock;
-constexpr std::int64_t kConflict = 4096 / kF32;  // rows this far apart share the sets of a cache
+// The rows of a tile do not fit the few sets of a cache that rows this far apart share.
+constexpr std::int64_t kConflict = 1024 / kF32;
 // A copy has to pay for itself: fewest rows for b, fewest columns for a.
 constexpr std::int64_t kFewestRows = 64, kFewestColumns = 96;
 constexpr std::int64_t kLine = 16;
+constexpr int kUnrolledCopies = 4;
+
+struct StripArgs {
+  const float* from;
+  float* to;
+  std::int64_t rounds, rest;  // of kUnrolledCopies steps, of one
+};
 
 }  // namespace
 
@@ -41,25 +55,59 @@ void pack_rows(const ir::GemmSpec& spec, const float* a, std::int64_t begin, std
   }
 }
 
-// Whole steps are copied: what follows the piece is readable, and no row of the tile reads it.
-void pack_piece(const ir::GemmSpec& spec, const float* a, std::int64_t row, std::int64_t k,
-                std::int64_t pitch, float* to) {
-  for (std::int64_t i = 0; i < k; ++i) {
-    const float* from = a + i * spec.a_k + row;
-    if (pitch == kLine) {
-      std::memcpy(to + i * kLine, from, kLine * kF32);
-    } else {
-      std::memcpy(to + i * kLine / 2, from, kLine / 2 * kF32);
-    }
-  }
+std::int64_t packed_piece_elements(std::int64_t k, std::int64_t pitch) {
+  return (k * pitch + kLine - 1) / kLine * kLine + kLine;
 }
 
-void pack_panel(const ir::GemmSpec& spec, const float* b, std::int64_t block, std::int64_t blocks,
-                std::int64_t k, float* to) {
-  for (std::int64_t i = 0; i < k; ++i) {
-    for (std::int64_t j = 0; j < blocks; ++j) {
-      std::memcpy(to, b + i * spec.b_k + (block + j) * spec.b_block, kLine * kF32);
-      to += kLine;
+StripCopy::StripCopy(const StripShape& shape, const ir::Isa& isa) {
+  const std::unique_ptr<Masm> masm = make_masm(isa);
+  Masm& m = *masm;
+  m.begin("pack");
+  const Gp from = m.gp(), to = m.gp(), steps = m.gp();
+  const Vec v = m.vec();
+  m.load(from, {m.args(), offsetof(StripArgs, from)});
+  m.load(to, {m.args(), offsetof(StripArgs, to)});
+  const auto emit_loop = [&](std::int64_t field, int unrolled) {
+    const Label top = m.label(), done = m.label();
+    m.load(steps, {m.args(), field});
+    m.jump_if(Condition::less_equal, steps, 0, done);
+    m.bind(top);
+    std::int64_t stored = 0;
+    for (int step = 0; step < unrolled; ++step) {
+      for (std::int64_t i = 0; i < shape.blocks * shape.width; i += isa.lanes) {
+        const std::int64_t at = step * shape.step + i / shape.width * shape.block + i % shape.width;
+        m.load(v, {from, at * kF32});
+        m.store({to, stored}, v);
+        stored += isa.lanes * kF32;
+      }
+    }
+    m.add(from, unrolled * shape.step * kF32);
+    m.add(to, stored);
+    m.loop(steps, top);
+    m.bind(done);
+  };
+  emit_loop(offsetof(StripArgs, rounds), kUnrolledCopies);
+  emit_loop(offsetof(StripArgs, rest), 1);
+  m.end();
+  routine_ = finish_routine(m, "pack");
+}
+
+void StripCopy::run(const float* from, float* to, std::int64_t steps) const {
+  const StripArgs args{from, to, steps / kUnrolledCopies, steps % kUnrolledCopies};
+  routine_(&args);
+}
+
+// A few steps of all pieces at a time: neighbours share cache lines of a. Whole steps are copied:
+// what follows the last piece is readable, and no row of the tile reads it.
+void pack_pieces(const ir::GemmSpec& spec, const StripCopy& copy, const float* a,
+                 const std::vector<Piece>& pieces, std::size_t begin, std::size_t end,
+                 std::int64_t k, std::int64_t pitch, float* to) {
+  constexpr std::int64_t kSteps = 4 * kUnrolledCopies;
+  const std::int64_t elements = packed_piece_elements(k, pitch);
+  for (std::int64_t step = 0; step < k; step += kSteps) {
+    float* piece = to + step * pitch;
+    for (std::size_t i = begin; i < end; ++i, piece += elements) {
+      copy.run(a + step * spec.a_k + pieces[i].first, piece, std::min(kSteps, k - step));
     }
   }
 }

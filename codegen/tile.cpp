@@ -15,6 +15,11 @@ namespace {
 constexpr int kUnrolledFmas = 256;  // FMAs of an unrolled loop: it has to fit the decoded-op cache
 constexpr int kKeptByMasm = 1;      // vector registers that the emitter does not hand out
 constexpr int kMostBlocks = 8;      // more would only lengthen the code
+// b streams from the second-level cache. Its lines are asked for this many steps ahead, where there
+// are so many FMAs in a step that the loads are free.
+constexpr int kStepsAhead = 16;
+constexpr int kFewestRowsAhead = 4;
+constexpr std::int64_t kCacheLine = 64;
 
 // Two ways to hold a step's operands beside the accumulators: all vectors of b and one broadcast
 // of a at a time, or all broadcasts and one vector at a time.
@@ -163,11 +168,17 @@ class TileEmitter {
   void emit_step(std::int64_t a_offset, std::int64_t b_offset, const TileTap& tap) {
     const Address a{a_, a_offset + tap.a};
     const Address b{b_, b_offset + tap.b};
+    if (tap.end_row - tap.first_row >= kFewestRowsAhead) prefetch(b + kStepsAhead * shape_.b_step);
     if (broadcasts_kept_) {
       emit_rows_first(a, b, tap);
     } else {
       emit_vectors_first(a, b, tap);
     }
+  }
+
+  void prefetch(Address b) {
+    for (const TileVector& vector : vectors_)
+      if (vector.b % kCacheLine == 0) m_.prefetch(b + vector.b);
   }
 
   void emit_vectors_first(Address a, Address b, const TileTap& tap) {
