@@ -10,8 +10,10 @@ namespace taper::codegen {
 namespace {
 
 using ir::kBatch;
-// Larger weights are walked panel by panel, each staying in the second-level cache.
+// Larger weights are walked in groups of panels that stay in the second-level cache, and for each
+// group as many images as stay in the third.
 constexpr std::int64_t kLargeWeights = 512 * 1024;
+constexpr std::int64_t kCachedImages = 2 * 1024 * 1024;
 
 struct ConvTile {
   std::int64_t block = 0;  // first block of result channels
@@ -20,7 +22,7 @@ struct ConvTile {
 // Result pixels of a row that one tile computes; offsets in bytes from the row's first pixel.
 struct RowPiece {
   std::int64_t source = 0, result = 0;
-  std::vector<std::vector<ConvTile>> panels;
+  std::vector<std::vector<ConvTile>> groups;
 };
 
 // The rows of a tile for which `tap` lies inside a source row of `width` pixels.
@@ -64,10 +66,16 @@ class ConvKernel final : public Kernel {
 
   void run(const Call& call) const override {
     const std::int64_t rows = images_ == kBatch ? walk_.result_height : 1;
-    const std::size_t panels = pieces_.empty() ? 0 : pieces_.front().panels.size();
-    for (std::size_t panel = 0; panel < panels; ++panel) {
-      for (std::int64_t row = call.begin * rows; row < call.end * rows; ++row) {
-        run_row(call, row / walk_.result_height, row % walk_.result_height, panel);
+    const std::int64_t end = call.end * rows;
+    const std::size_t groups = pieces_.empty() ? 0 : pieces_.front().groups.size();
+    const std::int64_t images =
+        std::max<std::int64_t>(1, kCachedImages / std::max<std::int64_t>(1, walk_.image));
+    const std::int64_t step = groups > 1 ? images * walk_.result_height : end;
+    for (std::int64_t first = call.begin * rows; first < end; first += step) {
+      for (std::size_t group = 0; group < groups; ++group) {
+        for (std::int64_t row = first; row < std::min(end, first + step); ++row) {
+          run_row(call, row / walk_.result_height, row % walk_.result_height, group);
+        }
       }
     }
   }
@@ -87,6 +95,7 @@ class ConvKernel final : public Kernel {
     shape.c_row = columns.step * walk_.result_pixel;
     shape.c_block = walk_.result_height * walk_.result_width * walk_.result_pixel;
     shape.steps = static_cast<int>(walk_.block_channels);
+    shape.a_ahead = walk_.block;
     shape.tail_steps = static_cast<int>(walk_.channels % walk_.block_channels);
     for (const ConvColumnTap& tap : columns.taps) {
       TileTap t = tile_tap(columns, tap, piece, walk_.width);
@@ -98,19 +107,25 @@ class ConvKernel final : public Kernel {
     RowPiece result{piece.first * columns.source_step * walk_.pixel,
                     (columns.first + piece.first * columns.step) * walk_.result_pixel,
                     {}};
+    std::int64_t group_bytes = 0;
     for (const Piece& p : split_evenly(blocks(), max_tile_blocks(isa, static_cast<int>(rows)))) {
       shape.blocks = static_cast<int>(p.size);
       shape.last_columns = 16;
+      const std::int64_t bytes = p.size * walk_.weight_block;
       if (p.first + p.size == blocks()) {
         shape.last_columns = static_cast<int>(walk_.result_channels - (blocks() - 1) * ir::kBlock);
       }
-      if (large || result.panels.empty()) result.panels.emplace_back();
-      result.panels.back().push_back({p.first, tiles_.add(shape)});
+      if (result.groups.empty() || (large && group_bytes + bytes > kLargeWeights)) {
+        result.groups.emplace_back();
+        group_bytes = 0;
+      }
+      group_bytes += bytes;
+      result.groups.back().push_back({p.first, tiles_.add(shape)});
     }
     pieces_.push_back(std::move(result));
   }
 
-  void run_row(const Call& call, std::int64_t image, std::int64_t row, std::size_t panel) const {
+  void run_row(const Call& call, std::int64_t image, std::int64_t row, std::size_t group) const {
     const ConvRow& from = walk_.rows[static_cast<std::size_t>(row)];
     const ConvTable& table = walk_.tables[from.table];
     const auto a = reinterpret_cast<std::uintptr_t>(call.buffers[0]) +
@@ -128,7 +143,7 @@ class ConvKernel final : public Kernel {
     tile.scratch = call.scratch;
     for (const RowPiece& piece : pieces_) {
       tile.a = a + static_cast<std::uintptr_t>(piece.source);
-      for (const ConvTile& t : piece.panels[panel]) {
+      for (const ConvTile& t : piece.groups[group]) {
         const std::int64_t c_offset = c_row + piece.result + t.block * plane;
         tile.b = b + static_cast<std::uintptr_t>(t.block * walk_.weight_block);
         tile.c = c + static_cast<std::uintptr_t>(c_offset);

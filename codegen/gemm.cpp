@@ -146,7 +146,7 @@ class GemmKernel final : public Kernel {
       const std::int64_t pitch = packed_piece_pitch(tile_rows_);
       piece_copy_.emplace_back(StripShape{1, pitch, pitch, spec_.a_k}, isa);
     }
-    if (!packing_.b) return;
+    if (!packing_.b || pieces_.empty()) return;
     for (const Panel& p : panels(pieces_.front().size)) {
       const StripShape shape{p.blocks, ir::kBlock, spec_.b_block, spec_.b_k};
       if (!panel_copies_.contains(p.blocks)) panel_copies_.emplace(p.blocks, StripCopy(shape, isa));
@@ -203,10 +203,11 @@ class GemmKernel final : public Kernel {
 
   void run_rows(const Call& call, Operands& operands, std::int64_t first, std::int64_t size,
                 std::int64_t pieces) const {
-    if (pieces == 0) return;
+    if (pieces == 0 || panels(size).empty()) return;
     const std::int64_t end = first + size * pieces;
     const std::vector<Panel>& all = panels(size);
-    const std::int64_t bytes = operands.k * all.front().blocks * ir::kBlock * kF32;
+    const std::int64_t bytes =
+        std::max<std::int64_t>(1, operands.k * all.front().blocks * ir::kBlock * kF32);
     const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, kCachedPanels / bytes));
     for (std::size_t group = 0; group < all.size(); group += most) {
       const std::size_t group_end = std::min(all.size(), group + most);

@@ -161,6 +161,7 @@ class TileEmitter {
 
   void emit_steps(int first, int end, int moved, const TileTap& tap) {
     for (int k = first; k < end; ++k) {
+      if (&tap == shape_.taps.data()) prefetch_rows(k - first, end - first);
       emit_step((k - moved) * shape_.a_step, (k - moved) * shape_.b_step, tap);
     }
   }
@@ -173,6 +174,14 @@ class TileEmitter {
       emit_rows_first(a, b, tap);
     } else {
       emit_vectors_first(a, b, tap);
+    }
+  }
+
+  // Spread over the first tap's steps.
+  void prefetch_rows(int step, int steps) {
+    if (shape_.a_ahead == 0 || shape_.rows < kFewestRowsAhead) return;
+    for (int row = step * shape_.rows / steps; row < (step + 1) * shape_.rows / steps; ++row) {
+      m_.prefetch(Address{a_, row * shape_.a_row + shape_.a_ahead});
     }
   }
 

@@ -41,6 +41,8 @@ struct TileShape {
   std::vector<TileTap> taps;
   // Steps of an entry, and of the entries of the second table.
   int steps = 16, tail_steps = 0;
+  // Bytes from an entry's a to that of a later entry, whose cache lines are asked for in time.
+  std::int64_t a_ahead = 0;
   bool accumulate = false;  // goes on with the sums that the result holds; whole blocks only
   // No tables: operands advance by their steps, `count` times `steps`, then `tail_count` steps.
   bool uniform = false;
