@@ -120,6 +120,7 @@ class MasmA64 final : public Masm {
   // The narrowed lanes at the bottom of the temporary: 4 or 8 bytes.
   void store_narrow(Address a, int bytes, bool tail);
   void dot_half(Vec acc, bool high, Vec a, Vec b);
+  void dot_by_signed(Vec acc, Vec a, Vec b);
 
   asmjit::StringLogger logger_;
   FirstError error_;

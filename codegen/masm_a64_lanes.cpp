@@ -156,9 +156,29 @@ void MasmA64::dot_half(Vec acc, bool high, Vec a, Vec b) {
   a_.add(v4(acc), v4(acc), t.s4());
 }
 
+// With a = s + 128, s signed: the sum of s b, and 64 times that of b twice.
+void MasmA64::dot_by_signed(Vec acc, Vec a, Vec b) {
+  const arm::VecV t = a64::v(temp().id);
+  a_.movi(t.b16(), 0x80);
+  a_.eor(t.b16(), t.b16(), bits_of(a));
+  a_.sdot(v4(acc), t.b16(), bits_of(b));
+  a_.movi(t.b16(), 64);
+  a_.sdot(v4(acc), t.b16(), bits_of(b));
+  a_.sdot(v4(acc), t.b16(), bits_of(b));
+}
+
 void MasmA64::dot_u8_i8(Vec acc, Vec a, Vec b) {
-  dot_half(acc, false, a, b);
-  dot_half(acc, true, a, b);
+  switch (isa_.integer_dot) {
+    case ir::IntegerDot::mixed:
+      a_.usdot(v4(acc), bits_of(a), bits_of(b));
+      return;
+    case ir::IntegerDot::signed_bytes:
+      return dot_by_signed(acc, a, b);
+    case ir::IntegerDot::none:
+      dot_half(acc, false, a, b);
+      dot_half(acc, true, a, b);
+      return;
+  }
 }
 
 void MasmA64::move(Vec d, Vec s) {

@@ -7,13 +7,17 @@
 
 namespace taper::codegen {
 
-bool has_emitter(const ir::Isa& isa) {
-  return isa.name.starts_with("avx") || isa.name.starts_with("neon");
+bool has_emitter(const ir::Isa&) {
+  return true;
 }
 
 std::unique_ptr<Masm> make_masm(const ir::Isa& isa) {
-  if (isa.name.starts_with("avx")) return std::make_unique<MasmX86>(isa);
-  if (isa.name.starts_with("neon")) return std::make_unique<MasmA64>(isa);
+  switch (isa.architecture) {
+    case ir::Architecture::x86_64:
+      return std::make_unique<MasmX86>(isa);
+    case ir::Architecture::aarch64:
+      return std::make_unique<MasmA64>(isa);
+  }
   throw Error(fmt::format("this build of taper has no code generator for {}", isa.name));
 }
 

@@ -116,7 +116,7 @@ void MasmX86::fnma(Vec acc, Vec a, Vec b) {
 // Without the instruction: the products of even and of odd bytes apart, as two of them could exceed
 // the 16 bits that vpmaddubsw saturates to.
 void MasmX86::dot_u8_i8(Vec acc, Vec a, Vec b) {
-  if (isa_.integer_dot) {
+  if (isa_.integer_dot == ir::IntegerDot::mixed) {
     a_.vpdpbusd(v(acc), v(a), v(b));
     return;
   }

@@ -9,6 +9,9 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
 #endif
 
 namespace taper::ir {
@@ -39,10 +42,18 @@ std::uint64_t read_xcr0() {
 
 }  // namespace
 
-const Isa kAvx2{"avx2", 8, 16, 1, 6, 1, false};
-const Isa kAvx512{"avx512", 16, 32, 2, 14, 2, false};
-const Isa kAvx512Vnni{"avx512_vnni", 16, 32, 2, 14, 2, true};
-const Isa kNeon{"neon", 4, 31, 1, 6, 1, false};  // the emitter takes one more for itself
+const Isa kAvx2{"avx2", Architecture::x86_64, 8, 16, 1, 6, 1, IntegerDot::none};
+const Isa kAvx512{"avx512", Architecture::x86_64, 16, 32, 2, 14, 2, IntegerDot::none};
+const Isa kAvx512Vnni{"avx512_vnni", Architecture::x86_64, 16, 32, 2, 14, 2, IntegerDot::mixed};
+// The emitter takes one register more for itself.
+const Isa kNeon{"neon", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::none};
+const Isa kNeonDot{"neon_dot", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::signed_bytes};
+const Isa kNeonI8mm{"neon_i8mm", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::mixed};
+
+std::span<const Isa* const> all_isas() {
+  static constexpr std::array kAll{&kAvx512Vnni, &kAvx512, &kAvx2, &kNeonI8mm, &kNeonDot, &kNeon};
+  return kAll;
+}
 
 CpuFeatures host_features() {
   CpuFeatures f;
@@ -66,29 +77,29 @@ CpuFeatures host_features() {
   if (f.osxsave) f.xcr0 = read_xcr0();
 #elif defined(__aarch64__)
   f.neon = true;
+  f.asimddp = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  f.i8mm = (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
 #endif
   return f;
 }
 
 bool runs_on(const Isa& isa, const CpuFeatures& features) {
-  if (isa.name == kNeon.name) return features.neon;
-  if (isa.name == kAvx512Vnni.name) return has_avx512(features) && features.avx512vnni;
-  if (isa.name == kAvx512.name) return has_avx512(features);
-  return isa.name == kAvx2.name && has_avx2(features);
+  if (&isa == &kNeonI8mm) return features.neon && features.i8mm;
+  if (&isa == &kNeonDot) return features.neon && features.asimddp;
+  if (&isa == &kNeon) return features.neon;
+  if (&isa == &kAvx512Vnni) return has_avx512(features) && features.avx512vnni;
+  if (&isa == &kAvx512) return has_avx512(features);
+  return &isa == &kAvx2 && has_avx2(features);
 }
 
 const Isa* select_isa(const CpuFeatures& features, std::optional<std::string> cap) {
   const Isa* highest = cap ? &isa_named(*cap) : nullptr;
-  const auto allowed = [&](const Isa& isa) {
-    // The x86 rows are ordered by lanes, then by features; NEON is above none of them.
-    const bool same_family = highest == nullptr || (highest == &kNeon) == (&isa == &kNeon);
-    if (highest == nullptr) return true;
-    const bool below = isa.lanes < highest->lanes;
-    return same_family &&
-           (below || (isa.lanes == highest->lanes && isa.integer_dot <= highest->integer_dot));
-  };
-  for (const Isa* isa : {&kAvx512Vnni, &kAvx512, &kAvx2, &kNeon})
-    if (runs_on(*isa, features) && allowed(*isa)) return isa;
+  bool allowed = highest == nullptr;
+  for (const Isa* isa : all_isas()) {
+    allowed = allowed || isa == highest;
+    const bool other = highest != nullptr && isa->architecture != highest->architecture;
+    if (allowed && !other && runs_on(*isa, features)) return isa;
+  }
   return nullptr;
 }
 
@@ -99,11 +110,19 @@ const Isa* host_isa() {
 }
 
 const Isa& isa_named(std::string_view name) {
-  for (const Isa* isa : {&kAvx2, &kAvx512, &kAvx512Vnni, &kNeon}) {
+  for (const Isa* isa : all_isas()) {
     if (isa->name == name) return *isa;
   }
-  throw Error(fmt::format(
-      "\"{}\" is not an instruction set: it is avx2, avx512, avx512_vnni or neon", name));
+  throw Error(fmt::format("\"{}\" is not an instruction set: it is {}", name, isa_names()));
+}
+
+std::string isa_names() {
+  std::string names;
+  for (const Isa* isa : all_isas()) {
+    if (!names.empty()) names += isa == all_isas().back() ? " or " : ", ";
+    names += isa->name;
+  }
+  return names;
 }
 
 }  // namespace taper::ir

@@ -3,23 +3,34 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
 namespace taper::ir {
 
+enum class Architecture : std::uint8_t { x86_64, aarch64 };
+
+// What the ISA has for a dot product of four u8 and i8: nothing, an instruction for signed bytes
+// only, or the one for the mixed product.
+enum class IntegerDot : std::uint8_t { none, signed_bytes, mixed };
+
 struct Isa {
-  std::string_view name;  // "avx2", "avx512", "avx512_vnni", "neon"
-  int lanes;              // f32 lanes of a vector register
+  std::string_view name;  // "avx2", "avx512", "avx512_vnni", "neon", "neon_dot", "neon_i8mm"
+  Architecture architecture;
+  int lanes;  // f32 lanes of a vector register
   int vector_registers;
   int broadcast_registers;  // registers a register tile keeps for broadcast operands
   int tile_rows;            // register tile of a contraction: rows (pixels) ...
   int tile_blocks;          // ... by 16-wide blocks
-  bool integer_dot;         // one instruction for a dot product of four u8 and i8
+  IntegerDot integer_dot;
   int vectors_per_block() const { return 16 / lanes; }
 };
 
-extern const Isa kAvx2, kAvx512, kAvx512Vnni, kNeon;
+extern const Isa kAvx2, kAvx512, kAvx512Vnni, kNeon, kNeonDot, kNeonI8mm;
+
+// All of them; of two of an architecture the better one first.
+std::span<const Isa* const> all_isas();
 
 // What CPUID and XGETBV report, as plain data so that tests can fake it.
 struct CpuFeatures {
@@ -28,7 +39,7 @@ struct CpuFeatures {
   bool avx512vnni = false;
   bool osxsave = false;
   std::uint64_t xcr0 = 0;
-  bool neon = false;
+  bool neon = false, asimddp = false, i8mm = false;
 };
 CpuFeatures host_features();
 
@@ -43,5 +54,6 @@ const Isa* select_isa(const CpuFeatures& features, std::optional<std::string> ca
 const Isa* host_isa();
 
 const Isa& isa_named(std::string_view name);  // throws taper::Error
+std::string isa_names();                      // "avx512_vnni, ... or neon"
 
 }  // namespace taper::ir

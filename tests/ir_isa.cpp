@@ -47,7 +47,7 @@ std::string chosen(const CpuFeatures& features, std::optional<std::string> cap =
 }
 
 TEST(Isa, RowsAreConsistent) {
-  for (const Isa* isa : {&kAvx2, &kAvx512, &kAvx512Vnni, &kNeon}) {
+  for (const Isa* isa : all_isas()) {
     EXPECT_EQ(isa->lanes * isa->vectors_per_block(), 16) << isa->name;
     const int accumulators = isa->tile_rows * isa->tile_blocks * isa->vectors_per_block();
     // A tile needs its accumulators, one vector of weights per column and the broadcast registers.
@@ -63,13 +63,14 @@ TEST(Isa, UnknownNameIsAnError) {
     FAIL();
   } catch (const Error& error) {
     EXPECT_STREQ(error.what(),
-                 "\"sse9\" is not an instruction set: it is avx2, avx512, avx512_vnni or neon");
+                 "\"sse9\" is not an instruction set: it is avx512_vnni, avx512, avx2, neon_i8mm, "
+                 "neon_dot or neon");
   }
   EXPECT_THROW(select_isa(haswell(), "AVX2"), Error);
 }
 
 TEST(Isa, RunsOnlyWhereTheCpuHasIt) {
-  for (const Isa* isa : {&kAvx2, &kAvx512, &kAvx512Vnni, &kNeon}) {
+  for (const Isa* isa : all_isas()) {
     EXPECT_FALSE(runs_on(*isa, {})) << isa->name;
     EXPECT_EQ(runs_on(*isa, haswell()), isa == &kAvx2) << isa->name;
     EXPECT_EQ(runs_on(*isa, skylake_server()), isa == &kAvx2 || isa == &kAvx512) << isa->name;
@@ -116,6 +117,15 @@ TEST(Isa, TheCapLimitsTheChoice) {
   EXPECT_EQ(chosen(haswell(), "avx512"), "avx2");
   EXPECT_EQ(chosen(arm(), "avx2"), "none");
   EXPECT_EQ(chosen(arm(), "neon"), "neon");
+  CpuFeatures neoverse = arm();
+  neoverse.asimddp = true;
+  EXPECT_EQ(chosen(neoverse), "neon_dot");
+  EXPECT_EQ(chosen(neoverse, "neon_i8mm"), "neon_dot");
+  EXPECT_EQ(chosen(neoverse, "neon"), "neon");
+  EXPECT_EQ(chosen(neoverse, "avx512_vnni"), "none");
+  neoverse.i8mm = true;
+  EXPECT_EQ(chosen(neoverse), "neon_i8mm");
+  EXPECT_EQ(chosen(neoverse, "neon_dot"), "neon_dot");
 }
 
 TEST(Isa, TheEnvironmentCapsTheHost) {

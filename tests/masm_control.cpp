@@ -139,12 +139,5 @@ TEST_P(MasmControlTest, ListingOnlyOnRequest) {
   }
 }
 
-TEST(Masm, RefusesAnIsaWithoutEmitter) {
-  ir::Isa unknown = ir::kNeon;
-  unknown.name = "other";
-  EXPECT_FALSE(codegen::has_emitter(unknown));
-  EXPECT_THROW(codegen::make_masm(unknown), Error);
-}
-
 }  // namespace
 }  // namespace taper

@@ -17,7 +17,7 @@ namespace taper {
 
 inline std::vector<const ir::Isa*> host_isas() {
   std::vector<const ir::Isa*> isas;
-  for (const ir::Isa* isa : {&ir::kAvx2, &ir::kAvx512, &ir::kAvx512Vnni, &ir::kNeon}) {
+  for (const ir::Isa* isa : ir::all_isas()) {
     const ir::Isa* best = ir::select_isa(ir::host_features(), std::string(isa->name));
     if (best == isa) isas.push_back(isa);
   }

@@ -161,8 +161,7 @@ void add_compile(CLI::App& app) {
   compile->footer(std::string(kExamples));
   compile->add_option("FILE", command->file, "graph as text, or - for standard input")->required();
   compile->add_option("--dump", command->folder, "folder of the files")->required();
-  compile->add_option("--isa", command->isa,
-                      "avx2, avx512, avx512_vnni or neon; the CPU need not have it");
+  compile->add_option("--isa", command->isa, ir::isa_names() + "; the CPU need not have it");
   compile->add_option("--train", command->loss, "the training step of the output of this name");
   compile->add_option("--optimizer", command->optimizer, "of --train: sgd, adam, adamw, rmsprop")
       ->capture_default_str();

@@ -35,7 +35,7 @@ void print_features(const ir::CpuFeatures& f) {
       {"avx2", f.avx2},         {"fma", f.fma},           {"f16c", f.f16c},
       {"bmi2", f.bmi2},         {"avx512f", f.avx512f},   {"avx512bw", f.avx512bw},
       {"avx512dq", f.avx512dq}, {"avx512vl", f.avx512vl}, {"avx512vnni", f.avx512vnni},
-      {"neon", f.neon}};
+      {"neon", f.neon},         {"asimddp", f.asimddp},   {"i8mm", f.i8mm}};
   std::string has, lacks;
   for (const auto& [name, present] : features) (present ? has : lacks).append(" ").append(name);
   fmt::print("has           {}\n", has.empty() ? "nothing of interest" : has.substr(1));
@@ -66,8 +66,7 @@ void run_info() {
   fmt::print(
       "instructions  {}{}\n", options.interpret ? "none: the interpreter runs" : options.isa->name,
       cap == nullptr || *cap == '\0' ? "" : fmt::format(", capped by TAPER_MAX_ISA={}", cap));
-  for (const ir::Isa* isa : {&ir::kAvx2, &ir::kAvx512, &ir::kAvx512Vnni, &ir::kNeon})
-    print_isa(*isa, options.isa);
+  for (const ir::Isa* isa : ir::all_isas()) print_isa(*isa, options.isa);
   fmt::print("caches        L1d {}, L2 {}, L3 {}\n", cache(_SC_LEVEL1_DCACHE_SIZE),
              cache(_SC_LEVEL2_CACHE_SIZE), cache(_SC_LEVEL3_CACHE_SIZE));
   fmt::print("threads       {}\n", options.threads);

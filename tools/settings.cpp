@@ -174,7 +174,7 @@ void add_settings(CLI::App& command, Settings& settings) {
                      "NAME=FILE.npy, NAME=random:SEED or NAME=NUMBER; may be repeated");
   command.add_option("--batch", settings.batch, "extent of N; default: that of the files, else 1")
       ->check(CLI::Range(1, 1 << 20));
-  command.add_option("--isa", settings.isa, "avx2, avx512, avx512_vnni or neon; default: the best");
+  command.add_option("--isa", settings.isa, ir::isa_names() + "; default: the best");
   command
       .add_option("--threads", settings.threads,
                   "1 to 256; default: TAPER_NUM_THREADS, else all CPUs")

@@ -155,7 +155,7 @@ void add_train(CLI::App& app) {
   command->add_flag("--resume", options->resume, "go on where the checkpoint is")
       ->needs(checkpoint);
   command->add_flag("--quiet", options->quiet, "no progress");
-  command->add_option("--isa", options->settings.isa, "avx2, avx512, avx512_vnni or neon");
+  command->add_option("--isa", options->settings.isa, ir::isa_names());
   command->add_option("--threads", options->settings.threads, "0: all CPUs")
       ->check(CLI::Range(0, 256));
   command->callback([options] { train(*options); });
