@@ -11,8 +11,11 @@ namespace taper::codegen {
 namespace {
 
 // Tiles of a group: their transformed values should stay in the second-level cache, and each
-// transformed filter that is read be used often.
-constexpr std::int64_t kGroupTiles = 28;
+// transformed filter that is read be used often. With small filters, a panel of result channels
+// passes through all points and on to its results. Larger ones come from memory: they are used for
+// more tiles, and all panels of a point while its source stays in the cache.
+constexpr std::int64_t kGroupTiles = 28, kLargeGroupTiles = 70;
+constexpr std::int64_t kLargeFilters = 4 * 1024 * 1024;
 
 class WinogradKernel final : public Kernel {
  public:
@@ -21,14 +24,19 @@ class WinogradKernel final : public Kernel {
         epilogue_(spec.epilogue),
         products_(isa, {}, "winograd_product") {
     check_epilogue(epilogue_, "winograd", true);
-    group_rows_ = std::max<std::int64_t>(1, kGroupTiles / walk_.tiles_x);
+    const std::int64_t filters =
+        kWinogradPoints * walk_.source_channels * walk_.result_channels * kF32;
+    const bool large = filters > kLargeFilters;
+    group_rows_ =
+        std::max<std::int64_t>(1, (large ? kLargeGroupTiles : kGroupTiles) / walk_.tiles_x);
     const std::int64_t tiles = group_rows_ * walk_.tiles_x;
     rows_ = split_evenly(tiles, isa.tile_rows).front().size;
     capacity_ = (tiles + rows_ - 1) / rows_ * rows_;
     panel_ = std::min<std::int64_t>(max_tile_blocks(isa, static_cast<int>(rows_)),
                                     walk_.result_blocks());
     source_point_ = point_step(walk_.source_blocks() * capacity_ * kPixel);
-    result_point_ = point_step(panel_ * capacity_ * kPixel);
+    together_ = large ? walk_.result_blocks() : panel_;
+    result_point_ = point_step(together_ * capacity_ * kPixel);
     add_products();
     add_transforms(isa);
   }
@@ -52,9 +60,10 @@ class WinogradKernel final : public Kernel {
     for (std::int64_t row = call.begin * walk_.tiles_y; row < end; row += group_rows_) {
       const TileGroup group{row, std::min(group_rows_, end - row)};
       transform_inputs(call, group);
-      for (std::int64_t block = 0; block < walk_.result_blocks(); block += panel_) {
-        const std::int64_t blocks = std::min(panel_, walk_.result_blocks() - block);
-        multiply(call, group, block, blocks);
+      for (std::int64_t block = 0; block < walk_.result_blocks(); block += together_) {
+        const std::int64_t blocks = std::min(together_, walk_.result_blocks() - block);
+        for (std::int64_t point = 0; point < kWinogradPoints; ++point)
+          multiply(call, group, point, block, blocks);
         transform_outputs(call, group, block, blocks);
       }
     }
@@ -132,23 +141,25 @@ class WinogradKernel final : public Kernel {
     });
   }
 
-  void multiply(const Call& call, const TileGroup& group, std::int64_t block,
-                std::int64_t blocks) const {
-    const std::size_t routine = blocks == panel_ ? panel_routine_ : last_routine_;
+  // Result blocks [first, first + count) at one point.
+  void multiply(const Call& call, const TileGroup& group, std::int64_t point, std::int64_t first,
+                std::int64_t count) const {
     TileCall tile;
     tile.entries = whole_.data();
     tile.count = static_cast<std::int64_t>(whole_.size());
     tile.tail_entries = tail_.data();
     tile.tail_count = static_cast<std::int64_t>(tail_.size());
     tile.scratch = call.scratch + kWinogradScratch;
-    for (std::int64_t point = 0; point < kWinogradPoints; ++point) {
-      tile.b = address(call, 1) + static_cast<std::uintptr_t>((block * kWinogradPoints + point) *
-                                                              walk_.source_channels * kPixel);
+    for (std::int64_t block = 0; block < count; block += panel_) {
+      const std::size_t routine = count - block >= panel_ ? panel_routine_ : last_routine_;
+      tile.b = address(call, 1) +
+               static_cast<std::uintptr_t>(((first + block) * kWinogradPoints + point) *
+                                           walk_.source_channels * kPixel);
+      const std::int64_t result = point * result_point_ + block * capacity_ * kPixel;
       for (std::int64_t t = 0; t < group.count * walk_.tiles_x; t += rows_) {
         tile.a =
             source_points(call) + static_cast<std::uintptr_t>(point * source_point_ + t * kPixel);
-        tile.c =
-            result_points(call) + static_cast<std::uintptr_t>(point * result_point_ + t * kPixel);
+        tile.c = result_points(call) + static_cast<std::uintptr_t>(result + t * kPixel);
         products_.run(routine, tile);
       }
     }
@@ -179,7 +190,8 @@ class WinogradKernel final : public Kernel {
   std::int64_t group_rows_ = 0;  // rows of tiles
   std::int64_t rows_ = 0;        // tiles of a product's register tile
   std::int64_t capacity_ = 0;    // tiles of a group, rounded up to whole register tiles
-  std::int64_t panel_ = 0;       // blocks of result channels
+  std::int64_t panel_ = 0;       // blocks of result channels of a register tile
+  std::int64_t together_ = 0;    // blocks of result channels that pass through the points together
   std::int64_t source_point_ = 0, result_point_ = 0;
   std::size_t panel_routine_ = 0, last_routine_ = 0;
   std::vector<TileEntry> whole_, tail_;

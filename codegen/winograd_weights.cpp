@@ -13,9 +13,11 @@ namespace taper::codegen {
 namespace {
 
 constexpr std::int64_t kPanelBlocks = 4;
-// Transformed inputs of a group; they and the sums of a unit stay in the second-level cache.
+// Transformed inputs of a group; they and the sums of a unit stay in the second-level cache, unless
+// there are so many sums that they come from memory: then each group should be large.
 constexpr std::int64_t kTileGroupBytes = std::int64_t{256} * 1024;
 constexpr std::int64_t kFewestTiles = 28, kMostTiles = 112;
+constexpr std::int64_t kLargeSums = std::int64_t{4} * 1024 * 1024;
 constexpr int kUnrolledTiles = 4;
 
 class WinogradWeightsKernel final : public Kernel {
@@ -23,8 +25,12 @@ class WinogradWeightsKernel final : public Kernel {
   WinogradWeightsKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
       : walk_(winograd_walk(spec)), products_(isa, {}, "winograd_sums") {
     tile_ = walk_.source_blocks() * kPixel;
+    const std::int64_t sums =
+        kWinogradPoints * walk_.source_channels * walk_.result_channels * kF32;
     const std::int64_t most =
-        std::clamp(kTileGroupBytes / (kWinogradPatch * tile_), kFewestTiles, kMostTiles);
+        sums > kLargeSums
+            ? kMostTiles
+            : std::clamp(kTileGroupBytes / (kWinogradPatch * tile_), kFewestTiles, kMostTiles);
     group_rows_ = std::max<std::int64_t>(1, most / walk_.tiles_x);
     capacity_ = group_rows_ * walk_.tiles_x;
     panel_ = std::min(kPanelBlocks, walk_.result_blocks());
