@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # tests/run.sh [--full]: installs what is missing, builds and runs every test: optimised, and under
 # the address and undefined-behaviour sanitizers; some of them cross-built for AArch64 and emulated;
-# then every fuzz target for 30 seconds. With --full every test is emulated too, and a build without
-# code generation runs the tests of the ops on an emulated RISC-V processor.
+# then every fuzz target for 30 seconds. With --full every test is emulated too, a build without code
+# generation runs the tests of the ops on an emulated RISC-V processor, and the transcendental
+# functions are tried on every f32.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../.ci/setup.sh"
 source "$taper_root/.ci/aarch64.sh"
@@ -10,10 +11,7 @@ source "$taper_root/.ci/aarch64.sh"
 full=no
 case "$*" in
 "") ;;
---full)
-  full=yes
-  export TAPER_FULL=1  # exhaustive tests
-  ;;
+--full) full=yes ;;
 *) fail "usage: tests/run.sh [--full]" ;;
 esac
 
@@ -23,8 +21,7 @@ test_aarch64() {
   if [ "$full" = yes ]; then
     build aarch64 all
     echo "Testing on AArch64 (emulated)"
-    # Exhaustive tests run on the host alone: emulated they are about twelve times slower.
-    env -u TAPER_FULL ctest --test-dir build/aarch64 --output-on-failure -j"$(nproc)" ||
+    ctest --test-dir build/aarch64 --output-on-failure -j"$(nproc)" ||
       fail "tests failed in build/aarch64"
     return
   fi
@@ -62,5 +59,9 @@ build check all
 echo "Testing"
 ctest --test-dir build/check --output-on-failure -j"$(nproc)" || fail "tests failed in build/check"
 test_aarch64
-[ "$full" = no ] || test_riscv64
+if [ "$full" = yes ]; then
+  test_riscv64
+  echo "Sweeping every f32 through the transcendental functions"
+  TAPER_FULL=1 build/check/tests/test_math || fail "the exhaustive sweep failed"
+fi
 "$taper_root/tests/fuzz/run.sh" 30
