@@ -95,7 +95,7 @@ class ConvKernel final : public Kernel {
     shape.c_row = columns.step * walk_.result_pixel;
     shape.c_block = walk_.result_height * walk_.result_width * walk_.result_pixel;
     shape.steps = static_cast<int>(walk_.block_channels);
-    shape.a_ahead = walk_.block;
+    if (walk_.channels > walk_.block_channels) shape.a_ahead = walk_.block;
     shape.tail_steps = static_cast<int>(walk_.channels % walk_.block_channels);
     for (const ConvColumnTap& tap : columns.taps) {
       TileTap t = tile_tap(columns, tap, piece, walk_.width);
