@@ -6,9 +6,9 @@ namespace taper::bench {
 namespace {
 
 nn::Sequential network(const std::vector<std::int64_t>& widths) {
-  return nn::Sequential(nn::Linear(widths[0], widths[1]), nn::ReLU(),
+  return nn::Sequential{nn::Linear(widths[0], widths[1]), nn::ReLU(),
                         nn::Linear(widths[1], widths[2]), nn::ReLU(),
-                        nn::Linear(widths[2], widths[3]));
+                        nn::Linear(widths[2], widths[3])};
 }
 
 class TaperNet final : public Trainer {

@@ -39,7 +39,7 @@ int Math::scratch(ir::Op op) {
   using ir::Op;
   for (const Op big : {Op::exp, Op::log, Op::sigmoid, Op::tanh, Op::erf, Op::random})
     if (op == big) return kScratch;
-  for (const Op small : {Op::maximum, Op::minimum, Op::neg, Op::abs, Op::relu})
+  for (const Op small : {Op::maximum, Op::minimum, Op::neg, Op::abs, Op::relu, Op::relu6})
     if (op == small) return 1;
   return 0;
 }
@@ -199,6 +199,14 @@ void Math::erf(Vec d, Vec a) {
 void Math::relu(Vec d, Vec a) {
   m_.zero(d);
   m_.max(d, d, a);
+}
+
+void Math::relu6(Vec d, Vec a) {
+  relu(d, a);
+  const Vec top = m_.vec();
+  m_.constant(top, 6.0f);
+  m_.min(d, top, d);
+  m_.release(top);
 }
 
 void Math::neg(Vec d, Vec a) {

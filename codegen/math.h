@@ -20,6 +20,7 @@ class Math {
   void tanh(Vec d, Vec a);
   void erf(Vec d, Vec a);
   void relu(Vec d, Vec a);  // NaN stays NaN, as in PyTorch
+  void relu6(Vec d, Vec a);
   void neg(Vec d, Vec a);
   void abs(Vec d, Vec a);
   void maximum(Vec d, Vec a, Vec b);  // NaN if either is NaN

@@ -8,7 +8,9 @@
 // The mean divides that sum by the count.
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "codegen/element_epilogue.h"
@@ -25,8 +27,16 @@ constexpr std::int64_t kPiece = 512;
 
 struct Loop {
   ir::Dim size = 1;
-  std::int64_t source = 0, result = 0;
+  std::int64_t result = 0;
   bool reduced = false;
+  std::vector<std::int64_t> sources = {};  // stride of each input
+
+  bool continues(const Loop& outer) const {
+    bool joined = outer.reduced == reduced && outer.result == result * size;
+    for (std::size_t i = 0; i < sources.size(); ++i)
+      joined = joined && outer.sources[i] == sources[i] * size;
+    return joined;
+  }
 };
 
 // The dims of `spec` without extents of one, neighbours merged where they are walked as one.
@@ -35,29 +45,48 @@ std::vector<Loop> merged_loops(const ir::ReduceSpec& spec) {
   for (std::size_t i = 0; i < spec.dims.size(); ++i) {
     if (spec.dims[i] == 1) continue;
     const bool reduced = spec.reduced[i];
-    const Loop loop{spec.dims[i], spec.input.strides[i], reduced ? 0 : spec.result.strides[i],
-                    reduced};
-    if (!loops.empty() && loops.back().size != ir::kBatch && loops.back().reduced == reduced &&
-        loops.back().source == loop.source * loop.size &&
-        loops.back().result == loop.result * loop.size) {
-      loops.back() = {loops.back().size * loop.size, loop.source, loop.result, reduced};
-    } else {
-      loops.push_back(loop);
+    Loop loop{spec.dims[i], reduced ? 0 : spec.result.strides[i], reduced};
+    for (const ir::Stream& input : spec.inputs) loop.sources.push_back(input.strides[i]);
+    if (!loops.empty() && loops.back().size != ir::kBatch && loop.continues(loops.back())) {
+      loop.size *= loops.back().size;
+      loops.pop_back();
     }
+    loops.push_back(std::move(loop));
   }
   return loops;
+}
+
+// How many elements into each input.
+using Offsets = std::array<std::int64_t, kMaxReduceInputs>;
+
+void step(Offsets& offsets, const Loop& loop, std::int64_t steps) {
+  for (std::size_t i = 0; i < loop.sources.size(); ++i) offsets[i] += steps * loop.sources[i];
+}
+
+void check_inputs(const ir::ReduceSpec& spec) {
+  if (spec.inputs.empty() || spec.inputs.size() > kMaxReduceInputs)
+    throw Error("reduce: a prologue of " + std::to_string(spec.inputs.size()) +
+                " inputs, but at most " + std::to_string(kMaxReduceInputs) + " are supported");
+  const bool fused = spec.prologue != ir::Expr{};
+  if ((!fused && (spec.inputs.size() != 1 || spec.inputs[0].dtype != ir::DType::f32)) ||
+      spec.result.dtype != ir::DType::f32)
+    throw Error("reduce: only f32 is supported");
+  for (const ir::Stream& input : spec.inputs) {
+    if (input.strides == spec.inputs[0].strides) continue;
+    for (std::size_t i = 0; i < spec.dims.size(); ++i)
+      if (spec.reduced[i] && spec.dims[i] != 1 && input.strides[i] != 0)
+        throw Error("reduce: input with strides of its own along a reduced dim");
+  }
 }
 
 class ReduceKernel final : public Kernel {
  public:
   ReduceKernel(const ir::ReduceSpec& spec, const ir::Isa& isa) : spec_(spec) {
     check_epilogue(spec.epilogue, "reduce", false);
-    if (spec.input.dtype != ir::DType::f32 || spec.result.dtype != ir::DType::f32) {
-      throw Error("reduce: only f32 is supported");
-    }
+    check_inputs(spec);
     plan(merged_loops(spec));
-    const std::int64_t stride = lanes_reduced_ ? kLanes : row_.source;
-    accumulate_ = emit_reduce_accumulate(isa, spec.kind, stride, lanes_reduced_);
+    accumulate_ = emit_reduce_accumulate(
+        isa, {spec.kind, row_stride(), lanes_reduced_, sources(), spec.prologue});
     finish_ = emit_reduce_finish(isa, spec);
   }
 
@@ -79,7 +108,7 @@ class ReduceKernel final : public Kernel {
     images_ = !loops.empty() && loops[0].size == ir::kBatch && !loops[0].reduced;
     for (std::size_t i = loops.size(); i-- > 0;) {
       const bool kept_lanes = !loops[i].reduced && loops[i].result == 1 && loops[i].size > 0;
-      if (loops[i].source != 1 || !(loops[i].reduced || kept_lanes)) continue;
+      if (loops[i].sources[0] != 1 || !(loops[i].reduced || kept_lanes)) continue;
       lanes_ = loops[i];
       lanes_reduced_ = lanes_.reduced;
       loops.erase(loops.begin() + static_cast<std::ptrdiff_t>(i));
@@ -95,6 +124,25 @@ class ReduceKernel final : public Kernel {
     for (const Loop& loop : kept_) per_image_ *= loop.size == ir::kBatch ? 1 : loop.size;
   }
 
+  // From one row of 16 lanes to the next.
+  std::int64_t row_stride() const {
+    if (lanes_reduced_) return kLanes;
+    return row_.sources.empty() ? 0 : row_.sources[0];
+  }
+
+  std::vector<ReduceSource> sources() const {
+    std::vector<ReduceSource> sources;
+    for (std::size_t i = 0; i < spec_.inputs.size(); ++i) {
+      const ir::Stream& input = spec_.inputs[i];
+      const bool walked = input.strides == spec_.inputs[0].strides;
+      const std::int64_t lane = lanes_.sources.empty() ? 0 : lanes_.sources[i];
+      if (!walked && lane != 0 && lane != 1)
+        throw Error("reduce: input with strides of its own along the lanes");
+      sources.push_back({input.dtype, walked, !walked && lane == 0});
+    }
+    return sources;
+  }
+
   static std::int64_t extent(const Loop& loop, std::int64_t batch) {
     return loop.size == ir::kBatch ? batch : loop.size;
   }
@@ -103,52 +151,64 @@ class ReduceKernel final : public Kernel {
     const auto [kept, block] = divide(index, blocks_);
     const std::int64_t first_lane = block * kLanes;
     index = kept;
-    std::int64_t source = 0, result = 0;
+    Offsets offsets{};
+    std::int64_t result = 0;
     for (std::size_t i = kept_.size(); i-- > 0;) {
       const auto [rest, at] = divide(index, extent(kept_[i], call.batch));
-      source += at * kept_[i].source;
+      step(offsets, kept_[i], at);
       result += at * kept_[i].result;
       index = rest;
     }
     if (!lanes_reduced_) {
-      source += first_lane;
+      step(offsets, lanes_, first_lane);
       result += first_lane;
     }
     alignas(64) std::array<float, kLanes> totals;
     totals.fill(spec_.kind == ir::ReduceKind::max ? kLowest : 0.0f);
-    walk_outer(call, static_cast<const float*>(call.buffers[0]) + source, totals.data());
+    walk_outer(call, offsets, totals.data());
     if (lanes_reduced_) combine_lanes(totals);
     finish(call, totals.data(), result, lanes_reduced_ ? 1 : lanes_.size - first_lane);
   }
 
-  void walk_outer(const Call& call, const float* source, float* totals) const {
+  void walk_outer(const Call& call, const Offsets& first, float* totals) const {
     std::int64_t count = 1;
     for (const Loop& loop : outer_) count *= extent(loop, call.batch);
     const Loop& along = lanes_reduced_ ? lanes_ : row_;
     const std::int64_t size = extent(along, call.batch);
     for (std::int64_t i = 0; i < count; ++i) {
-      std::int64_t index = i, offset = 0;
+      std::int64_t index = i;
+      Offsets offsets = first;
       for (std::size_t d = outer_.size(); d-- > 0;) {
         const auto [rest, at] = divide(index, extent(outer_[d], call.batch));
-        offset += at * outer_[d].source;
+        step(offsets, outer_[d], at);
         index = rest;
       }
-      accumulate(source + offset, totals, size);
+      accumulate(call, offsets, totals, size);
     }
   }
 
-  void accumulate(const float* source, float* totals, std::int64_t size) const {
+  void accumulate(const Call& call, const Offsets& offsets, float* totals,
+                  std::int64_t size) const {
     const std::int64_t rows = lanes_reduced_ ? size / kLanes : size;
     const std::int64_t tail = lanes_reduced_ ? size % kLanes : 0;
-    const std::int64_t stride = lanes_reduced_ ? kLanes : row_.source;
+    AccumulateArgs args{.sources = {}, .totals = totals, .rows = 0, .tail = 0};
     std::int64_t first = 0;
     do {
-      const std::int64_t piece = std::min(kPiece, rows - first);
-      const bool last = first + piece == rows;
-      const AccumulateArgs args{source + first * stride, totals, piece, last ? tail : 0};
+      args.rows = std::min(kPiece, rows - first);
+      args.tail = first + args.rows == rows ? tail : 0;
+      for (std::size_t i = 0; i < spec_.inputs.size(); ++i)
+        args.sources[i] = source(call, i, offsets[i], first * row_stride());
       accumulate_(&args);
-      first += piece;
+      first += args.rows;
     } while (first < rows);
+  }
+
+  const void* source(const Call& call, std::size_t i, std::int64_t offset,
+                     std::int64_t along) const {
+    const ir::Stream& input = spec_.inputs[i];
+    const auto size = static_cast<std::int64_t>(ir::byte_size(input.dtype));
+    if (input.strides == spec_.inputs[0].strides) offset += along;
+    return static_cast<const std::byte*>(call.buffers[i]) + offset * size;
   }
 
   void combine_lanes(std::array<float, kLanes>& v) const {
@@ -169,13 +229,14 @@ class ReduceKernel final : public Kernel {
     std::int64_t count =
         extent(row_, call.batch) * (lanes_reduced_ ? extent(lanes_, call.batch) : 1);
     for (const Loop& loop : outer_) count *= extent(loop, call.batch);
+    const std::size_t own = spec_.inputs.size();
     const std::size_t operands = spec_.epilogue.operands.size();
     FinishArgs args{totals,
-                    static_cast<float*>(call.buffers[1 + operands]) + result,
+                    static_cast<float*>(call.buffers[own + operands]) + result,
                     std::min(lanes, kLanes),
                     static_cast<float>(count),
                     {}};
-    set_operand_pointers(args.operands, spec_.epilogue, call.buffers + 1, result, 0);
+    set_operand_pointers(args.operands, spec_.epilogue, call.buffers + own, result, 0);
     finish_(&args);
   }
 

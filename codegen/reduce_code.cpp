@@ -1,16 +1,19 @@
 #include "codegen/reduce_code.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <limits>
 #include <memory>
 #include <vector>
 
+#include "codegen/expr.h"
 #include "codegen/masm.h"
 #include "codegen/maximum.h"
 #include "codegen/routine.h"
 #include "codegen/sizes.h"
 #include "ir/attrs.h"
+#include "ir/error.h"
 
 namespace taper::codegen {
 namespace {
@@ -19,23 +22,26 @@ constexpr int kChains = 4;
 
 class AccumulateEmitter {
  public:
-  AccumulateEmitter(const ir::Isa& isa, ir::ReduceKind kind, std::int64_t stride, bool with_tail)
-      : masm_(make_masm(isa)), m_(*masm_), kind_(kind), stride_(stride), with_tail_(with_tail) {}
+  AccumulateEmitter(const ir::Isa& isa, const AccumulateSpec& spec)
+      : masm_(make_masm(isa)), m_(*masm_), spec_(spec) {}
 
   Routine emit() {
     m_.begin("reduce_accumulate");
-    source_ = m_.gp();
-    m_.load(source_, {m_.args(), offsetof(AccumulateArgs, source)});
-    x_ = m_.vec();
-    scratch_ = m_.vec();
+    for (std::size_t i = 0; i < spec_.sources.size(); ++i) {
+      sources_[i] = m_.gp();
+      const auto at = static_cast<std::int64_t>(i * sizeof(void*));
+      m_.load(sources_[i], Address{m_.args(), offsetof(AccumulateArgs, sources)} + at);
+    }
+    if (compares()) scratch_ = m_.vec();
     for (auto& chain : chains_) {
       for (int h = 0; h < halves(); ++h) {
         chain.push_back(m_.vec());
-        m_.constant(chain.back(), kind_ == ir::ReduceKind::max ? kLowest : 0.0f);
+        m_.constant(chain.back(), start());
       }
     }
+    check_registers();
     emit_rows();
-    if (with_tail_) emit_tail();
+    if (spec_.with_tail) emit_tail();
     emit_total();
     m_.end();
     return finish_routine(m_, "reduce_accumulate");
@@ -44,19 +50,57 @@ class AccumulateEmitter {
  private:
   int halves() const { return m_.isa().vectors_per_block(); }
   std::int64_t bytes() const { return m_.isa().lanes * kF32; }
+  bool compares() const { return spec_.kind == ir::ReduceKind::max; }
+  float start() const { return compares() ? kLowest : 0.0f; }
+
+  void check_registers() const {
+    const int needed = std::max(1, max_registers(spec_.prologue)) + (spec_.with_tail ? 1 : 0);
+    if (needed > m_.free_vecs())
+      throw Error("reduce: the prologue needs more vector registers than there are");
+  }
 
   void combine(Vec acc, Vec x) {
-    if (kind_ == ir::ReduceKind::max) {
+    if (compares()) {
       maximum_into(m_, acc, x, scratch_);
     } else {
       m_.add(acc, acc, x);
     }
   }
 
-  void emit_row(int chain, std::int64_t offset) {
+  // What is reduced, for vector h of the row `row` rows ahead; the caller releases it.
+  Vec emit_value(int h, int row, bool tail) {
+    const auto load = [&](Vec d, int i) {
+      const auto k = static_cast<std::size_t>(i);
+      const ReduceSource& source = spec_.sources[k];
+      const auto size = static_cast<std::int64_t>(ir::byte_size(source.dtype));
+      if (source.splat) return m_.broadcast(d, {sources_[k], 0});
+      const std::int64_t lane = h * m_.isa().lanes;
+      const std::int64_t element = lane + (source.walked ? row * spec_.stride : 0);
+      load_lanes(m_, d, {sources_[k], element * size}, source.dtype, tail);
+    };
+    if (spec_.prologue == ir::Expr{}) {
+      const Vec x = m_.vec();
+      load(x, 0);
+      return x;
+    }
+    std::vector<ir::DType> types;
+    for (const ReduceSource& source : spec_.sources) types.push_back(source.dtype);
+    return emit_expr(m_, spec_.prologue, {}, load, {}, types).front();
+  }
+
+  void emit_row(int chain, int row) {
     for (int h = 0; h < halves(); ++h) {
-      m_.load(x_, {source_, offset + h * bytes()});
-      combine(chains_[static_cast<std::size_t>(chain)][static_cast<std::size_t>(h)], x_);
+      const Vec x = emit_value(h, row, false);
+      combine(chains_[static_cast<std::size_t>(chain)][static_cast<std::size_t>(h)], x);
+      m_.release(x);
+    }
+  }
+
+  void advance(int rows) {
+    for (std::size_t i = 0; i < spec_.sources.size(); ++i) {
+      const ReduceSource& source = spec_.sources[i];
+      const auto size = static_cast<std::int64_t>(ir::byte_size(source.dtype));
+      if (source.walked) m_.add(sources_[i], rows * spec_.stride * size);
     }
   }
 
@@ -66,15 +110,15 @@ class AccumulateEmitter {
     const Label main = m_.label(), rest = m_.label(), one = m_.label(), done = m_.label();
     m_.jump_if(Condition::less, rows, kChains, rest);
     m_.bind(main);
-    for (int c = 0; c < kChains; ++c) emit_row(c, c * stride_);
-    m_.add(source_, kChains * stride_);
+    for (int c = 0; c < kChains; ++c) emit_row(c, c);
+    advance(kChains);
     m_.add(rows, -kChains);
     m_.jump_if(Condition::greater_equal, rows, kChains, main);
     m_.bind(rest);
     m_.jump_if(Condition::less_equal, rows, 0, done);
     m_.bind(one);
     emit_row(0, 0);
-    m_.add(source_, stride_);
+    advance(1);
     m_.loop(rows, one);
     m_.bind(done);
     m_.release(rows);
@@ -86,12 +130,13 @@ class AccumulateEmitter {
     const Label done = m_.label();
     m_.jump_if(Condition::less_equal, tail, 0, done);
     const Vec identity = m_.vec();
-    m_.constant(identity, kind_ == ir::ReduceKind::max ? kLowest : 0.0f);
+    m_.constant(identity, start());
     for (int h = 0; h < halves(); ++h) {
       m_.set_tail(tail);
-      m_.load_tail(x_, {source_, h * bytes()});
-      m_.select_tail(x_, x_, identity);
-      combine(chains_[0][static_cast<std::size_t>(h)], x_);
+      const Vec x = emit_value(h, 0, true);
+      m_.select_tail(x, x, identity);
+      combine(chains_[0][static_cast<std::size_t>(h)], x);
+      m_.release(x);
       m_.add(tail, -m_.isa().lanes);
     }
     m_.bind(done);
@@ -102,33 +147,32 @@ class AccumulateEmitter {
   void emit_total() {
     const Gp totals = m_.gp();
     m_.load(totals, {m_.args(), offsetof(AccumulateArgs, totals)});
+    const Vec x = m_.vec();
     for (int h = 0; h < halves(); ++h) {
       const auto i = static_cast<std::size_t>(h);
       combine(chains_[0][i], chains_[1][i]);
       combine(chains_[2][i], chains_[3][i]);
       combine(chains_[0][i], chains_[2][i]);
-      m_.load(x_, {totals, h * bytes()});
-      combine(x_, chains_[0][i]);
-      m_.store({totals, h * bytes()}, x_);
+      m_.load(x, {totals, h * bytes()});
+      combine(x, chains_[0][i]);
+      m_.store({totals, h * bytes()}, x);
     }
+    m_.release(x);
     m_.release(totals);
   }
 
   std::unique_ptr<Masm> masm_;
   Masm& m_;
-  ir::ReduceKind kind_;
-  std::int64_t stride_;
-  bool with_tail_;
-  Gp source_;
-  Vec x_, scratch_;
+  const AccumulateSpec& spec_;
+  std::array<Gp, kMaxReduceInputs> sources_{};
+  Vec scratch_{};
   std::array<std::vector<Vec>, kChains> chains_;
 };
 
 }  // namespace
 
-Routine emit_reduce_accumulate(const ir::Isa& isa, ir::ReduceKind kind, std::int64_t stride,
-                               bool with_tail) {
-  return AccumulateEmitter(isa, kind, stride * kF32, with_tail).emit();
+Routine emit_reduce_accumulate(const ir::Isa& isa, const AccumulateSpec& spec) {
+  return AccumulateEmitter(isa, spec).emit();
 }
 
 Routine emit_reduce_finish(const ir::Isa& isa, const ir::ReduceSpec& spec) {

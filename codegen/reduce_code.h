@@ -1,8 +1,11 @@
 // The routines of the reduction kernel.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <vector>
 
 #include "codegen/element_epilogue.h"
 #include "codegen/kernel.h"
@@ -12,8 +15,11 @@ namespace taper::codegen {
 // Where a maximum starts.
 inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
+// What a prologue may read.
+inline constexpr std::size_t kMaxReduceInputs = 4;
+
 struct AccumulateArgs {
-  const float* source;
+  std::array<const void*, kMaxReduceInputs> sources;
   float* totals;            // 16 lanes, which the piece is added to
   std::int64_t rows, tail;  // rows of 16 elements, then `tail` more elements
 };
@@ -25,10 +31,24 @@ struct FinishArgs {
   OperandPointers operands;
 };
 
-// Adds (or compares) one piece of rows, `stride` elements apart, in the order that reduce.cpp
-// states. Without `with_tail`, args.tail is not looked at.
-Routine emit_reduce_accumulate(const ir::Isa& isa, ir::ReduceKind kind, std::int64_t stride,
-                               bool with_tail);
+// How a routine reads one input of the prologue.
+struct ReduceSource {
+  ir::DType dtype = ir::DType::f32;
+  bool walked = true;  // along the rows; else all rows read the same
+  bool splat = false;  // one element for all lanes, of what is not walked
+};
+
+struct AccumulateSpec {
+  ir::ReduceKind kind{};
+  std::int64_t stride = 0;  // between rows, in elements
+  bool with_tail = false;   // else args.tail is not looked at
+  std::vector<ReduceSource> sources;
+  ir::Expr prologue;  // empty: source 0 itself
+};
+
+// Adds (or compares) one piece of rows in the order that reduce.cpp states. Throws taper::Error for
+// a prologue that needs more registers than there are.
+Routine emit_reduce_accumulate(const ir::Isa& isa, const AccumulateSpec& spec);
 
 // Totals, through the division of a mean and the epilogue, to the result.
 Routine emit_reduce_finish(const ir::Isa& isa, const ir::ReduceSpec& spec);

@@ -11,28 +11,33 @@ nn::Conv2d conv3x3(std::int64_t in, std::int64_t out) {
 }  // namespace
 
 nn::Sequential mlp() {
-  return nn::Sequential(nn::Flatten(), nn::Linear(784, 128), nn::ReLU(), nn::Linear(128, 64),
-                        nn::ReLU(), nn::Linear(64, 10));
+  return nn::Sequential{nn::Flatten(),       nn::Linear(784, 128), nn::ReLU(),
+                        nn::Linear(128, 64), nn::ReLU(),           nn::Linear(64, 10)};
 }
 
 nn::Sequential cnn() {
-  return nn::Sequential(
-      conv3x3(1, 32), nn::ReLU(), conv3x3(32, 32), nn::ReLU(), nn::MaxPool2d(2),   //
-      conv3x3(32, 64), nn::ReLU(), conv3x3(64, 64), nn::ReLU(), nn::MaxPool2d(2),  //
-      conv3x3(64, 128), nn::ReLU(), nn::AdaptiveAvgPool2d(1), nn::Flatten(),       //
-      nn::Linear(128, 128), nn::ReLU(), nn::Linear(128, 64), nn::ReLU(), nn::Linear(64, 10));
+  return nn::Sequential{conv3x3(1, 32),       nn::ReLU(),        conv3x3(32, 32),
+                        nn::ReLU(),           nn::MaxPool2d(2),  //
+                        conv3x3(32, 64),      nn::ReLU(),        conv3x3(64, 64),
+                        nn::ReLU(),           nn::MaxPool2d(2),  //
+                        conv3x3(64, 128),     nn::ReLU(),        nn::AdaptiveAvgPool2d(1),
+                        nn::Flatten(),  //
+                        nn::Linear(128, 128), nn::ReLU(),        nn::Linear(128, 64),
+                        nn::ReLU(),           nn::Linear(64, 10)};
 }
 
 nn::Sequential batchnorm_cnn() {
   const auto layer = [](std::int64_t in, std::int64_t out) {
     // BatchNorm subtracts the mean: a bias before it would do nothing.
-    return nn::Sequential(nn::Conv2d(in, out, 3, {.padding = nn::same_padding(1), .bias = false}),
-                          nn::BatchNorm2d(out), nn::ReLU());
+    return nn::Sequential{nn::Conv2d(in, out, 3, {.padding = nn::same_padding(1), .bias = false}),
+                          nn::BatchNorm2d(out), nn::ReLU()};
   };
-  return nn::Sequential(layer(1, 32), layer(32, 32), nn::MaxPool2d(2),   //
-                        layer(32, 64), layer(64, 64), nn::MaxPool2d(2),  //
-                        layer(64, 128), nn::AdaptiveAvgPool2d(1), nn::Flatten(),
-                        nn::Linear(128, 10));
+  return nn::Sequential{layer(1, 32),     layer(32, 32),
+                        nn::MaxPool2d(2),  //
+                        layer(32, 64),    layer(64, 64),
+                        nn::MaxPool2d(2),  //
+                        layer(64, 128),   nn::AdaptiveAvgPool2d(1),
+                        nn::Flatten(),    nn::Linear(128, 10)};
 }
 
 void initialise(const nn::Sequential& model) {

@@ -5,6 +5,9 @@ namespace taper::nn {
 Tensor ReLU::operator()(const Tensor& x) const {
   return relu(at(x));
 }
+Tensor ReLU6::operator()(const Tensor& x) const {
+  return relu6(at(x));
+}
 Tensor Sigmoid::operator()(const Tensor& x) const {
   return sigmoid(at(x));
 }

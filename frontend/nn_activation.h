@@ -25,6 +25,7 @@ class Activation : public Module {
     Tensor operator()(const Tensor& x) const override;                          \
   };
 TAPER_ACTIVATION(ReLU)
+TAPER_ACTIVATION(ReLU6)
 TAPER_ACTIVATION(Sigmoid)
 TAPER_ACTIVATION(Tanh)
 TAPER_ACTIVATION(SiLU)

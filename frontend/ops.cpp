@@ -121,6 +121,9 @@ Tensor sqrt(Operand x) {
 Tensor relu(Operand x) {
   return record(Op::relu, {&x});
 }
+Tensor relu6(Operand x) {
+  return record(Op::relu6, {&x});
+}
 Tensor erf(Operand x) {
   return record(Op::erf, {&x});
 }

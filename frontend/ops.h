@@ -54,6 +54,7 @@ Tensor exp(Operand x);
 Tensor log(Operand x);
 Tensor sqrt(Operand x);
 Tensor relu(Operand x);
+Tensor relu6(Operand x);  // min(max(x, 0), 6); like PyTorch's, its gradient is 0 at both bounds
 Tensor leaky_relu(Operand x, double slope = 0.01);
 Tensor erf(Operand x);
 enum class GeluForm : std::uint8_t { exact, tanh };  // tanh: an approximation of 3e-4

@@ -68,12 +68,17 @@ struct PoolAttrs {
                visit("count_include_pad", count_include_pad); visit("shape", shape);
                visit("positive", positive);)
 };
+// With a prologue, which passes make, the reduction is of prologue(operands...), all of them the
+// node's own: operand 0 has the shape that is reduced; another one has it too, or is an f32 that
+// repeats along all reduced axes.
 struct ReduceAttrs {
   ReduceKind kind = ReduceKind::sum;
   std::vector<std::int64_t> axes;  // sorted, unique, non-negative
   bool keep_dims = false;
+  Expr prologue = {};
   bool operator==(const ReduceAttrs&) const = default;
-  TAPER_FIELDS(visit("kind", kind); visit("axes", axes); visit("keep_dims", keep_dims);)
+  TAPER_FIELDS(visit("kind", kind); visit("axes", axes); visit("keep_dims", keep_dims);
+               visit("prologue", prologue);)
 };
 // reshape, broadcast_to; gather_backward: the shape of the table.
 struct ShapeAttrs {

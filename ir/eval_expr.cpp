@@ -20,6 +20,10 @@ double relu(double a) {
   return a < 0 ? 0 : a;  // NaN stays NaN
 }
 
+double relu6(double a) {
+  return a > 6 ? 6 : relu(a);
+}
+
 double run_instr(const ExprInstr& instr, std::int64_t index, const double* slots) {
   const auto argument = [&](std::size_t i) { return instr.args[i] < 0 ? 0 : slots[instr.args[i]]; };
   if (instr.op == Op::constant) return instr.value;
@@ -109,6 +113,15 @@ Results eval_map(const EvalRequest& r) {
     run_over(attrs.expr, first->type.shape, operands, first);
   }
   return results;
+}
+
+Value apply_prologue(const EvalRequest& r, const Expr& prologue) {
+  std::vector<const Value*> operands;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(prologue.inputs); ++i)
+    operands.push_back(&r.operand(i));
+  Value x = zeros({DType::f32, operands.front()->type.shape});
+  run_over(prologue, x.type.shape, operands, &x);
+  return x;
 }
 
 Value apply_epilogue(const EvalRequest& r, const Value& root) {

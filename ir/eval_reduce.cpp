@@ -108,7 +108,10 @@ double larger(double a, double b) {
 
 Results eval_reduce(const EvalRequest& r) {
   const auto& attrs = r.attrs<ReduceAttrs>();
-  const Shape& shape = r.operand(0).type.shape;
+  const bool fused = attrs.prologue != Expr{};
+  const Value computed = fused ? apply_prologue(r, attrs.prologue) : Value{};
+  const Value& input = fused ? computed : r.operand(0);
+  const Shape& shape = input.type.shape;
   Shape kept = shape;
   std::int64_t count = 1;
   for (const std::int64_t axis : attrs.axes) {
@@ -120,7 +123,7 @@ Results eval_reduce(const EvalRequest& r) {
   if (max) y.data.assign(y.data.size(), -std::numeric_limits<double>::infinity());
   for (Walk walk(shape, {broadcast_strides(kept, shape)}); !walk.done(); walk.next()) {
     double& total = element(y, walk.offset(0));
-    const double x = element(r.operand(0), walk.index());
+    const double x = element(input, walk.index());
     total = max ? larger(total, x) : total + x;
   }
   if (attrs.kind == ReduceKind::mean) {

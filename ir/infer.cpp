@@ -172,8 +172,8 @@ TensorType infer_concat(const Request& r) {
 }
 
 TensorType infer_reduce(const Request& r) {
-  need_f32(r);
   const auto& a = r.attrs<ReduceAttrs>();
+  if (a.prologue == Expr{}) need_f32(r);  // else it makes f32
   std::vector<bool> reduced(r.operands[0].shape.size(), false);
   std::int64_t previous = -1;
   for (const std::int64_t value : a.axes) {

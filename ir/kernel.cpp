@@ -74,9 +74,11 @@ std::string text(const MapSpec& spec) {
 }
 
 std::string text(const ReduceSpec& spec) {
-  const auto& [kind, dims, reduced, input, result, epilogue] = spec;
-  return fmt::format("reduce kind={} dims={} reduced={} input={} result={}{}", name(kind),
-                     extents(dims), numbers(reduced), text(input), text(result), text(epilogue));
+  const auto& [kind, dims, reduced, inputs, result, prologue, epilogue] = spec;
+  const std::string fused = prologue == Expr{} ? "" : " prologue=" + to_string(prologue);
+  return fmt::format("reduce kind={} dims={} reduced={}{} inputs={} result={}{}", name(kind),
+                     extents(dims), numbers(reduced), fused, texts(inputs), text(result),
+                     text(epilogue));
 }
 
 std::string text(const GemmSpec& spec) {
@@ -187,7 +189,10 @@ double flops_of(const MapSpec& s, Dim batch) {
 }
 
 double flops_of(const ReduceSpec& s, Dim batch) {
-  return volume(s.dims, batch);
+  double operations = 1;
+  for (const ExprInstr& instr : s.prologue.instrs)
+    operations += traits(instr.op).elementwise ? 1 : 0;
+  return operations * volume(s.dims, batch);
 }
 
 double flops_of(const GemmSpec& s, Dim batch) {

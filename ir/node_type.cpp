@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ir/text.h"
 
 namespace taper::ir {
@@ -72,7 +74,36 @@ DType epilogue_dtype(const Graph& graph, const Node& node, std::size_t own, DTyp
   return outputs.front();
 }
 
+void check_prologue(const std::vector<TensorType>& operands, const ReduceAttrs& attrs) {
+  const Shape& shape = operands.front().shape;
+  std::vector<DType> inputs;
+  for (const TensorType& operand : operands) {
+    inputs.push_back(operand.dtype);
+    if (operand.shape == shape || repeats_along(operand, shape, attrs.axes)) continue;
+    throw Error(
+        fmt::format("its prologue reads {}, which neither has the shape {} nor repeats "
+                    "along the axes",
+                    to_string(operand), to_string(shape)));
+  }
+  if (expr_types(attrs.prologue, inputs) != std::vector{DType::f32})
+    throw Error("its prologue has not one f32 as its result");
+  const auto random = [](const ExprInstr& instr) { return instr.op == Op::random; };
+  if (std::any_of(attrs.prologue.instrs.begin(), attrs.prologue.instrs.end(), random))
+    throw Error("its prologue makes random numbers");
+}
+
 }  // namespace
+
+bool repeats_along(const TensorType& operand, const Shape& shape,
+                   const std::vector<std::int64_t>& axes) {
+  if (operand.dtype != DType::f32 || operand.shape.size() != shape.size()) return false;
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    const bool reduced =
+        std::find(axes.begin(), axes.end(), static_cast<std::int64_t>(i)) != axes.end();
+    if (operand.shape[i] != 1 && (reduced || operand.shape[i] != shape[i])) return false;
+  }
+  return true;
+}
 
 std::vector<DType> expr_types(const Expr& expr, const std::vector<DType>& inputs) {
   if (expr.inputs != static_cast<std::int64_t>(inputs.size())) {
@@ -98,15 +129,21 @@ std::string with_op(Op op, std::string_view sentence) {
   return sentence.starts_with(prefix) ? std::string(sentence) : prefix + std::string(sentence);
 }
 
+int arity_of(const Node& node) {
+  const auto* reduce = std::get_if<ReduceAttrs>(&node.attrs);
+  if (reduce == nullptr || reduce->prologue == Expr{}) return traits(node.op).arity;
+  return static_cast<int>(reduce->prologue.inputs);
+}
+
 std::size_t own_operand_count(const Node& node) {
-  const OpTraits& row = traits(node.op);
+  const int arity = arity_of(node);
   const bool fused = node.epilogue != Expr{};
   if (fused && !takes_epilogue(node.op)) throw Error("this op takes no epilogue");
   if (fused && node.epilogue.inputs < 1) throw Error("an epilogue takes the result as an input");
   const std::int64_t extra = fused ? node.epilogue.inputs - 1 : 0;
   const std::int64_t own = static_cast<std::int64_t>(node.operands.size()) - extra;
-  if (own < 0 || (row.arity != kVariadic && own != row.arity)) {
-    throw Error(fmt::format("takes {} operands{}, got {}", row.arity,
+  if (own < 0 || (arity != kVariadic && own != arity)) {
+    throw Error(fmt::format("takes {} operands{}, got {}", arity,
                             extra > 0 ? fmt::format(" and {} of the epilogue", extra) : "",
                             node.operands.size()));
   }
@@ -124,6 +161,11 @@ TensorType node_type(const Graph& graph, const Node& node) {
   if (node.op == Op::kernel) return first_of(std::get<KernelAttrs>(node.attrs).results);
   std::vector<TensorType> operands;
   for (std::size_t i = 0; i < own; ++i) operands.push_back(graph[node.operands[i]].type);
+  const auto* reduce = std::get_if<ReduceAttrs>(&node.attrs);
+  if (reduce != nullptr && reduce->prologue != Expr{}) {
+    check_prologue(operands, *reduce);
+    operands.resize(1, operands.front());
+  }
   TensorType type = infer(node.op, operands, node.attrs);
   if (node.epilogue != Expr{}) type.dtype = epilogue_dtype(graph, node, own, type.dtype);
   return type;

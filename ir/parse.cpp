@@ -91,12 +91,12 @@ class GraphParser {
     if (lexer_.accept(';')) parse_values(node.operands);
     const std::size_t extra = node.operands.size() - own;
     lexer_.expect(')');
-    const int arity = traits(node.op).arity;
+    parse_attrs(lexer_, node.op, node.attrs);
+    const int arity = arity_of(node);
     if (arity != kVariadic && own != static_cast<std::size_t>(arity)) {
       lexer_.fail(open,
                   fmt::format("{} takes {} operands, got {}", traits(node.op).name, arity, own));
     }
-    parse_attrs(lexer_, node.op, node.attrs);
     if (lexer_.accept("epilogue")) node.epilogue = parse_expr(lexer_);
     const auto epilogue_operands = std::max<std::int64_t>(node.epilogue.inputs - 1, 0);
     if (static_cast<std::int64_t>(extra) != epilogue_operands) {

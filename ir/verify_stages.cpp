@@ -75,7 +75,7 @@ Counts counts_of(const MapSpec& s) {
   return counts;
 }
 Counts counts_of(const ReduceSpec& s) {
-  return {1 + s.epilogue.operands.size()};
+  return {s.inputs.size() + s.epilogue.operands.size()};
 }
 Counts counts_of(const GemmSpec& s) {
   return {2 + s.epilogue.operands.size()};

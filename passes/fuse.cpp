@@ -9,7 +9,9 @@ ir::Graph fuse(const ir::Graph& graph, const PassOptions&) {
   g = fuse_losses(g);
   g = fuse_pools(g);
   g = bypass_broadcasts(g);
+  g = recompute_for_reductions(g);
   g = fuse_epilogues(g);
+  g = fuse_prologues(g);
   g = fuse_maps(g);
   return merge_maps(g);
 }

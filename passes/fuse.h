@@ -26,9 +26,16 @@ ir::Graph fuse_pools(const ir::Graph&);
 // Elementwise ops read the operand of a broadcast_to instead of its result: a map repeats it.
 ir::Graph bypass_broadcasts(const ir::Graph&);
 
+// What cheap ops make of one stored tensor, such as x - mean, is computed again for each of its
+// readers if reductions are among them, so that nothing else than the tensor need be stored.
+ir::Graph recompute_for_reductions(const ir::Graph&);
+
 // The elementwise ops that alone use the result of a contraction, pooling or reduction become its
 // epilogue. Limits: kMaxEpilogueOperands extra operands, kMaxEpilogueInstrs instructions.
 ir::Graph fuse_epilogues(const ir::Graph&);
+
+// Cheap elementwise ops that only a reduction reads become its prologue.
+ir::Graph fuse_prologues(const ir::Graph&);
 
 // The remaining elementwise, cast, random and broadcast_to nodes become single-segment maps:
 // producers join their consumers of the same shape as long as the group stays convex.
@@ -94,6 +101,11 @@ int computations(const ir::Expr&);
 inline constexpr int kMaxEpilogueOperands = 4;
 inline constexpr int kMaxEpilogueInstrs = 12;
 inline constexpr int kMaxEpilogueLive = 6;
+inline constexpr std::size_t kMaxPrologueOperands = 4;
+inline constexpr std::size_t kMaxPrologueTensors = 2;
+inline constexpr int kMaxPrologueInstrs = 8;
+inline constexpr int kMaxPrologueLive = 4;
+inline constexpr int kMaxRecomputedInstrs = 4;
 inline constexpr int kMaxMapInputs = 12;
 inline constexpr int kMaxMapInstrs = 28;
 inline constexpr int kMaxMapLive = 9;

@@ -70,6 +70,9 @@ class ExprBuilder {
       instr.seed = attrs.seed;
       instr.stream = attrs.stream;
     }
+    // Values that were computed again for several members are one in here.
+    const auto same = std::find(instrs_.begin(), instrs_.end(), instr);
+    if (same != instrs_.end()) return kInstrs + static_cast<int>(same - instrs_.begin());
     instrs_.push_back(instr);
     return kInstrs + static_cast<int>(instrs_.size()) - 1;
   }

@@ -1,6 +1,7 @@
 // Layouts of maps and reductions.
 #include <algorithm>
 
+#include "ir/node_type.h"
 #include "passes/layout.h"
 
 namespace taper::passes {
@@ -70,6 +71,28 @@ ValueId reshaped(ir::Graph& graph, ValueId v, const ir::TensorType& type) {
                        .location = graph[v].location});
 }
 
+// The tensor that decides the layout of those that a reduction walks: one in blocks, if any is.
+ir::TensorType reduced_tensor(const ir::Graph& from, const Node& node, const LaidOut& out) {
+  const ir::Shape& shape = from[node.operands[0]].type.shape;
+  for (std::size_t i = 0; i < ir::own_operand_count(node); ++i) {
+    const ValueId v = node.operands[i];
+    if (from[v].type.shape != shape || out.native_layout(v) == Layout::plain) continue;
+    return out.graph[out.native(v)].type;
+  }
+  return out.graph[out.native(node.operands[0])].type;
+}
+
+// What a reduction reads for itself: tensors in `layout`, and what repeats along the axes.
+void place_inputs(const ir::Graph& from, Node& node, LaidOut& out, Layout layout) {
+  const ir::Shape shape = from[node.operands[0]].type.shape;
+  for (std::size_t i = 0; i < ir::own_operand_count(node); ++i) {
+    const bool blocked = layout != Layout::plain &&
+                         blocked_operand(from[node.operands[i]].type.shape, shape, layout) ==
+                             BlockedOperand::blocked;
+    node.operands[i] = out.as(node.operands[i], blocked ? layout : Layout::plain);
+  }
+}
+
 // The result keeps its dimensions and stays in blocks, so that whole vectors are stored; moving it
 // to the place it should have is cheap, as it is small.
 ValueId reduce_in_blocks(const ir::Graph& from, ValueId old, LaidOut& out, Layout result) {
@@ -79,8 +102,8 @@ ValueId reduce_in_blocks(const ir::Graph& from, ValueId old, LaidOut& out, Layou
   attrs.keep_dims = true;
   node.type.shape = kept_shape(from[node.operands[0]].type.shape, attrs);
   node.type.layout = result;
-  node.operands[0] = out.native(node.operands[0]);
-  for (std::size_t i = 1; i < node.operands.size(); ++i) {
+  place_inputs(from, node, out, result);
+  for (std::size_t i = ir::own_operand_count(node); i < node.operands.size(); ++i) {
     const ir::TensorType& operand = from[node.operands[i]].type;
     const bool same = operand.shape == wanted.shape;
     node.operands[i] = out.as(node.operands[i], Layout::plain);
@@ -96,8 +119,8 @@ ValueId reduce_in_blocks(const ir::Graph& from, ValueId old, LaidOut& out, Layou
 
 ValueId reduce_plain_result(const ir::Graph& from, ValueId old, LaidOut& out, Layout input) {
   Node node = from[old];
-  node.operands[0] = out.as(node.operands[0], input);
-  for (std::size_t i = 1; i < node.operands.size(); ++i) {
+  place_inputs(from, node, out, input);
+  for (std::size_t i = ir::own_operand_count(node); i < node.operands.size(); ++i) {
     node.operands[i] = out.as(node.operands[i], Layout::plain);
   }
   return out.graph.append(std::move(node));
@@ -142,7 +165,7 @@ ValueId place_map(const ir::Graph& graph, ValueId old, LaidOut& out,
 ValueId place_reduce(const ir::Graph& graph, ValueId old, LaidOut& out) {
   const Node& node = graph[old];
   const auto& attrs = std::get<ir::ReduceAttrs>(node.attrs);
-  const ir::TensorType& operand = out.graph[out.native(node.operands[0])].type;
+  const ir::TensorType operand = reduced_tensor(graph, node, out);
   if (operand.layout == Layout::plain || operand.layout == Layout::i16 ||
       !reads_blocks(operand, attrs)) {
     return reduce_plain_result(graph, old, out, Layout::plain);

@@ -1,6 +1,7 @@
 // Which variables are stored in blocks, and which values should be produced to match.
 #include <numeric>
 
+#include "ir/node_type.h"
 #include "passes/layout.h"
 
 namespace taper::passes {
@@ -17,8 +18,7 @@ bool is_weight_shape(const ir::TensorType& type) {
 
 // The first extra operand of an epilogue; the number of operands when there is none.
 std::size_t epilogue_begin(const Node& node) {
-  return node.epilogue.empty() ? node.operands.size()
-                               : static_cast<std::size_t>(ir::traits(node.op).arity);
+  return node.epilogue.empty() ? node.operands.size() : ir::own_operand_count(node);
 }
 
 // Sets of values that elementwise computations tie to one layout.

@@ -1,6 +1,7 @@
 // How physical dims, strides and broadcasting meet; maps and reductions, which are all walk.
 #include <algorithm>
 
+#include "ir/node_type.h"
 #include "passes/fuse.h"
 #include "passes/select.h"
 
@@ -139,7 +140,7 @@ namespace {
 
 // A reduction over single elements leaves only its epilogue.
 ir::MapSpec map_of(const ir::ReduceSpec& reduce) {
-  ir::MapSpec map{reduce.epilogue.expr, {{reduce.dims, {reduce.input}, {reduce.result}}}};
+  ir::MapSpec map{reduce.epilogue.expr, {{reduce.dims, reduce.inputs, {reduce.result}}}};
   if (map.expr.empty()) map.expr = {.inputs = 1, .instrs = {}, .outputs = {0}};
   for (const ir::EpilogueOperand& operand : reduce.epilogue.operands) {
     const bool same = operand.access == ir::EpilogueAccess::same;
@@ -167,20 +168,27 @@ ir::KernelSpec select_reduce(const Lowering& lowering) {
   for (std::size_t i = 0; i < to.size(); ++i) {
     if (reduced(i)) to[i] = 0;
   }
-  const Collapsed collapsed =
-      collapse(walk.dims, {strides_along(walk, input, input.shape), to},
-               [&](std::size_t i, std::size_t j) { return reduced(i) == reduced(j); });
+  const std::size_t own = ir::own_operand_count(lowering.node);
+  std::vector<std::vector<std::int64_t>> streams{std::move(to)};
+  for (std::size_t i = 0; i < own; ++i)
+    streams.push_back(strides_along(walk, lowering.operands[i], input.shape));
+  const Collapsed collapsed = collapse(
+      walk.dims, streams, [&](std::size_t i, std::size_t j) { return reduced(i) == reduced(j); });
   ir::ReduceSpec spec{.kind = attrs.kind,
                       .dims = collapsed.dims,
                       .reduced = {},
-                      .input = {input.dtype, collapsed.streams[0]},
-                      .result = {lowering.node.type.dtype, collapsed.streams[1]},
-                      .epilogue = lower_epilogue(lowering, 1)};
+                      .inputs = {},
+                      .result = {lowering.node.type.dtype, collapsed.streams[0]},
+                      .prologue = attrs.prologue,
+                      .epilogue = lower_epilogue(lowering, own)};
+  for (std::size_t i = 0; i < own; ++i)
+    spec.inputs.push_back({lowering.operands[i].dtype, collapsed.streams[1 + i]});
   for (std::size_t i = 0; i < spec.dims.size(); ++i) {
     spec.reduced.push_back(spec.dims[i] != 1 && reduced(collapsed.keep[i]));
   }
   const auto is_reduced = [](bool r) { return r; };
-  if (std::none_of(spec.reduced.begin(), spec.reduced.end(), is_reduced)) return map_of(spec);
+  const bool alone = std::none_of(spec.reduced.begin(), spec.reduced.end(), is_reduced);
+  if (alone && spec.prologue == ir::Expr{}) return map_of(spec);
   return spec;
 }
 

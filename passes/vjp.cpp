@@ -21,6 +21,14 @@ ValueId VjpBuilder::positive_part(ValueId y, ValueId g) {
   return select(positive, g, none);
 }
 
+ValueId VjpBuilder::unclipped(ValueId y, double top, ValueId g) {
+  const ValueId highest = scalar(top);
+  const ValueId below = lt(y, highest);
+  const ValueId none = zero();
+  const ValueId kept = select(below, g, none);
+  return positive_part(y, kept);
+}
+
 ValueId VjpBuilder::winner(ValueId strict, ValueId a, ValueId b, ValueId g) {
   const ValueId half = scale(g, 0.5);
   const ValueId equal = eq(a, b);
@@ -74,6 +82,12 @@ Gradients none(const VjpRequest& r) {
 }  // namespace
 
 Gradients vjp(VjpBuilder& builder, const VjpRequest& r) {
+  const auto* reduce = std::get_if<ReduceAttrs>(&r.node.attrs);
+  const bool fused = reduce != nullptr && reduce->prologue != Expr{};
+  if (fused || r.node.epilogue != Expr{})
+    throw Error("differentiate: op '" + std::string(traits(r.node.op).name) +
+                    "' with an epilogue or prologue has no gradient, because a later pass fuses",
+                r.node.location);
   builder.set_location(r.node.location);
   const ValueId a = operand_or_none(r, 0);
   const ValueId b = operand_or_none(r, 1);

@@ -30,6 +30,8 @@ class VjpBuilder : public ir::Builder {
   ir::ValueId sign(ir::ValueId x);
   // g where y is positive, else 0.
   ir::ValueId positive_part(ir::ValueId y, ir::ValueId g);
+  // g where y is between 0 and `top`, neither included, else 0.
+  ir::ValueId unclipped(ir::ValueId y, double top, ir::ValueId g);
   // g where `strict` holds, half of it where a and b are equal (as in PyTorch), else 0.
   ir::ValueId winner(ir::ValueId strict, ir::ValueId a, ir::ValueId b, ir::ValueId g);
 };

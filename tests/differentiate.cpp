@@ -69,6 +69,11 @@ TEST(Differentiate, ReluIsFlatAtZero) {
             Doubles({0, 0, 1}));
 }
 
+TEST(Differentiate, Relu6IsFlatAtItsBounds) {
+  EXPECT_EQ(gradient_at({-1, 0, 1, 6, 7}, [](Builder& b, ValueId x) { return b.relu6(x); }),
+            Doubles({0, 0, 1, 0, 0}));
+}
+
 TEST(Differentiate, AbsIsFlatAtZero) {
   EXPECT_EQ(gradient_at({-1, 0, 1}, [](Builder& b, ValueId x) { return b.abs(x); }),
             Doubles({-1, 0, 1}));

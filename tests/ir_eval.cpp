@@ -69,6 +69,7 @@ TEST(Elementwise, EveryOp) {
   EXPECT_EQ(t(b.neg(x)), (Data{2, 0, -3}));
   EXPECT_EQ(t(b.abs(x)), (Data{2, 0, 3}));
   EXPECT_EQ(t(b.relu(x)), (Data{0, 0, 3}));
+  EXPECT_EQ(t(b.relu6(b.mul(x, b.scalar(3)))), (Data{0, 0, 6}));
   EXPECT_EQ(t(b.sqrt(b.scalar(9))), (Data{3}));
   EXPECT_EQ(t(b.exp(b.scalar(1))), (Data{round_to(DType::f32, std::exp(1.0))}));
   EXPECT_EQ(t(b.log(b.scalar(2))), (Data{round_to(DType::f32, std::log(2.0))}));
@@ -89,7 +90,7 @@ TEST(Elementwise, NanPropagates) {
   const ValueId nan = t.input(f32({}), {kNan});
   const ValueId one = t.b.scalar(1);
   for (const ValueId v : {t.b.maximum(nan, one), t.b.maximum(one, nan), t.b.minimum(nan, one),
-                          t.b.minimum(one, nan), t.b.relu(nan), t.b.sigmoid(nan)}) {
+                          t.b.minimum(one, nan), t.b.relu(nan), t.b.relu6(nan), t.b.sigmoid(nan)}) {
     EXPECT_TRUE(std::isnan(t(v)[0])) << traits(t.graph[v].op).name;
   }
   EXPECT_EQ(t(t.b.eq(nan, nan)), (Data{0}));

@@ -25,10 +25,21 @@ TEST(KernelText, NamesEveryField) {
   EXPECT_EQ(lowering(gemm), "gemm int8");
   EXPECT_EQ(flops(gemm, 10), 4 * 2.0 * 10 * 128 * 784);
   const Stream row{DType::f32, {4, 1}};
-  const ReduceSpec reduce{ReduceKind::mean,     {kBatch, 4}, {false, true}, row,
-                          {DType::f32, {1, 0}}, {}};
+  ReduceSpec reduce{.kind = ReduceKind::mean,
+                    .dims = {kBatch, 4},
+                    .reduced = {false, true},
+                    .inputs = {row},
+                    .result = {DType::f32, {1, 0}},
+                    .prologue = {},
+                    .epilogue = {}};
   EXPECT_EQ(to_string(KernelSpec(reduce)),
-            "reduce kind=mean dims=[N,4] reduced=[0,1] input=f32[4,1] result=f32[1,0]");
+            "reduce kind=mean dims=[N,4] reduced=[0,1] inputs=[f32[4,1]] result=f32[1,0]");
+  reduce.inputs.push_back({DType::f32, {1, 0}});
+  reduce.prologue = {2, {{.op = Op::sub, .args = {0, 1, -1}}}, {2}};
+  EXPECT_EQ(to_string(KernelSpec(reduce)),
+            "reduce kind=mean dims=[N,4] reduced=[0,1] prologue=(a, b) { t0 = sub(a, b); t0 } "
+            "inputs=[f32[4,1],f32[1,0]] result=f32[1,0]");
+  EXPECT_EQ(flops(reduce, 10), 2 * 40);
   const CopySpec copy{DType::u8, 1, {{0, {kBatch, 4}, {4, 1}, {8, 1}, 0, 2}}, true, 0.5, 8, true};
   EXPECT_EQ(to_string(KernelSpec(copy)),
             "copy dtype=u8 operands=1 parts=[{operand=0 dims=[N,4] source=[4,1]+0 result=[8,1]+2}] "

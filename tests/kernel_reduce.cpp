@@ -29,16 +29,17 @@ ir::ReduceSpec make_spec(const Case& c, ReduceKind kind, EpilogueKind epilogue) 
   spec.dims = c.dims;
   spec.reduced = c.reduced;
   spec.epilogue = make_epilogue(epilogue);
-  spec.input.strides.resize(c.dims.size());
+  ir::Stream input{.strides = std::vector<std::int64_t>(c.dims.size())};
   spec.result.strides.resize(c.dims.size());
   std::int64_t in = 1, out = 1;
   for (std::size_t i = c.dims.size(); i-- > 0;) {
-    spec.input.strides[i] = in;
+    input.strides[i] = in;
     spec.result.strides[i] = c.reduced[i] ? 0 : out;
     in *= c.dims[i];
     if (!c.reduced[i]) out *= c.dims[i];
   }
-  if (!c.strides.empty()) spec.input.strides = c.strides;
+  if (!c.strides.empty()) input.strides = c.strides;
+  spec.inputs = {input};
   return spec;
 }
 
@@ -61,7 +62,7 @@ Reference reduce(const ir::ReduceSpec& spec, const Case& c, Buffer& input, std::
     std::int64_t index = flat, from = 0, to = 0;
     for (std::size_t i = c.dims.size(); i-- > 0;) {
       const std::int64_t size = extent(c.dims[i], c.batch);
-      from += index % size * spec.input.strides[i];
+      from += index % size * spec.inputs[0].strides[i];
       to += index % size * spec.result.strides[i];
       index /= size;
     }
@@ -88,7 +89,7 @@ void check(const Case& c, ReduceKind kind, EpilogueKind epilogue) {
   SCOPED_TRACE(ir::to_string(ir::KernelSpec(spec)) + " N=" + std::to_string(c.batch));
   std::int64_t elements = 1, results = 1;
   for (std::size_t i = 0; i < c.dims.size(); ++i) {
-    elements += (extent(c.dims[i], c.batch) - 1) * spec.input.strides[i];
+    elements += (extent(c.dims[i], c.batch) - 1) * spec.inputs[0].strides[i];
     if (!c.reduced[i]) results *= extent(c.dims[i], c.batch);
   }
   std::mt19937 generator(7);
@@ -152,6 +153,102 @@ TEST(Reduce, AppliesItsEpilogue) {
     check(c, ReduceKind::mean, EpilogueKind::mask);
     if (HasFatalFailure()) return;
   }
+}
+
+std::int64_t input_elements(const Case& c, const ir::ReduceSpec& spec) {
+  std::int64_t elements = 1;
+  for (std::size_t i = 0; i < c.dims.size(); ++i)
+    elements += (extent(c.dims[i], c.batch) - 1) * spec.inputs[0].strides[i];
+  return elements;
+}
+
+// Calls visit(offset into a tensor, index of the result) for every element that is reduced.
+template <class Visit>
+void for_each_element(const Case& c, const ir::ReduceSpec& spec, Visit visit) {
+  std::int64_t total = 1;
+  for (const ir::Dim dim : c.dims) total *= extent(dim, c.batch);
+  for (std::int64_t flat = 0; flat < total; ++flat) {
+    std::int64_t index = flat, from = 0, to = 0;
+    for (std::size_t i = c.dims.size(); i-- > 0;) {
+      const std::int64_t size = extent(c.dims[i], c.batch);
+      from += index % size * spec.inputs[0].strides[i];
+      to += index % size * spec.result.strides[i];
+      index /= size;
+    }
+    visit(from, to);
+  }
+}
+
+// select(mask, g * (x - mean), -0.5), as many values as a prologue may keep alive.
+ir::ReduceSpec with_prologue(ir::ReduceSpec spec) {
+  const ir::Stream tensor = spec.inputs[0];
+  spec.inputs = {tensor, {ir::DType::f32, spec.result.strides}, tensor, tensor};
+  spec.inputs[3].dtype = ir::DType::boolean;
+  spec.prologue = {4,
+                   {{.op = ir::Op::sub, .args = {0, 1, -1}},
+                    {.op = ir::Op::mul, .args = {2, 4, -1}},
+                    {.op = ir::Op::constant, .value = -0.5},
+                    {.op = ir::Op::select, .args = {3, 5, 6}}},
+                   {7}};
+  return spec;
+}
+
+void check_prologue(const Case& c, ReduceKind kind) {
+  const ir::ReduceSpec plain = make_spec(c, kind, EpilogueKind::residual);
+  SCOPED_TRACE(ir::to_string(ir::KernelSpec(plain)) + " N=" + std::to_string(c.batch));
+  const std::int64_t elements = input_elements(c, plain);
+  std::int64_t results = 1;
+  for (std::size_t i = 0; i < c.dims.size(); ++i)
+    if (!c.reduced[i]) results *= extent(c.dims[i], c.batch);
+  std::mt19937 generator(11);
+  Buffer x(elements), g(elements), mean(results), value(elements);
+  std::vector<std::uint8_t> mask(static_cast<std::size_t>(elements) + 64);
+  for (std::int64_t i = 0; i < elements; ++i) x[i] = random_value(generator) / 3.0f;
+  for (std::int64_t i = 0; i < elements; ++i) g[i] = random_value(generator) / 7.0f;
+  for (std::int64_t i = 0; i < results; ++i) mean[i] = random_value(generator) / 9.0f;
+  for (auto& m : mask) m = generator() % 3 != 0;
+  for_each_element(c, plain, [&](std::int64_t from, std::int64_t to) {
+    const float centred = x[from] - mean[to];
+    value[from] = mask[static_cast<std::size_t>(from)] != 0 ? g[from] * centred : -0.5f;
+  });
+  EpilogueData extra(EpilogueKind::residual, results, results, generator);
+  std::vector<void*> fused{x.data(), mean.data(), g.data(), mask.data()}, alone{value.data()};
+  for (Buffer& b : extra.buffers) {
+    fused.push_back(b.data());
+    alone.push_back(b.data());
+  }
+  const auto run = [&](const ir::ReduceSpec& spec, const std::vector<void*>& operands) {
+    return run_everywhere([&](const ir::Isa& isa) { return codegen::compile(spec, isa); }, operands,
+                          {results * 4}, c.batch);
+  };
+  const auto got = run(with_prologue(plain), fused), want = run(plain, alone);
+  for (std::int64_t i = 0; i < results; ++i)
+    ASSERT_EQ(floats(got[0])[i], floats(want[0])[i]) << "element " << i;
+}
+
+// A row whose mean differs per row has no one value for each element of a broadcast tensor.
+TEST(Reduce, ReducesItsPrologue) {
+  for (const Case& c : cases()) {
+    if (!c.strides.empty() && c.strides[0] == 0) continue;
+    for (const ReduceKind kind : {ReduceKind::sum, ReduceKind::mean, ReduceKind::max}) {
+      check_prologue(c, kind);
+      if (HasFatalFailure()) return;
+    }
+  }
+}
+
+TEST(Reduce, RefusesProloguesThatItCannotWalk) {
+  const ir::Isa& isa = *host_isas().front();
+  const Case rows{{8, 40}, {false, true}};
+  const auto refused = [&](auto change) {
+    ir::ReduceSpec spec = with_prologue(make_spec(rows, ReduceKind::sum, EpilogueKind::none));
+    change(spec);
+    EXPECT_THROW(codegen::compile(spec, isa), Error);
+  };
+  refused([](ir::ReduceSpec& spec) { spec.inputs[2].strides = {1, 8}; });
+  refused([](ir::ReduceSpec& spec) { spec.inputs[1].strides = {0, 1}; });
+  refused([](ir::ReduceSpec& spec) { spec.inputs.push_back(spec.inputs[0]); });
+  refused([](ir::ReduceSpec& spec) { spec.prologue = {}; });
 }
 
 TEST(Reduce, CutsBatchedResultsByImages) {

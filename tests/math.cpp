@@ -225,7 +225,7 @@ TEST(Math, Erf) {
 
 TEST(Math, SpecialValues) {
   for (const Unary f :
-       {&Math::exp, &Math::log, &Math::sigmoid, &Math::tanh, &Math::erf, &Math::relu})
+       {&Math::exp, &Math::log, &Math::sigmoid, &Math::tanh, &Math::erf, &Math::relu, &Math::relu6})
     EXPECT_TRUE(std::isnan(at(f, kNan)));
   EXPECT_EQ(at(&Math::exp, kInf), kInf);
   EXPECT_EQ(at(&Math::exp, -kInf), 0);
@@ -250,6 +250,9 @@ TEST(Math, SpecialValues) {
   EXPECT_EQ(to_bits(at(&Math::tanh, -0.0f)), 0x80000000u);
   EXPECT_EQ(at(&Math::relu, -2), 0);
   EXPECT_EQ(at(&Math::relu, 2), 2);
+  EXPECT_EQ(at(&Math::relu6, -2), 0);
+  EXPECT_EQ(at(&Math::relu6, 2), 2);
+  EXPECT_EQ(at(&Math::relu6, 7), 6);
   EXPECT_EQ(to_bits(at(&Math::neg, 0)), 0x80000000u);
   EXPECT_EQ(at(&Math::abs, -7), 7);
 }

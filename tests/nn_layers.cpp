@@ -78,6 +78,7 @@ TEST(Layers, PoolingMatchesPyTorch) {
 TEST(Layers, ActivationsMatchPyTorch) {
   Cases match("activation");
   match("relu", nn::ReLU());
+  match("relu6", nn::ReLU6());
   match("leaky_relu", nn::LeakyReLU());
   match("leaky_relu_steep", nn::LeakyReLU(0.25));
   match("gelu", nn::GELU());

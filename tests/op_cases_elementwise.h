@@ -47,15 +47,16 @@ inline void add_binary(std::vector<Case>& cases) {
 
 inline void add_unary(std::vector<Case>& cases) {
   const std::vector<Shape> shapes = {{N, 17}, {}, {1}, {67}, {N, 3, 5, 5}, {N, 64}};
-  for (const Op op : {Op::neg, Op::abs, Op::relu, Op::exp, Op::sigmoid, Op::tanh, Op::erf})
+  for (const Op op :
+       {Op::neg, Op::abs, Op::relu, Op::relu6, Op::exp, Op::sigmoid, Op::tanh, Op::erf})
     for (const Shape& shape : shapes)
       for (const Fill fill : {Fill::spread, Fill::integers})
         cases.push_back({op, {{shape, fill}}, elementwise(op), Match::pointwise});
   for (const Op op : {Op::log, Op::sqrt})
     for (const Shape& shape : shapes)
       cases.push_back({op, {{shape, Fill::positive}}, elementwise(op), Match::pointwise});
-  for (const Op op :
-       {Op::neg, Op::abs, Op::relu, Op::exp, Op::sigmoid, Op::tanh, Op::erf, Op::log, Op::sqrt})
+  for (const Op op : {Op::neg, Op::abs, Op::relu, Op::relu6, Op::exp, Op::sigmoid, Op::tanh,
+                      Op::erf, Op::log, Op::sqrt})
     cases.push_back({op, {{{N, 61}, Fill::special}}, elementwise(op), Match::pointwise, false});
 }
 

@@ -126,6 +126,7 @@ signed = (wide.reshape(4, 25) * 64).round() / 64
 activation = lambda name, module: case(name, module, None, signed.clone().requires_grad_())
 write("activation", [
     activation("relu", nn.ReLU()),
+    activation("relu6", nn.ReLU6()),
     activation("leaky_relu", nn.LeakyReLU()),
     activation("leaky_relu_steep", nn.LeakyReLU(0.25)),
     activation("gelu", nn.GELU()),

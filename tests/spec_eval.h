@@ -104,15 +104,19 @@ class SpecEvaluator {
   void execute(const ir::ReduceSpec& spec, const ir::Node&, Results& results) const {
     std::map<std::size_t, std::vector<double>> groups;
     for_each_point(spec.dims, batch_, [&](const auto& at) {
-      groups[offset(at, spec.result.strides)].push_back(
-          operand(0).at(offset(at, spec.input.strides)));
+      std::vector<double> in;
+      for (std::size_t i = 0; i < spec.inputs.size(); ++i)
+        in.push_back(operand(i).at(offset(at, spec.inputs[i].strides)));
+      double x = in.front();
+      if (spec.prologue != ir::Expr{}) ir::evaluate(spec.prologue, in.data(), 0, &x);
+      groups[offset(at, spec.result.strides)].push_back(x);
     });
     for (const auto& [at, values] : groups) {
       double acc = spec.kind == ir::ReduceKind::max ? values.front() : 0;
       for (const double v : values)
         acc = spec.kind == ir::ReduceKind::max ? std::fmax(acc, v) : acc + v;
       if (spec.kind == ir::ReduceKind::mean) acc /= static_cast<double>(values.size());
-      results[0].at(at) = finish(spec.epilogue, acc, 1, at, 0);
+      results[0].at(at) = finish(spec.epilogue, acc, spec.inputs.size(), at, 0);
     }
   }
 

@@ -34,19 +34,28 @@ Data make_data(std::size_t count, std::size_t pixels, std::uint64_t seed) {
 }
 
 nn::Sequential small_mlp() {
-  return nn::Sequential(nn::Flatten(), nn::Linear(64, 48), nn::ReLU(), nn::Linear(48, 20),
-                        nn::ReLU(), nn::Linear(20, 10));
+  return nn::Sequential{nn::Flatten(),      nn::Linear(64, 48), nn::ReLU(),
+                        nn::Linear(48, 20), nn::ReLU(),         nn::Linear(20, 10)};
 }
 
 // Every kind of convolution and pooling: odd channels, a stride, groups, depthwise, 1x1, overlap.
 nn::Sequential small_cnn() {
   const auto pad = nn::same_padding(1);
-  return nn::Sequential(nn::Conv2d(1, 16, 3, {.padding = pad}), nn::ReLU(),                     //
-                        nn::Conv2d(16, 20, 3, {.padding = pad}), nn::ReLU(), nn::MaxPool2d(2),  //
-                        nn::Conv2d(20, 20, 3, {.padding = pad, .groups = 20}), nn::ReLU(),      //
-                        nn::Conv2d(20, 32, 1), nn::ReLU(), nn::MaxPool2d(3, 1, 1),              //
+  return nn::Sequential{nn::Conv2d(1, 16, 3, {.padding = pad}),
+                        nn::ReLU(),  //
+                        nn::Conv2d(16, 20, 3, {.padding = pad}),
+                        nn::ReLU(),
+                        nn::MaxPool2d(2),  //
+                        nn::Conv2d(20, 20, 3, {.padding = pad, .groups = 20}),
+                        nn::ReLU(),  //
+                        nn::Conv2d(20, 32, 1),
+                        nn::ReLU(),
+                        nn::MaxPool2d(3, 1, 1),  //
                         nn::Conv2d(32, 12, 3, {.stride = {2, 2}, .padding = pad, .groups = 2}),
-                        nn::ReLU(), nn::AdaptiveAvgPool2d(1), nn::Flatten(), nn::Linear(12, 10));
+                        nn::ReLU(),
+                        nn::AdaptiveAvgPool2d(1),
+                        nn::Flatten(),
+                        nn::Linear(12, 10)};
 }
 
 struct Outcome {

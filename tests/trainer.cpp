@@ -50,7 +50,8 @@ struct Setting {
     manual_seed(v.seed);
     const Tensor x = tape.input("points", {N, 2});
     const Tensor labels = tape.input("classes", {N}, DType::i32);
-    model = std::make_unique<nn::Sequential>(nn::Linear(2, 16), nn::ReLU(), nn::Linear(16, 2));
+    model = std::make_unique<nn::Sequential>(
+        nn::Sequential{nn::Linear(2, 16), nn::ReLU(), nn::Linear(16, 2)});
     const Tensor logits = (*model)(x);
     const Tensor loss = cross_entropy(logits, labels);
     step = std::make_unique<TrainingStep>(
@@ -233,7 +234,7 @@ TEST_F(TrainerFiles, TheBestEpochIsKept) {
   Trainer trainer(*s.step, s.evaluation.get());
   FitOptions options{.epochs = 8, .progress = false, .best = best};
   // Good steps, then ones that ruin the model.
-  options.learning_rate = [](std::int64_t step) { return step < 28 ? 0.02f : 0.9f; };
+  options.learning_rate = [](std::int64_t step) { return step < 28 ? 0.02f : 30.0f; };
   const FitResult result = trainer.fit(s.train, &s.validation, options);
   const auto& epochs = trainer.history().epochs;
   double least = epochs[0].validation_loss;

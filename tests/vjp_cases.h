@@ -51,7 +51,8 @@ inline void add_elementwise(std::vector<Case>& cases) {
   }
   cases.push_back(elementwise(Op::div, "div", {{{N, 5}}, positive({N, 5})}));
   cases.push_back(elementwise(Op::div, "div by a row", {{{N, 5}}, positive({5})}));
-  for (const Op op : {Op::neg, Op::abs, Op::exp, Op::relu, Op::sigmoid, Op::tanh, Op::erf}) {
+  for (const Op op :
+       {Op::neg, Op::abs, Op::exp, Op::relu, Op::relu6, Op::sigmoid, Op::tanh, Op::erf}) {
     cases.push_back(elementwise(op, std::string(traits(op).name), {{{N, 17}}}));
   }
   for (const Op op : {Op::log, Op::sqrt}) {

@@ -7,15 +7,6 @@ namespace nn = taper::nn;
 namespace models {
 namespace {
 
-// The order of the two bounds lets the gradient read most of what it needs off the result, which is
-// kept anyway; minimum() and maximum() would also halve gradients at the bounds.
-class ReLU6 : public nn::Module {
- public:
-  taper::Tensor operator()(const taper::Tensor& x) const override {
-    return relu(where(x >= 6, 6, x));
-  }
-};
-
 struct Shape {
   std::int64_t kernel = 1, stride = 1, groups = 1;
 };
@@ -29,7 +20,7 @@ nn::Conv2d conv(std::int64_t in, std::int64_t out, const Shape& shape) {
 }
 
 nn::Sequential conv_norm_relu6(std::int64_t in, std::int64_t out, const Shape& shape = {}) {
-  return nn::Sequential(conv(in, out, shape), nn::BatchNorm2d(out), ReLU6());
+  return nn::Sequential{conv(in, out, shape), nn::BatchNorm2d(out), nn::ReLU6()};
 }
 
 nn::Sequential body(std::int64_t in, std::int64_t out, std::int64_t stride,
@@ -78,7 +69,7 @@ taper::Tensor InvertedResidual::operator()(const taper::Tensor& x) const {
 MobileNetV2::MobileNetV2(std::int64_t classes, double dropout)
     : features_(add("features", features())),
       classifier_(
-          add("classifier", nn::Sequential(nn::Dropout(dropout), nn::Linear(1280, classes)))) {
+          add("classifier", nn::Sequential{nn::Dropout(dropout), nn::Linear(1280, classes)})) {
   initialise_convolutions(*this);
   initialise_linears(*this);
 }

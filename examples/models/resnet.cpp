@@ -14,7 +14,7 @@ nn::Conv2d conv(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int
 }
 
 nn::Sequential layer(std::int64_t in, std::int64_t out, std::int64_t stride) {
-  return nn::Sequential(BasicBlock(in, out, stride), BasicBlock(out, out, 1));
+  return nn::Sequential{BasicBlock(in, out, stride), BasicBlock(out, out, 1)};
 }
 
 }  // namespace
@@ -25,7 +25,7 @@ BasicBlock::BasicBlock(std::int64_t in, std::int64_t out, std::int64_t stride)
       conv2_(add("conv2", conv(out, out, 3, 1))),
       bn2_(add("bn2", nn::BatchNorm2d(out))) {
   if (in != out || stride != 1)
-    downsample_ = add("downsample", nn::Sequential(conv(in, out, 1, stride), nn::BatchNorm2d(out)));
+    downsample_ = add("downsample", nn::Sequential{conv(in, out, 1, stride), nn::BatchNorm2d(out)});
 }
 
 taper::Tensor BasicBlock::operator()(const taper::Tensor& x) const {

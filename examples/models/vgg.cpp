@@ -29,9 +29,10 @@ nn::Sequential features(bool batch_norm) {
 
 nn::Sequential classifier(const VggOptions& options) {
   const std::int64_t hidden = options.hidden;
-  return nn::Sequential(nn::Linear(512 * 7 * 7, hidden), nn::ReLU(), nn::Dropout(options.dropout),
-                        nn::Linear(hidden, hidden), nn::ReLU(), nn::Dropout(options.dropout),
-                        nn::Linear(hidden, options.classes));
+  return nn::Sequential{
+      nn::Linear(512 * 7 * 7, hidden),    nn::ReLU(), nn::Dropout(options.dropout),
+      nn::Linear(hidden, hidden),         nn::ReLU(), nn::Dropout(options.dropout),
+      nn::Linear(hidden, options.classes)};
 }
 
 }  // namespace

@@ -1,0 +1,235 @@
+// Reductions that compute what they reduce.
+#include <algorithm>
+#include <map>
+
+#include "ir/node_type.h"
+#include "passes/fuse.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::Node;
+using ir::Op;
+using ir::ValueId;
+
+// Costs less to compute again than to store and load, and takes few registers.
+bool is_cheap(const Node& node) {
+  switch (node.op) {
+    case Op::add:
+    case Op::sub:
+    case Op::mul:
+    case Op::neg:
+    case Op::abs:
+    case Op::relu:
+    case Op::relu6:
+    case Op::maximum:
+    case Op::minimum:
+    case Op::eq:
+    case Op::ne:
+    case Op::lt:
+    case Op::le:
+    case Op::gt:
+    case Op::ge:
+    case Op::select:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool is_plain_reduce(const Node& node) {
+  return node.op == Op::reduce && std::get<ir::ReduceAttrs>(node.attrs).prologue == ir::Expr{};
+}
+
+// The values that are made of one tensor that is stored anyway and of what repeats along it, by
+// cheap ops, and that reductions read: computing them again costs nothing that counts.
+class Recomputation {
+ public:
+  explicit Recomputation(const ir::Graph& graph)
+      : graph_(graph), users_(users_of(graph)), cost_(graph.size(), 0), now_(graph.size()) {
+    for (std::size_t i = 0; i < graph.size(); ++i) cost_[i] = cost_of(graph.id(i));
+  }
+
+  ir::Graph run() {
+    for (std::size_t i = 0; i < graph_.size(); ++i) {
+      if (cost_[i] == 0) now_[i] = copy(graph_.id(i));
+    }
+    for (const ir::Output& output : graph_.outputs)
+      to_.outputs.push_back({output.name, now_[output.value.index]});
+    for (const ir::Update& update : graph_.updates)
+      to_.updates.push_back({now_[update.variable.index], now_[update.value.index]});
+    return ir::canonical(to_);
+  }
+
+ private:
+  // Instructions from what is stored to the value; 0 for a value that is not computed again.
+  int cost_of(ValueId v) const {
+    const Node& node = graph_[v];
+    if (node.type.dtype != ir::DType::f32 || !is_cheap(node) || !repeated_for_reductions(v))
+      return 0;
+    ValueId tensor = ir::kNoValue;
+    for (const ValueId operand : node.operands) {
+      if (graph_[operand].type.shape != node.type.shape || operand == tensor) continue;
+      if (tensor != ir::kNoValue) return 0;
+      tensor = operand;
+    }
+    if (tensor == ir::kNoValue || !(cost_[tensor.index] > 0 || is_stored(tensor))) return 0;
+    const int cost = cost_[tensor.index] + 1;
+    return cost <= kMaxRecomputedInstrs ? cost : 0;
+  }
+
+  // A value that an op besides elementwise ones made, unless only an epilogue would read it.
+  bool is_stored(ValueId v) const {
+    const Node& node = graph_[v];
+    if (ir::traits(node.op).elementwise || node.op == Op::cast || node.op == Op::random)
+      return false;
+    return !ir::takes_epilogue(node.op) || users_.nodes[v.index].size() > 1;
+  }
+
+  bool repeated_for_reductions(ValueId v) const {
+    const std::vector<ValueId>& users = users_.nodes[v.index];
+    if (users_.escapes[v.index] || users.size() < 2) return false;
+    const auto in_expression = [&](ValueId u) {
+      return is_plain_reduce(graph_[u]) ||
+             (ir::traits(graph_[u].op).elementwise && graph_[u].type.shape == graph_[v].type.shape);
+    };
+    const auto reduces = [&](ValueId u) {
+      const std::vector<ValueId>& next = users_.nodes[u.index];
+      return is_plain_reduce(graph_[u]) ||
+             (next.size() == 1 && is_plain_reduce(graph_[next.front()]));
+    };
+    return std::all_of(users.begin(), users.end(), in_expression) &&
+           std::any_of(users.begin(), users.end(), reduces);
+  }
+
+  ValueId copy(ValueId v) {
+    std::map<ValueId, ValueId> again;
+    Node node = graph_[v];
+    for (ValueId& operand : node.operands) operand = value(operand, again);
+    return to_.append(std::move(node));
+  }
+
+  // `again`: what has been computed again for this one reader.
+  ValueId value(ValueId old, std::map<ValueId, ValueId>& again) {
+    if (cost_[old.index] == 0) return now_[old.index];
+    if (const auto it = again.find(old); it != again.end()) return it->second;
+    Node node = graph_[old];
+    for (ValueId& operand : node.operands) operand = value(operand, again);
+    return again[old] = to_.append(std::move(node));
+  }
+
+  const ir::Graph& graph_;
+  const Users users_;
+  std::vector<int> cost_;
+  ir::Graph to_;
+  std::vector<ValueId> now_;
+};
+
+class PrologueFusion {
+ public:
+  explicit PrologueFusion(const ir::Graph& graph) : graph_(graph), users_(users_of(graph)) {}
+
+  ir::Graph run() const {
+    const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
+      if (!is_plain_reduce(graph_[old])) return std::nullopt;
+      const std::set<ValueId> members = grow(old);
+      if (members.empty()) return std::nullopt;
+      return fused(copy, old, members);
+    };
+    return DemandCopy(graph_, rule).run();
+  }
+
+ private:
+  const ir::Shape& shape_of(ValueId reduce) const {
+    return graph_[graph_[reduce].operands[0]].type.shape;
+  }
+
+  // What the reduction alone reads, from its operand upwards.
+  std::set<ValueId> grow(ValueId reduce) const {
+    std::set<ValueId> members;
+    std::vector<ValueId> candidates{graph_[reduce].operands[0]};
+    while (!candidates.empty()) {
+      const ValueId v = candidates.back();
+      candidates.pop_back();
+      if (members.contains(v) || !can_join(reduce, v, members)) continue;
+      std::set<ValueId> more = members;
+      more.insert(v);
+      const FusedExpr expr = expression(reduce, more);
+      if (!fits(reduce, expr)) continue;
+      members = std::move(more);
+      candidates = expr.operands;
+    }
+    return members;
+  }
+
+  bool can_join(ValueId reduce, ValueId v, const std::set<ValueId>& members) const {
+    const Node& node = graph_[v];
+    const auto inside = [&](ValueId u) { return u == reduce || members.contains(u); };
+    const std::vector<ValueId>& users = users_.nodes[v.index];
+    return is_cheap(node) && node.type.shape == shape_of(reduce) && !users_.escapes[v.index] &&
+           std::all_of(users.begin(), users.end(), inside);
+  }
+
+  FusedExpr expression(ValueId reduce, const std::set<ValueId>& members) const {
+    return build_expr(graph_, members, {graph_[reduce].operands[0]});
+  }
+
+  bool fits(ValueId reduce, const FusedExpr& fused) const {
+    const ir::Shape& shape = shape_of(reduce);
+    const auto& axes = std::get<ir::ReduceAttrs>(graph_[reduce].attrs).axes;
+    std::size_t tensors = 0;
+    for (const ValueId v : fused.operands) {
+      const ir::TensorType& type = graph_[v].type;
+      if (type.shape == shape) {
+        ++tensors;
+      } else if (!ir::repeats_along(type, shape, axes)) {
+        return false;
+      }
+    }
+    return tensors >= 1 && tensors <= kMaxPrologueTensors &&
+           fused.operands.size() <= kMaxPrologueOperands &&
+           computations(fused.expr) <= kMaxPrologueInstrs &&
+           max_live(fused.expr, false) <= kMaxPrologueLive;
+  }
+
+  ValueId fused(DemandCopy& copy, ValueId reduce, const std::set<ValueId>& members) const {
+    FusedExpr prologue = expression(reduce, members);
+    tensor_first(prologue, shape_of(reduce));
+    Node node = graph_[reduce];
+    std::vector<ValueId> operands = prologue.operands;
+    operands.insert(operands.end(), node.operands.begin() + 1, node.operands.end());
+    node.operands = copy(operands);
+    std::get<ir::ReduceAttrs>(node.attrs).prologue = std::move(prologue.expr);
+    return copy.to().append(std::move(node));
+  }
+
+  // Operand 0 has the shape that is reduced.
+  void tensor_first(FusedExpr& fused, const ir::Shape& shape) const {
+    std::int16_t first = 0;
+    while (graph_[fused.operands[static_cast<std::size_t>(first)]].type.shape != shape) ++first;
+    if (first == 0) return;
+    std::swap(fused.operands[0], fused.operands[static_cast<std::size_t>(first)]);
+    const auto exchange = [&](std::int16_t& arg) {
+      if (arg == 0 || arg == first) arg = static_cast<std::int16_t>(first - arg);
+    };
+    for (ir::ExprInstr& instr : fused.expr.instrs) {
+      for (std::int16_t& arg : instr.args) exchange(arg);
+    }
+    for (std::int16_t& output : fused.expr.outputs) exchange(output);
+  }
+
+  const ir::Graph& graph_;
+  const Users users_;
+};
+
+}  // namespace
+
+ir::Graph recompute_for_reductions(const ir::Graph& graph) {
+  return Recomputation(graph).run();
+}
+
+ir::Graph fuse_prologues(const ir::Graph& graph) {
+  return PrologueFusion(graph).run();
+}
+
+}  // namespace taper::passes
