@@ -68,6 +68,10 @@ void check_inputs(const ir::ReduceSpec& spec) {
     throw Error("reduce: a prologue of " + std::to_string(spec.inputs.size()) +
                 " inputs, but at most " + std::to_string(kMaxReduceInputs) + " are supported");
   const bool fused = spec.prologue != ir::Expr{};
+  const std::size_t terms = spec.prologue.outputs.size();
+  if (terms > kMaxReduceTerms || (terms > 1 && !spec.epilogue.expr.empty()))
+    throw Error("reduce: " + std::to_string(terms) + " results, but at most " +
+                std::to_string(kMaxReduceTerms) + ", without an epilogue, are supported");
   if ((!fused && (spec.inputs.size() != 1 || spec.inputs[0].dtype != ir::DType::f32)) ||
       spec.result.dtype != ir::DType::f32)
     throw Error("reduce: only f32 is supported");
@@ -79,14 +83,39 @@ void check_inputs(const ir::ReduceSpec& spec) {
   }
 }
 
+// `expr` with output i alone; its inputs keep their numbers.
+ir::Expr only_output(const ir::Expr& expr, std::size_t i) {
+  if (expr.outputs.size() <= 1) return expr;
+  const auto inputs = static_cast<std::size_t>(expr.inputs);
+  std::vector<bool> needed(inputs + expr.instrs.size());
+  needed[static_cast<std::size_t>(expr.outputs[i])] = true;
+  for (std::size_t k = needed.size(); k-- > inputs;) {
+    for (const std::int16_t arg : expr.instrs[k - inputs].args)
+      if (needed[k] && arg >= 0) needed[static_cast<std::size_t>(arg)] = true;
+  }
+  ir::Expr only{.inputs = expr.inputs, .instrs = {}, .outputs = {}};
+  std::vector<std::int16_t> now(needed.size());
+  for (std::size_t k = 0; k < needed.size(); ++k) {
+    now[k] = static_cast<std::int16_t>(k < inputs ? k : inputs + only.instrs.size());
+    if (k < inputs || !needed[k]) continue;
+    ir::ExprInstr instr = expr.instrs[k - inputs];
+    for (std::int16_t& arg : instr.args) arg = arg < 0 ? arg : now[static_cast<std::size_t>(arg)];
+    only.instrs.push_back(instr);
+  }
+  only.outputs = {now[static_cast<std::size_t>(expr.outputs[i])]};
+  return only;
+}
+
 class ReduceKernel final : public Kernel {
  public:
   ReduceKernel(const ir::ReduceSpec& spec, const ir::Isa& isa) : spec_(spec) {
     check_epilogue(spec.epilogue, "reduce", false);
     check_inputs(spec);
     plan(merged_loops(spec));
-    accumulate_ = emit_reduce_accumulate(
-        isa, {spec.kind, row_stride(), lanes_reduced_, sources(), spec.prologue});
+    for (std::size_t term = 0; term < terms(); ++term)
+      accumulate_.push_back(emit_reduce_accumulate(
+          isa,
+          {spec.kind, row_stride(), lanes_reduced_, sources(), only_output(spec.prologue, term)}));
     finish_ = emit_reduce_finish(isa, spec);
   }
 
@@ -95,7 +124,12 @@ class ReduceKernel final : public Kernel {
     return per_image_;
   }
   Partition partition() const override { return images_ ? Partition::images : Partition::units; }
-  std::vector<const Routine*> routines() const override { return {&accumulate_, &finish_}; }
+  std::vector<const Routine*> routines() const override {
+    std::vector<const Routine*> all;
+    for (const Routine& routine : accumulate_) all.push_back(&routine);
+    all.push_back(&finish_);
+    return all;
+  }
 
   void run(const Call& call) const override {
     const std::int64_t each = images_ ? per_image_ : 1;
@@ -103,6 +137,11 @@ class ReduceKernel final : public Kernel {
   }
 
  private:
+  struct alignas(64) Lanes : std::array<float, kLanes> {};
+  using Totals = std::array<Lanes, kMaxReduceTerms>;
+
+  std::size_t terms() const { return std::max<std::size_t>(1, spec_.prologue.outputs.size()); }
+
   // Gives every loop its role.
   void plan(std::vector<Loop> loops) {
     images_ = !loops.empty() && loops[0].size == ir::kBatch && !loops[0].reduced;
@@ -163,14 +202,17 @@ class ReduceKernel final : public Kernel {
       step(offsets, lanes_, first_lane);
       result += first_lane;
     }
-    alignas(64) std::array<float, kLanes> totals;
-    totals.fill(spec_.kind == ir::ReduceKind::max ? kLowest : 0.0f);
-    walk_outer(call, offsets, totals.data());
-    if (lanes_reduced_) combine_lanes(totals);
-    finish(call, totals.data(), result, lanes_reduced_ ? 1 : lanes_.size - first_lane);
+    Totals totals;
+    for (auto& of_term : totals) of_term.fill(spec_.kind == ir::ReduceKind::max ? kLowest : 0.0f);
+    walk_outer(call, offsets, totals);
+    for (std::size_t term = 0; term < terms(); ++term) {
+      if (lanes_reduced_) combine_lanes(totals[term]);
+      finish(call, term, totals[term].data(), result,
+             lanes_reduced_ ? 1 : lanes_.size - first_lane);
+    }
   }
 
-  void walk_outer(const Call& call, const Offsets& first, float* totals) const {
+  void walk_outer(const Call& call, const Offsets& first, Totals& totals) const {
     std::int64_t count = 1;
     for (const Loop& loop : outer_) count *= extent(loop, call.batch);
     const Loop& along = lanes_reduced_ ? lanes_ : row_;
@@ -187,18 +229,22 @@ class ReduceKernel final : public Kernel {
     }
   }
 
-  void accumulate(const Call& call, const Offsets& offsets, float* totals,
+  // All results take a piece while it is in the cache.
+  void accumulate(const Call& call, const Offsets& offsets, Totals& totals,
                   std::int64_t size) const {
     const std::int64_t rows = lanes_reduced_ ? size / kLanes : size;
     const std::int64_t tail = lanes_reduced_ ? size % kLanes : 0;
-    AccumulateArgs args{.sources = {}, .totals = totals, .rows = 0, .tail = 0};
+    AccumulateArgs args{};
     std::int64_t first = 0;
     do {
       args.rows = std::min(kPiece, rows - first);
       args.tail = first + args.rows == rows ? tail : 0;
       for (std::size_t i = 0; i < spec_.inputs.size(); ++i)
         args.sources[i] = source(call, i, offsets[i], first * row_stride());
-      accumulate_(&args);
+      for (std::size_t term = 0; term < terms(); ++term) {
+        args.totals = totals[term].data();
+        accumulate_[term](&args);
+      }
       first += args.rows;
     } while (first < rows);
   }
@@ -224,7 +270,7 @@ class ReduceKernel final : public Kernel {
     }
   }
 
-  void finish(const Call& call, const float* totals, std::int64_t result,
+  void finish(const Call& call, std::size_t term, const float* totals, std::int64_t result,
               std::int64_t lanes) const {
     std::int64_t count =
         extent(row_, call.batch) * (lanes_reduced_ ? extent(lanes_, call.batch) : 1);
@@ -232,7 +278,7 @@ class ReduceKernel final : public Kernel {
     const std::size_t own = spec_.inputs.size();
     const std::size_t operands = spec_.epilogue.operands.size();
     FinishArgs args{totals,
-                    static_cast<float*>(call.buffers[own + operands]) + result,
+                    static_cast<float*>(call.buffers[own + operands + term]) + result,
                     std::min(lanes, kLanes),
                     static_cast<float>(count),
                     {}};
@@ -245,7 +291,8 @@ class ReduceKernel final : public Kernel {
   Loop row_, lanes_;                // an absent one has extent 1
   bool lanes_reduced_ = false, images_ = false;
   std::int64_t blocks_ = 1, per_image_ = 1;
-  Routine accumulate_, finish_;
+  std::vector<Routine> accumulate_;  // one for each result
+  Routine finish_;
 };
 
 }  // namespace

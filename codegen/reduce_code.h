@@ -17,6 +17,8 @@ inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 // What a prologue may read.
 inline constexpr std::size_t kMaxReduceInputs = 4;
+// Results of one walk.
+inline constexpr std::size_t kMaxReduceTerms = 4;
 
 struct AccumulateArgs {
   std::array<const void*, kMaxReduceInputs> sources;

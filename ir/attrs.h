@@ -68,9 +68,9 @@ struct PoolAttrs {
                visit("count_include_pad", count_include_pad); visit("shape", shape);
                visit("positive", positive);)
 };
-// With a prologue, which passes make, the reduction is of prologue(operands...), all of them the
-// node's own: operand 0 has the shape that is reduced; another one has it too, or is an f32 that
-// repeats along all reduced axes.
+// With a prologue, which passes make, the reduction is of each output of prologue(operands...), and
+// of as many results. The operands are the node's own: operand 0 has the shape that is reduced;
+// another one has it too, or is an f32 that repeats along all reduced axes.
 struct ReduceAttrs {
   ReduceKind kind = ReduceKind::sum;
   std::vector<std::int64_t> axes;  // sorted, unique, non-negative

@@ -115,13 +115,14 @@ Results eval_map(const EvalRequest& r) {
   return results;
 }
 
-Value apply_prologue(const EvalRequest& r, const Expr& prologue) {
+Results apply_prologue(const EvalRequest& r, const Expr& prologue) {
   std::vector<const Value*> operands;
   for (std::size_t i = 0; i < static_cast<std::size_t>(prologue.inputs); ++i)
     operands.push_back(&r.operand(i));
-  Value x = zeros({DType::f32, operands.front()->type.shape});
-  run_over(prologue, x.type.shape, operands, &x);
-  return x;
+  const Shape& shape = operands.front()->type.shape;
+  Results terms(prologue.outputs.size(), zeros({DType::f32, shape}));
+  run_over(prologue, shape, operands, terms.data());
+  return terms;
 }
 
 Value apply_epilogue(const EvalRequest& r, const Value& root) {

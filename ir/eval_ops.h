@@ -72,7 +72,7 @@ double apply(Op op, double a, double b, double c);
 Results eval_elementwise(const EvalRequest&);
 // The node's epilogue on `root`, the op's own result.
 // What a reduction with a prologue reduces.
-Value apply_prologue(const EvalRequest&, const Expr& prologue);
+Results apply_prologue(const EvalRequest&, const Expr& prologue);
 Value apply_epilogue(const EvalRequest&, const Value& root);
 
 #define TAPER_STRUCTURAL(name, arity) Results eval_##name(const EvalRequest&);

@@ -104,13 +104,8 @@ double larger(double a, double b) {
   return b > a || std::isnan(b) ? b : a;  // a NaN once taken stays
 }
 
-}  // namespace
-
-Results eval_reduce(const EvalRequest& r) {
+Value reduced(const EvalRequest& r, const Value& input) {
   const auto& attrs = r.attrs<ReduceAttrs>();
-  const bool fused = attrs.prologue != Expr{};
-  const Value computed = fused ? apply_prologue(r, attrs.prologue) : Value{};
-  const Value& input = fused ? computed : r.operand(0);
   const Shape& shape = input.type.shape;
   Shape kept = shape;
   std::int64_t count = 1;
@@ -130,7 +125,17 @@ Results eval_reduce(const EvalRequest& r) {
     for (double& x : y.data) x /= static_cast<double>(count);
   }
   round_all(y);
-  return {std::move(y)};
+  return y;
+}
+
+}  // namespace
+
+Results eval_reduce(const EvalRequest& r) {
+  const auto& attrs = r.attrs<ReduceAttrs>();
+  if (attrs.prologue == Expr{}) return {reduced(r, r.operand(0))};
+  Results results;
+  for (const Value& term : apply_prologue(r, attrs.prologue)) results.push_back(reduced(r, term));
+  return results;
 }
 
 Results eval_matmul(const EvalRequest& r) {

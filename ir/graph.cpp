@@ -112,6 +112,9 @@ std::vector<TensorType> result_types(const Graph& graph, const Node& node) {
   if (node.op == Op::cross_entropy_fused) return {node.type, graph[node.operands[0]].type};
   if (node.op == Op::max_pool2d_with_indices)
     return {node.type, {DType::u8, node.type.shape, node.type.layout}};
+  const auto* reduce = std::get_if<ReduceAttrs>(&node.attrs);
+  if (reduce != nullptr && reduce->prologue.outputs.size() > 1)
+    return std::vector<TensorType>(reduce->prologue.outputs.size(), node.type);
   return {node.type};
 }
 

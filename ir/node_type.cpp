@@ -85,8 +85,10 @@ void check_prologue(const std::vector<TensorType>& operands, const ReduceAttrs& 
                     "along the axes",
                     to_string(operand), to_string(shape)));
   }
-  if (expr_types(attrs.prologue, inputs) != std::vector{DType::f32})
-    throw Error("its prologue has not one f32 as its result");
+  const std::vector<DType> outputs = expr_types(attrs.prologue, inputs);
+  const auto not_f32 = [](DType dtype) { return dtype != DType::f32; };
+  if (outputs.empty() || std::any_of(outputs.begin(), outputs.end(), not_f32))
+    throw Error("its prologue has another result than f32");
   const auto random = [](const ExprInstr& instr) { return instr.op == Op::random; };
   if (std::any_of(attrs.prologue.instrs.begin(), attrs.prologue.instrs.end(), random))
     throw Error("its prologue makes random numbers");
@@ -164,6 +166,8 @@ TensorType node_type(const Graph& graph, const Node& node) {
   const auto* reduce = std::get_if<ReduceAttrs>(&node.attrs);
   if (reduce != nullptr && reduce->prologue != Expr{}) {
     check_prologue(operands, *reduce);
+    if (reduce->prologue.outputs.size() > 1 && node.epilogue != Expr{})
+      throw Error("a reduction with several results takes no epilogue");
     operands.resize(1, operands.front());
   }
   TensorType type = infer(node.op, operands, node.attrs);

@@ -75,7 +75,8 @@ Counts counts_of(const MapSpec& s) {
   return counts;
 }
 Counts counts_of(const ReduceSpec& s) {
-  return {s.inputs.size() + s.epilogue.operands.size()};
+  return {s.inputs.size() + s.epilogue.operands.size(),
+          std::max<std::size_t>(1, s.prologue.outputs.size())};
 }
 Counts counts_of(const GemmSpec& s) {
   return {2 + s.epilogue.operands.size()};

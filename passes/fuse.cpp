@@ -12,6 +12,7 @@ ir::Graph fuse(const ir::Graph& graph, const PassOptions&) {
   g = recompute_for_reductions(g);
   g = fuse_epilogues(g);
   g = fuse_prologues(g);
+  g = pair_reductions(g);
   g = fuse_maps(g);
   return merge_maps(g);
 }

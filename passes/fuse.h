@@ -37,6 +37,9 @@ ir::Graph fuse_epilogues(const ir::Graph&);
 // Cheap elementwise ops that only a reduction reads become its prologue.
 ir::Graph fuse_prologues(const ir::Graph&);
 
+// Two reductions that walk alike and share a tensor become one with two results.
+ir::Graph pair_reductions(const ir::Graph&);
+
 // The remaining elementwise, cast, random and broadcast_to nodes become single-segment maps:
 // producers join their consumers of the same shape as long as the group stays convex.
 ir::Graph fuse_maps(const ir::Graph&);

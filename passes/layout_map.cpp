@@ -178,6 +178,8 @@ ValueId place_reduce(const ir::Graph& graph, ValueId old, LaidOut& out) {
   if (whole_blocks && !image_result && reduces(attrs, 2) && reduces(attrs, 3)) {
     return reduce_plain_result(graph, old, out, operand.layout);
   }
+  // Moving the result would hide that there are several.
+  if (attrs.prologue.outputs.size() > 1) return reduce_plain_result(graph, old, out, Layout::plain);
   return reduce_in_blocks(graph, old, out, Layout::c16);
 }
 

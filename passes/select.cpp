@@ -48,7 +48,7 @@ class Selector {
       case Op::map:
         return kernel(node, select_map(lowering), std::get<ir::MapAttrs>(node.attrs).results);
       case Op::reduce:
-        return kernel(node, select_reduce(lowering));
+        return kernel(node, select_reduce(lowering), ir::result_types(graph_, node));
       case Op::matmul:
         return kernel(node, select_matmul(lowering));
       case Op::conv2d:

@@ -237,6 +237,43 @@ TEST(Reduce, ReducesItsPrologue) {
   }
 }
 
+// Two results are those of two kernels, to the bit.
+TEST(Reduce, HasAResultForEachOutput) {
+  for (const Case& c : cases()) {
+    if (!c.strides.empty() && c.strides[0] == 0) continue;
+    const ir::ReduceSpec plain = make_spec(c, ReduceKind::sum, EpilogueKind::none);
+    SCOPED_TRACE(ir::to_string(ir::KernelSpec(plain)));
+    const std::int64_t elements = input_elements(c, plain);
+    std::int64_t results = 1;
+    for (std::size_t i = 0; i < c.dims.size(); ++i)
+      if (!c.reduced[i]) results *= extent(c.dims[i], c.batch);
+    std::mt19937 generator(5);
+    Buffer x(elements), g(elements), mean(results);
+    for (Buffer* b : {&x, &g})
+      for (std::int64_t i = 0; i < elements; ++i) (*b)[i] = random_value(generator) / 3.0f;
+    for (std::int64_t i = 0; i < results; ++i) mean[i] = random_value(generator);
+    ir::ReduceSpec both = plain;
+    both.inputs = {plain.inputs[0], plain.inputs[0], {ir::DType::f32, plain.result.strides}};
+    const ir::ExprInstr centred{.op = ir::Op::sub, .args = {0, 2, -1}};
+    const ir::ExprInstr unused{.op = ir::Op::neg, .args = {1, -1, -1}};
+    const ir::ExprInstr product{.op = ir::Op::mul, .args = {3, 1, -1}};
+    both.prologue = {3, {centred, unused, product}, {1, 5}};
+    const auto run = [&](const ir::ReduceSpec& spec, std::size_t count) {
+      return run_everywhere([&](const ir::Isa& isa) { return codegen::compile(spec, isa); },
+                            {x.data(), g.data(), mean.data()},
+                            std::vector<std::int64_t>(count, results * 4), c.batch);
+    };
+    const auto got = run(both, 2);
+    for (const std::size_t term : {0u, 1u}) {
+      ir::ReduceSpec alone = both;
+      alone.prologue.outputs = {both.prologue.outputs[term]};
+      const auto want = run(alone, 1);
+      for (std::int64_t i = 0; i < results; ++i)
+        ASSERT_EQ(floats(got[term])[i], floats(want[0])[i]) << "result " << term << " at " << i;
+    }
+  }
+}
+
 TEST(Reduce, RefusesProloguesThatItCannotWalk) {
   const ir::Isa& isa = *host_isas().front();
   const Case rows{{8, 40}, {false, true}};

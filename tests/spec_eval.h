@@ -102,21 +102,24 @@ class SpecEvaluator {
   }
 
   void execute(const ir::ReduceSpec& spec, const ir::Node&, Results& results) const {
-    std::map<std::size_t, std::vector<double>> groups;
+    std::vector<std::map<std::size_t, std::vector<double>>> groups(results.size());
     for_each_point(spec.dims, batch_, [&](const auto& at) {
       std::vector<double> in;
       for (std::size_t i = 0; i < spec.inputs.size(); ++i)
         in.push_back(operand(i).at(offset(at, spec.inputs[i].strides)));
-      double x = in.front();
-      if (spec.prologue != ir::Expr{}) ir::evaluate(spec.prologue, in.data(), 0, &x);
-      groups[offset(at, spec.result.strides)].push_back(x);
+      std::vector<double> x(results.size(), in.front());
+      if (spec.prologue != ir::Expr{}) ir::evaluate(spec.prologue, in.data(), 0, x.data());
+      for (std::size_t r = 0; r < results.size(); ++r)
+        groups[r][offset(at, spec.result.strides)].push_back(x[r]);
     });
-    for (const auto& [at, values] : groups) {
-      double acc = spec.kind == ir::ReduceKind::max ? values.front() : 0;
-      for (const double v : values)
-        acc = spec.kind == ir::ReduceKind::max ? std::fmax(acc, v) : acc + v;
-      if (spec.kind == ir::ReduceKind::mean) acc /= static_cast<double>(values.size());
-      results[0].at(at) = finish(spec.epilogue, acc, spec.inputs.size(), at, 0);
+    for (std::size_t r = 0; r < results.size(); ++r) {
+      for (const auto& [at, values] : groups[r]) {
+        double acc = spec.kind == ir::ReduceKind::max ? values.front() : 0;
+        for (const double v : values)
+          acc = spec.kind == ir::ReduceKind::max ? std::fmax(acc, v) : acc + v;
+        if (spec.kind == ir::ReduceKind::mean) acc /= static_cast<double>(values.size());
+        results[r].at(at) = finish(spec.epilogue, acc, spec.inputs.size(), at, 0);
+      }
     }
   }
 

@@ -1,0 +1,167 @@
+// Reductions of the same tensors side by side.
+#include <algorithm>
+#include <map>
+
+#include "passes/fuse.h"
+
+namespace taper::passes {
+namespace {
+
+using ir::Node;
+using ir::Op;
+using ir::ReduceAttrs;
+using ir::ValueId;
+
+const ReduceAttrs& attrs_of(const Node& node) {
+  return std::get<ReduceAttrs>(node.attrs);
+}
+
+// The inputs of both expressions, each once, and the outputs of `a`, then those of `b`.
+struct Joined {
+  ir::Expr expr;
+  std::vector<ValueId> operands;
+};
+
+Joined join(const ir::Expr& a, const std::vector<ValueId>& of_a, const ir::Expr& b,
+            const std::vector<ValueId>& of_b) {
+  Joined joined{{}, of_a};
+  std::vector<std::size_t> inputs;  // of b
+  for (const ValueId v : of_b) {
+    const auto it = std::find(joined.operands.begin(), joined.operands.end(), v);
+    inputs.push_back(static_cast<std::size_t>(it - joined.operands.begin()));
+    if (it == joined.operands.end()) joined.operands.push_back(v);
+  }
+  joined.expr.inputs = static_cast<std::int64_t>(joined.operands.size());
+  const auto append = [&](const ir::Expr& from, const auto& input) {
+    const std::size_t before = joined.expr.instrs.size();
+    const auto renamed = [&](std::int16_t arg) {
+      if (arg < 0) return arg;
+      const auto i = static_cast<std::size_t>(arg);
+      const auto own = static_cast<std::size_t>(from.inputs);
+      return static_cast<std::int16_t>(i < own ? input(i)
+                                               : joined.operands.size() + before + i - own);
+    };
+    for (ir::ExprInstr instr : from.instrs) {
+      for (std::int16_t& arg : instr.args) arg = renamed(arg);
+      joined.expr.instrs.push_back(instr);
+    }
+    for (const std::int16_t output : from.outputs) joined.expr.outputs.push_back(renamed(output));
+  };
+  append(a, [](std::size_t i) { return i; });
+  append(b, [&](std::size_t i) { return inputs[i]; });
+  return joined;
+}
+
+class ReductionPairs {
+ public:
+  explicit ReductionPairs(const ir::Graph& graph) : graph_(graph) {
+    for (std::size_t i = 0; i < graph.size(); ++i) {
+      if (is_candidate(graph.id(i))) find_partner(graph.id(i));
+    }
+  }
+
+  ir::Graph run() const {
+    const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
+      const auto it = pair_of_.find(old);
+      if (it == pair_of_.end()) return std::nullopt;
+      emit(copy, it->second);
+      return copy(old);
+    };
+    return DemandCopy(graph_, rule).run();
+  }
+
+ private:
+  struct Pair {
+    ValueId first, second;
+  };
+
+  // Blocks of channels are whole, so that the results need not move to another layout.
+  bool is_candidate(ValueId v) const {
+    const Node& node = graph_[v];
+    if (node.op != Op::reduce || node.epilogue != ir::Expr{}) return false;
+    const ir::Shape& shape = graph_[node.operands[0]].type.shape;
+    return attrs_of(node).prologue.outputs.size() <= 1 && shape.size() > 1 &&
+           shape[1] % ir::kBlock == 0;
+  }
+
+  static ir::Expr prologue_of(const Node& node) {
+    const ir::Expr& prologue = attrs_of(node).prologue;
+    if (prologue != ir::Expr{}) return prologue;
+    return {.inputs = 1, .instrs = {}, .outputs = {0}};
+  }
+
+  Joined joined(const Pair& pair) const {
+    const Node &a = graph_[pair.first], &b = graph_[pair.second];
+    return join(prologue_of(a), a.operands, prologue_of(b), b.operands);
+  }
+
+  void find_partner(ValueId second) {
+    for (const ValueId first : unpaired_) {
+      const Pair pair{first, second};
+      if (!alike(pair) || depends(second, first)) continue;
+      pair_of_[first] = pair_of_[second] = pair;
+      std::erase(unpaired_, first);
+      return;
+    }
+    unpaired_.push_back(second);
+  }
+
+  // The same walk, and a tensor that is read once instead of twice.
+  bool alike(const Pair& pair) const {
+    const Node &a = graph_[pair.first], &b = graph_[pair.second];
+    const ReduceAttrs &x = attrs_of(a), &y = attrs_of(b);
+    const ir::Shape& shape = graph_[a.operands[0]].type.shape;
+    if (x.kind != y.kind || x.axes != y.axes || x.keep_dims != y.keep_dims ||
+        shape != graph_[b.operands[0]].type.shape)
+      return false;
+    const auto shared = [&](ValueId v) {
+      return graph_[v].type.shape == shape &&
+             std::find(b.operands.begin(), b.operands.end(), v) != b.operands.end();
+    };
+    return std::any_of(a.operands.begin(), a.operands.end(), shared) &&
+           joined(pair).operands.size() <= kMaxPrologueOperands;
+  }
+
+  bool depends(ValueId v, ValueId on) const {
+    std::vector<ValueId> pending{v};
+    std::set<ValueId> seen;
+    while (!pending.empty()) {
+      const ValueId next = pending.back();
+      pending.pop_back();
+      for (const ValueId operand : graph_[next].operands) {
+        if (operand == on) return true;
+        if (on < operand && seen.insert(operand).second) pending.push_back(operand);
+      }
+    }
+    return false;
+  }
+
+  void emit(DemandCopy& copy, const Pair& pair) const {
+    Joined both = joined(pair);
+    Node node = graph_[pair.first];
+    node.operands = copy(both.operands);
+    std::get<ReduceAttrs>(node.attrs).prologue = std::move(both.expr);
+    const ValueId reduce = copy.to().append(std::move(node));
+    std::int64_t index = 0;
+    for (const ValueId v : {pair.first, pair.second}) {
+      copy.bind(v, copy.to().append({.op = Op::result,
+                                     .type = graph_[v].type,
+                                     .operands = {reduce},
+                                     .attrs = ir::ResultAttrs{index++},
+                                     .epilogue = {},
+                                     .location = graph_[v].location}));
+    }
+  }
+
+  const ir::Graph& graph_;
+  std::vector<ValueId> unpaired_;
+  std::map<ValueId, Pair> pair_of_;
+};
+
+}  // namespace
+
+ir::Graph pair_reductions(const ir::Graph& graph) {
+  return ReductionPairs(graph).run();
+}
+
+}  // namespace taper::passes
