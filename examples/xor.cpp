@@ -11,8 +11,8 @@ int main() {
   taper::Tape tape;
   const auto x = tape.input("points", {taper::N, 2});
   const auto labels = tape.input("classes", {taper::N}, taper::DType::i32);
-  const taper::nn::Sequential model(taper::nn::Linear(2, 16), taper::nn::ReLU(),
-                                    taper::nn::Linear(16, 2));
+  const taper::nn::Sequential model{taper::nn::Linear(2, 16), taper::nn::ReLU(),
+                                    taper::nn::Linear(16, 2)};
   const auto logits = model(x);
 
   auto step = taper::compile(cross_entropy(logits, labels), taper::optim::Adam{0.02f});
