@@ -295,7 +295,9 @@ Executable compile(const ir::Graph& graph, const Variables& variables,
   Compilation::report(p);
   p.report.compile_seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (p.options.verbose) print_events(p.options.name, p.plan, p.report, p.options.max_batch);
+  if (p.options.verbose > 0)
+    print_events(p.options.name, p.plan, p.report, p.options.max_batch, p.options.verbose > 1);
+  p.choose_runner();
   Executable executable(std::move(program));
   if (!p.options.dump.empty()) dump_program(p.options, executable.plan(), p.kernels);
   return executable;

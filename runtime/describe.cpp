@@ -66,10 +66,11 @@ std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedul
 }
 
 void print_events(const std::string& name, const Plan& plan, const Report& report,
-                  ir::Dim max_batch) {
+                  ir::Dim max_batch, bool with_runs) {
   std::string text =
       "taper,template,compile,name,isa,threads,kernels,barriers,code_bytes,arena_bytes,ms\n"
       "taper,template,kernel,name,call,lowering,mflop,spec\n";
+  if (with_runs) text += "taper,template,run,name,call,lowering,batch,ms\n";
   auto out = std::back_inserter(text);
   fmt::format_to(out, "taper,compile,{},{},{},{},{},{},{},{:.3f}\n", name, report.isa,
                  report.threads, report.kernels, report.barriers, report.code_bytes,

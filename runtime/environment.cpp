@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sched.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
@@ -37,13 +38,15 @@ int thread_count(int requested) {
   return threads;
 }
 
-bool verbose(bool requested) {
+int verbosity(int requested) {
+  if (requested < 0 || requested > 2)
+    throw Error(fmt::format("CompileOptions::verbose: {} is not in 0..2", requested));
   const char* text = std::getenv("TAPER_VERBOSE");
   if (text == nullptr || *text == '\0') return requested;
   const std::string_view value = text;
-  if (value != "0" && value != "1")
-    throw Error(fmt::format("TAPER_VERBOSE: \"{}\" is neither 0 nor 1", value));
-  return requested || value == "1";
+  if (value != "0" && value != "1" && value != "2")
+    throw Error(fmt::format("TAPER_VERBOSE: \"{}\" is not 0, 1 or 2", value));
+  return std::max(requested, value.front() - '0');
 }
 
 std::string jit_profile(const std::string& requested) {
@@ -69,7 +72,9 @@ CompileOptions resolve(CompileOptions options) {
   if (options.isa == nullptr || !codegen::CodeMemory::allowed()) options.interpret = true;
   if (options.dump.empty())
     if (const char* dump = std::getenv("TAPER_DUMP")) options.dump = dump;
-  options.verbose = verbose(options.verbose);
+  if (options.trace.empty())
+    if (const char* trace = std::getenv("TAPER_TRACE")) options.trace = trace;
+  options.verbose = verbosity(options.verbose);
   options.jit_profile = jit_profile(options.jit_profile);
   return options;
 }

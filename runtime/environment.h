@@ -2,7 +2,8 @@
 //   TAPER_MAX_ISA      avx2 | avx512 | neon: the best instruction set to use (see ir/isa.h)
 //   TAPER_NUM_THREADS  1..256: threads of a run
 //   TAPER_DUMP         directory that every compile() writes its stages to
-//   TAPER_VERBOSE      0 | 1: a line on standard error per compile() and kernel
+//   TAPER_VERBOSE      0 | 1 | 2: lines on standard error per compile() and kernel, and per run
+//   TAPER_TRACE        file that gets the timeline of all runs
 //   TAPER_JIT_PROFILE  perfmap | jitdump | gdb: who learns the names of the generated routines
 #pragma once
 

@@ -60,10 +60,7 @@ std::span<const float> Executable::output(std::size_t index) const {
 void Executable::run(std::span<const std::span<const std::byte>> inputs, ir::Dim batch) {
   program_->check_inputs(inputs, batch);
   program_->batch = batch;
-  if (program_->options.interpret)
-    program_->run_interpreter(inputs);
-  else
-    program_->run_generated(inputs);
+  ((*program_).*program_->runner)(inputs);
 }
 
 void Executable::Program::check_inputs(std::span<const std::span<const std::byte>> inputs,

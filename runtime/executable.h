@@ -58,7 +58,11 @@ struct CompileOptions {
   // Who learns the names of the generated routines: perfmap, jitdump or gdb (runtime/announce.h);
   // TAPER_JIT_PROFILE if empty.
   std::string jit_profile = {};
-  bool verbose = false;  // a line on standard error per compile() and kernel; or TAPER_VERBOSE=1
+  // Lines on standard error: 1 for each compile() and kernel, 2 also for each kernel of each run;
+  // or TAPER_VERBOSE. The first line of a kind names its columns.
+  int verbose = 0;
+  // A file that gets the timeline of all runs, for Chrome or Perfetto; TAPER_TRACE if empty.
+  std::string trace = {};
 };
 
 struct Report {
@@ -120,7 +124,6 @@ class Executable {
  private:
   friend Executable compile(const ir::Graph&, const Variables&, const CompileOptions&);
   friend struct Compilation;
-  friend struct ProfiledRun;
   struct Program;
   explicit Executable(std::unique_ptr<Program> program);
   std::unique_ptr<Program> program_;

@@ -1,20 +1,16 @@
 // A run with the clock read around every kernel call and every wait.
-#include <chrono>
-
 #include "runtime/program.h"
 
 namespace taper::runtime {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using Events = std::vector<ProfileEvent>;
 
 constexpr std::size_t kExpectedEvents = 4096;
 
-}  // namespace
-
+template <class Program>
 struct ProfiledRun {
-  Executable::Program& program;
+  Program& program;
   int threads;
   Clock::time_point start;
   std::vector<Events> events;  // by thread
@@ -47,15 +43,14 @@ struct ProfiledRun {
   }
 };
 
-std::vector<ProfileEvent> Executable::profile(std::span<const std::span<const std::byte>> inputs,
-                                              ir::Dim batch) {
-  Program& p = *program_;
-  if (p.options.interpret) throw Error("profile: the interpreter runs, which has no kernels");
-  p.check_inputs(inputs, batch);
-  p.batch = batch;
-  p.bind_inputs(inputs);
-  const bool alone = p.options.threads == 1 || p.prefers_one_thread();
-  ProfiledRun recording{p, alone ? 1 : p.options.threads, {}, {}};
+}  // namespace
+
+Executable::Program::Recording Executable::Program::record(
+    std::span<const std::span<const std::byte>> inputs) {
+  bind_inputs(inputs);
+  const bool alone = options.threads == 1 || prefers_one_thread();
+  using Run = ProfiledRun<Program>;
+  Run recording{*this, alone ? 1 : options.threads, {}, {}};
   recording.events.resize(static_cast<std::size_t>(recording.threads));
   for (Events& events : recording.events) events.reserve(kExpectedEvents);
   recording.start = Clock::now();
@@ -63,12 +58,40 @@ std::vector<ProfileEvent> Executable::profile(std::span<const std::span<const st
     const FlushDenormals flush;
     recording.run(0);
   } else {
-    p.pool->run([](void* of, int thread) { static_cast<ProfiledRun*>(of)->run(thread); },
-                &recording);
+    pool->run([](void* of, int thread) { static_cast<Run*>(of)->run(thread); }, &recording);
   }
-  Events all;
-  for (const Events& events : recording.events) all.insert(all.end(), events.begin(), events.end());
+  Recording all{recording.start, {}};
+  for (const Events& events : recording.events)
+    all.events.insert(all.events.end(), events.begin(), events.end());
   return all;
+}
+
+void Executable::Program::choose_runner() {
+  observer = RunObserver::of(options, plan);
+  runner = observer != nullptr ? &Program::run_observed
+           : options.interpret ? &Program::run_interpreter
+                               : &Program::run_generated;
+}
+
+void Executable::Program::run_observed(std::span<const std::span<const std::byte>> inputs) {
+  if (!options.interpret) {
+    const Recording run = record(inputs);
+    observer->add(run.start, run.events, batch);
+    return;
+  }
+  const Clock::time_point start = Clock::now();
+  run_interpreter(inputs);
+  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  observer->add(start, {{.begin = 0, .end = seconds}}, batch);
+}
+
+std::vector<ProfileEvent> Executable::profile(std::span<const std::span<const std::byte>> inputs,
+                                              ir::Dim batch) {
+  if (program_->options.interpret)
+    throw Error("profile: the interpreter runs, which has no kernels");
+  program_->check_inputs(inputs, batch);
+  program_->batch = batch;
+  return program_->record(inputs).events;
 }
 
 }  // namespace taper::runtime

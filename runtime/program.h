@@ -9,6 +9,7 @@
 #include "codegen/kernel.h"
 #include "ir/eval.h"
 #include "runtime/executable.h"
+#include "runtime/observe.h"
 #include "runtime/plan.h"
 #include "runtime/schedule.h"
 #include "runtime/thread_pool.h"
@@ -54,6 +55,9 @@ struct Executable::Program {
   std::vector<std::vector<float>> interpreted_outputs;
 
   ir::Dim batch = 0;  // of the last run
+  std::unique_ptr<RunObserver> observer;
+  // How a run is done, chosen once by compile(): interpreted, generated or observed.
+  void (Program::*runner)(std::span<const std::span<const std::byte>>) = nullptr;
 
   void check_inputs(std::span<const std::span<const std::byte>> inputs, ir::Dim n) const;
   void run_generated(std::span<const std::span<const std::byte>> inputs);
@@ -61,7 +65,15 @@ struct Executable::Program {
   std::map<std::string, ir::Value> bindings(
       std::span<const std::span<const std::byte>> inputs) const;
   void run_interpreter(std::span<const std::span<const std::byte>> inputs);
+  void choose_runner();
+  void run_observed(std::span<const std::span<const std::byte>> inputs);
   void run_thread(int thread, int threads);
+  // A run with the clock read around every kernel call and every wait.
+  struct Recording {
+    Clock::time_point start;
+    std::vector<ProfileEvent> events;
+  };
+  Recording record(std::span<const std::span<const std::byte>> inputs);
   // Calls wait(c) before call c where the threads must meet, and run(c, begin, end) for each part
   // of this thread's share of its units.
   template <class Wait, class Run>
@@ -103,7 +115,7 @@ void dump_program(const CompileOptions& options, const std::string& plan,
 
 // What CompileOptions::verbose promises.
 void print_events(const std::string& name, const Plan& plan, const Report& report,
-                  ir::Dim max_batch);
+                  ir::Dim max_batch, bool with_runs);
 
 std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedule,
                      const std::vector<Chain>& chains, const Report& report, ir::Dim max_batch);

@@ -3,8 +3,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
 
 #include "runtime/announce.h"
+#include "taper/taper.h"
 #include "tests/tool.h"
 
 // GDB's list of objects (runtime/gdb_object.cpp).
@@ -44,7 +49,61 @@ TEST_F(ToolEnvironment, VerbosePrintsALinePerEvent) {
   EXPECT_TRUE(says(said.err, "\ntaper,compile,graph,"));
   EXPECT_TRUE(says(said.err, "\ntaper,kernel,graph,0,conv direct 3x3 forward,"));
   EXPECT_EQ(prints(arguments(), {"TAPER_VERBOSE=0"}), said.out);
-  EXPECT_TRUE(says(fails(arguments(), {"TAPER_VERBOSE=yes"}), "\"yes\" is neither 0 nor 1"));
+  EXPECT_FALSE(says(said.err, "taper,run,"));
+  EXPECT_TRUE(says(fails(arguments(), {"TAPER_VERBOSE=yes"}), "\"yes\" is not 0, 1 or 2"));
+}
+
+TEST_F(ToolEnvironment, VerbosePrintsALinePerKernelOfARun) {
+  const Outcome said = taper(arguments(), {"TAPER_VERBOSE=2"});
+  EXPECT_EQ(said.status, 0);
+  EXPECT_TRUE(says(said.err, "taper,template,run,name,call,lowering,batch,ms\n"));
+  EXPECT_TRUE(says(said.err, "\ntaper,run,graph,0,conv direct 3x3 forward,1,"));
+  std::vector<std::string> interpreted = arguments();
+  interpreted.push_back("--interpret");
+  EXPECT_TRUE(
+      says(taper(interpreted, {"TAPER_VERBOSE=2"}).err, "\ntaper,run,graph,0,interpreter,1,"));
+}
+
+std::string contents_of(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST_F(ToolEnvironment, TraceHoldsEveryKernelOfEveryRun) {
+  const auto file = folder_ / "runs.json";
+  EXPECT_EQ(taper(arguments(), {"TAPER_TRACE=" + file.string()}).status, 0);
+  std::map<std::string, int> names;
+  for (const auto& event : nlohmann::json::parse(contents_of(file))) {
+    ++names[event.at("name").get<std::string>()];
+    if (event.at("ph") != "X") continue;
+    EXPECT_GT(event.at("ts").get<double>(), 0);
+    EXPECT_GE(event.at("dur").get<double>(), 0);
+  }
+  EXPECT_EQ(names["process_name"], 1);
+  EXPECT_GE(names["conv direct 3x3 forward"], 1);
+  EXPECT_TRUE(says(fails(arguments(), {"TAPER_TRACE=" + (folder_ / "none/x.json").string()}),
+                   "TAPER_TRACE: cannot write "));
+}
+
+TEST_F(ToolEnvironment, ProgramsShareATrace) {
+  const std::string file = (folder_ / "two.json").string();
+  {
+    Tape tape;
+    const Tensor x = tape.input("x", {N, 4});
+    const std::vector<float> ones(8, 1.0f);
+    Function first = compile(exp(x), {.threads = 1, .name = "a \"name\"", .trace = file});
+    Function second = compile(log(x), {.threads = 1, .name = "second", .trace = file});
+    for (int i = 0; i < 3; ++i) first(ones);
+    second(ones);
+  }
+  std::map<int, int> runs;  // by program
+  std::set<std::string> programs;
+  for (const auto& event : nlohmann::json::parse(contents_of(file))) {
+    if (event.at("ph") == "X") ++runs[event.at("pid").get<int>()];
+    if (event.at("name") == "process_name") programs.insert(event.at("args").at("name"));
+  }
+  EXPECT_EQ(runs, (std::map<int, int>{{1, 3}, {2, 1}}));
+  EXPECT_EQ(programs, (std::set<std::string>{"a \"name\"", "second"}));
 }
 
 TEST_F(ToolEnvironment, UnknownProfilesAreErrors) {
