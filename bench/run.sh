@@ -3,9 +3,9 @@
 # against those of OpenBLAS and libxsmm. FILTER is a regular expression over names such as
 # layers/resnet50/64-64@56_k3s1p1/n16/forward or dense/256x784x128/backward_weights, so that the
 # prefix of a set picks it; see kernels --help for options.
-# bench/run.sh small|compile|contract|errors [OPTION...]: training steps of small networks against
-# libtorch, dlib and a plain loop; the time from a recorded tape to the first result; what the fixed
-# order of reductions costs; the errors of Winograd's convolutions.
+# bench/run.sh small|compile|contract|profiling|errors [OPTION...]: training steps of small networks
+# against libtorch, dlib and a plain loop; the time from a recorded tape to the first result; what
+# the fixed order of reductions costs; what profiling costs; the errors of Winograd's convolutions.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../.ci/setup.sh"
 
@@ -25,6 +25,7 @@ case ${1:-.} in
   small) target=small peers=(libdlib-dev libtorch-dev) ;;
   compile) target=compile_time peers=() ;;
   contract) target=contract peers=() ;;
+  profiling) target=profiling peers=() ;;
   errors) target=winograd_error peers=() ;;
   *) target=kernels peers=(libopenblas-openmp-dev libxsmm-dev) ;;
 esac
