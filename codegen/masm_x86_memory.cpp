@@ -10,7 +10,6 @@ using namespace asmjit;
 
 namespace {
 
-constexpr std::uint32_t kAllOnes = 0xffffffffu;
 constexpr std::uint32_t kTwoTo31 = 0x4f000000u, k255 = 0x437f0000u, k127 = 0x42fe0000u,
                         kMinus128 = 0xc3000000u;
 constexpr int kGreaterEqual = 0x1d, kUnordered = 0x03, kOrdered = 0x07;  // vcmpps, quiet

@@ -2,8 +2,8 @@
 # tests/run.sh [--full]: installs what is missing, builds and runs every test: optimised, and under
 # the address and undefined-behaviour sanitizers; some of them cross-built for AArch64 and emulated;
 # then every fuzz target for 30 seconds. With --full every test is emulated too, a build without code
-# generation runs the tests of the ops on an emulated RISC-V processor, and the transcendental
-# functions are tried on every f32.
+# generation runs the tests of the ops on an emulated RISC-V processor, a build with clang++ has to
+# print the same text to the byte, and the transcendental functions are tried on every f32.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/../.ci/setup.sh"
 source "$taper_root/.ci/aarch64.sh"
@@ -60,6 +60,7 @@ echo "Testing"
 ctest --test-dir build/check --output-on-failure -j"$(nproc)" || fail "tests failed in build/check"
 test_aarch64
 if [ "$full" = yes ]; then
+  "$taper_root/tests/compilers.sh"
   test_riscv64
   echo "Sweeping every f32 through the transcendental functions"
   TAPER_FULL=1 build/check/tests/test_math || fail "the exhaustive sweep failed"
