@@ -111,7 +111,44 @@ Counts counts_of(const RowSpec& s) {
   return {};
 }
 
-void check_kernel(const Node& node) {
+// Images are read and written in blocks of channels; where a first layer has few, the input may be
+// plain. Points of Winograd and weights are of no use elsewhere and are not looked at.
+struct ImageLayouts {
+  const Graph& graph;
+  const Node& node;
+
+  void operator()(const ConvSpec& s) const {
+    const bool images = s.pass == ConvPass::forward || s.pass == ConvPass::backward_data ||
+                        s.pass == ConvPass::backward_weights;
+    if (!images) return;
+    require_layout("operand 0", type(0), s.pass == ConvPass::backward_data ? Layout::c16 : s.input);
+    if (s.pass == ConvPass::backward_weights)
+      require_layout("operand 1", type(1), Layout::c16);
+    else
+      require_layout("result", node.type, Layout::c16);
+    check_epilogue(s.epilogue);
+  }
+  void operator()(const PoolSpec& s) const {
+    for (std::size_t i = 0; i < (s.backward ? 2u : 1u); ++i)
+      require_layout(fmt::format("operand {}", i), type(i), Layout::c16);
+    require_layout("result", node.type, Layout::c16);
+    check_epilogue(s.epilogue);
+  }
+  template <class Spec>
+  void operator()(const Spec&) const {}
+
+ private:
+  const TensorType& type(std::size_t i) const { return graph[node.operands[i]].type; }
+
+  void check_epilogue(const Epilogue& epilogue) const {
+    const std::size_t own = node.operands.size() - epilogue.operands.size();
+    for (std::size_t i = 0; i < epilogue.operands.size(); ++i)
+      if (epilogue.operands[i].access == EpilogueAccess::same)
+        require_layout("epilogue operand", type(own + i), node.type.layout);
+  }
+};
+
+void check_kernel(const Graph& graph, const Node& node) {
   const auto& kernel = std::get<KernelAttrs>(node.attrs);
   const Counts counts = std::visit([](const auto& s) { return counts_of(s); }, kernel.spec);
   if (counts.operands != node.operands.size() || counts.results != kernel.results.size()) {
@@ -119,6 +156,7 @@ void check_kernel(const Node& node) {
                             counts.operands, counts.results, node.operands.size(),
                             kernel.results.size()));
   }
+  std::visit(ImageLayouts{graph, node}, kernel.spec);
 }
 
 void check_view(const Graph& graph, const Node& node) {
@@ -132,7 +170,7 @@ void check_view(const Graph& graph, const Node& node) {
 }
 
 void check_selected(const Graph& graph, const Node& node) {
-  if (node.op == Op::kernel) return check_kernel(node);
+  if (node.op == Op::kernel) return check_kernel(graph, node);
   if (node.op == Op::view) return check_view(graph, node);
   if (traits(node.op).arity != 0 && node.op != Op::result) throw Error("it has no kernel");
 }
