@@ -39,6 +39,26 @@ TEST_F(ToolBench, MeasuresTheKernelsOfAFile) {
                   .starts_with("call,value,lowering,seconds,gflops"));
 }
 
+// Virtual machines and containers may hide any counter: then a sentence names it.
+TEST_F(ToolBench, CountsOrSaysWhatItCannotCount) {
+  const Outcome made =
+      taper({"bench", "--gemm", "64x64x64", "--seconds", "0", "--counters", "--format", "json"});
+  EXPECT_EQ(made.status, 0) << made.err;
+  const auto counters = nlohmann::json::parse(made.out).at("counters");
+  for (const char* name :
+       {"CPU seconds", "page faults", "cycles", "instructions", "L1 load misses"}) {
+    if (says(made.err, name)) {
+      EXPECT_TRUE(says(made.err, "--counters: this kernel or processor does not count "));
+      EXPECT_FALSE(counters.contains(name));
+    } else {
+      EXPECT_GE(counters.at(name).get<double>(), 0);
+    }
+  }
+  if (counters.contains("CPU seconds")) {
+    EXPECT_GT(counters["CPU seconds"].get<double>(), 0);
+  }
+}
+
 TEST_F(ToolBench, MeasuresTrainingSteps) {
   const std::string path = write("classifier.tir", kClassifier).string();
   const json m = measured({path, "--train", "losses", "--optimizer", "adam", "--batch", "4"});

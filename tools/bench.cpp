@@ -23,6 +23,7 @@ Examples:
   taper bench model.tir --batch 256 --train loss --optimizer adam --format csv
   taper bench --conv mb256ic32ih28oc32oh28kh3ph1 --dir all
   taper bench --gemm 256x128x784 --threads 1 --format json
+  taper bench model.tir --batch 64 --counters
   taper bench --conv mb16ic64ih56oc64oh56kh3ph1 --versus onednn
 )";
 
@@ -30,6 +31,7 @@ struct BenchOptions {
   std::string file, convolution, product, direction = "fwd", format = "table", loss,
                                           optimizer = "sgd", versus;
   double seconds = 1;
+  bool counters = false;
   Settings settings;
 };
 
@@ -71,7 +73,7 @@ void bench_problems(const BenchOptions& options, const std::vector<Problem>& pro
     Settings settings = options.settings;
     if (settings.batch == 0) settings.batch = problem.batch;
     if (options.format == "table") fmt::print("{}\n", problem.name);
-    print(measure(problem.graph, settings, options.seconds), options.format);
+    print(measure(problem.graph, settings, options.seconds, options.counters), options.format);
   }
 }
 
@@ -86,7 +88,7 @@ void run_bench(const BenchOptions& options) {
     return bench_problems(options, products(options.product, options.direction));
   ir::Graph graph = parse_source(read_source(options.file));
   if (!options.loss.empty()) graph = training_graph(graph, options.loss, options.optimizer);
-  print(measure(graph, options.settings, options.seconds), options.format);
+  print(measure(graph, options.settings, options.seconds, options.counters), options.format);
 }
 
 }  // namespace
@@ -110,6 +112,8 @@ void add_bench(CLI::App& app) {
   bench->add_option("--seconds", options->seconds, "how long to measure")
       ->check(CLI::Range(0.0, 600.0))
       ->capture_default_str();
+  bench->add_flag("--counters", options->counters,
+                  "cycles, instructions and misses of a step, where the kernel allows");
   bench->add_option("--versus", options->versus, "onednn, in builds that have it")
       ->check(CLI::IsMember({"onednn"}));
   add_settings(*bench, options->settings);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 
 namespace taper::tools {
 namespace {
@@ -86,7 +87,10 @@ void describe_kernels(Measured& m, const std::vector<Events>& rounds) {
 
 }  // namespace
 
-Measured measure(const ir::Graph& recorded, const Settings& settings, double seconds) {
+Measured measure(const ir::Graph& recorded, const Settings& settings, double seconds,
+                 bool with_counters) {
+  std::optional<Counters> counters;  // before the program starts its threads
+  if (with_counters) counters.emplace();
   const ir::Graph graph = ir::canonical(recorded);
   const Arguments arguments = read_arguments(graph, settings, true);
   const runtime::CompileOptions options = compile_options(settings, arguments.batch);
@@ -101,11 +105,18 @@ Measured measure(const ir::Graph& recorded, const Settings& settings, double sec
   m.lowered = lower(graph, {.max_batch = m.batch, .winograd = options.winograd}, isa);
   const auto inputs = arguments.for_run(executable);
   executable.run(inputs, m.batch);
-  m.step_seconds = median(repeat(seconds / 2, [&] {
+  if (counters) counters->start();
+  const std::vector<double> steps = repeat(seconds / 2, [&] {
     const auto start = Clock::now();
     executable.run(inputs, m.batch);
     return std::chrono::duration<double>(Clock::now() - start).count();
-  }));
+  });
+  if (counters) {
+    for (const auto& [name, value] : counters->stop())
+      m.counters.push_back({name, value / static_cast<double>(steps.size())});
+    if (!counters->missing().empty()) fmt::print(stderr, "{}\n", counters->missing());
+  }
+  m.step_seconds = median(steps);
   std::vector<Events> rounds =
       repeat(seconds / 2, [&] { return executable.profile(inputs, m.batch); });
   m.steps = rounds.size();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "runtime/executable.h"
+#include "tools/counters.h"
 #include "tools/lowered.h"
 #include "tools/roofline.h"
 #include "tools/settings.h"
@@ -29,13 +30,16 @@ struct Measured {
   double step_seconds = 0;   // median, not profiled
   double barrier_share = 0;  // of all threads' time in the profiled step, waiting
   Roofline roofline;
+  std::vector<Count> counters;                // of a step that is not profiled, if asked for
   std::vector<KernelTime> kernels;            // by call
   std::vector<runtime::ProfileEvent> events;  // of the profiled step of median length
   std::unique_ptr<Lowered> lowered;
 };
 
-// Runs `graph` for about `seconds` and measures. Missing inputs are random. Throws taper::Error.
-Measured measure(const ir::Graph& graph, const Settings& settings, double seconds);
+// Runs `graph` for about `seconds` and measures; counts too with `counters`, and says on standard
+// error what cannot be counted. Missing inputs are random. Throws taper::Error.
+Measured measure(const ir::Graph& graph, const Settings& settings, double seconds,
+                 bool counters = false);
 
 // A table, one line per kernel, the slowest first.
 std::string as_table(const Measured& measured);

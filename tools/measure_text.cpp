@@ -26,11 +26,14 @@ std::string as_table(const Measured& m) {
   for (const KernelTime& kernel : m.kernels) total += kernel.seconds;
   std::string text = fmt::format(
       "{}, {} threads, batch {}: {:.3f} ms a step, {:.1f} % of it waiting at barriers\n"
-      "roofline {:.1f} GFLOP/s, {:.1f} GB/s\n\n"
-      "call value lowering                                        us  share   GFLOP/s     GB/s  of "
-      "roofline\n",
+      "roofline {:.1f} GFLOP/s, {:.1f} GB/s\n",
       m.isa, m.threads, m.batch, m.step_seconds * 1e3, 100 * m.barrier_share,
       m.roofline.flops / 1e9, m.roofline.bytes / 1e9);
+  for (const Count& count : m.counters)
+    text += fmt::format("{:.6g} {} a step\n", count.value, count.name);
+  text +=
+      "\ncall value lowering                                        us  share   GFLOP/s     GB/s  "
+      "of roofline\n";
   for (const KernelTime& k : slowest_first(m.kernels))
     text += fmt::format("{:4} {:>5} {:<38} {:11.1f} {:5.1f}% {:9.1f} {:8.1f}  {:5.1f}% {}\n",
                         k.call, k.value, k.lowering, k.seconds * 1e6,
@@ -60,6 +63,8 @@ std::string as_json(const Measured& m) {
                        {"percent", k.percent},
                        {"bound", bound(k)},
                        {"spec", k.spec}});
+  nlohmann::json counters = nlohmann::json::object();
+  for (const Count& count : m.counters) counters[count.name] = count.value;
   const nlohmann::json all = {{"isa", m.isa},
                               {"threads", m.threads},
                               {"batch", m.batch},
@@ -68,6 +73,7 @@ std::string as_json(const Measured& m) {
                               {"barrier_share", m.barrier_share},
                               {"peak_gflops", m.roofline.flops / 1e9},
                               {"peak_gbps", m.roofline.bytes / 1e9},
+                              {"counters", std::move(counters)},
                               {"kernels", std::move(kernels)}};
   return all.dump(2) + '\n';
 }
