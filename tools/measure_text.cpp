@@ -28,14 +28,15 @@ std::string as_table(const Measured& m) {
       "{}, {} threads, batch {}: {:.3f} ms a step, {:.1f} % of it waiting at barriers\n"
       "roofline {:.1f} GFLOP/s, {:.1f} GB/s\n\n"
       "call value lowering                                        us  share   GFLOP/s     GB/s  of "
-      "roofline\n",
+      "roofline{}\n",
       m.isa, m.threads, m.batch, m.step_seconds * 1e3, 100 * m.barrier_share,
-      m.roofline.flops / 1e9, m.roofline.bytes / 1e9);
+      m.roofline.flops / 1e9, m.roofline.bytes / 1e9, m.locations ? "           at" : "");
   for (const KernelTime& k : slowest_first(m.kernels))
-    text += fmt::format("{:4} {:>5} {:<38} {:11.1f} {:5.1f}% {:9.1f} {:8.1f}  {:5.1f}% {}\n",
-                        k.call, k.value, k.lowering, k.seconds * 1e6,
-                        total > 0 ? 100 * k.seconds / total : 0, per_second(k.flops, k.seconds),
-                        per_second(k.bytes, k.seconds), k.percent, bound(k));
+    text +=
+        fmt::format("{:4} {:>5} {:<38} {:11.1f} {:5.1f}% {:9.1f} {:8.1f}  {:5.1f}% {}\n", k.call,
+                    k.value, k.lowering, k.seconds * 1e6, total > 0 ? 100 * k.seconds / total : 0,
+                    per_second(k.flops, k.seconds), per_second(k.bytes, k.seconds), k.percent,
+                    m.locations ? fmt::format("{:<12} {}", bound(k), k.place) : bound(k));
   return text;
 }
 
@@ -59,7 +60,8 @@ std::string as_json(const Measured& m) {
                        {"gbps", per_second(k.bytes, k.seconds)},
                        {"percent", k.percent},
                        {"bound", bound(k)},
-                       {"spec", k.spec}});
+                       {"spec", k.spec},
+                       {"location", k.place}});
   const nlohmann::json all = {{"isa", m.isa},
                               {"threads", m.threads},
                               {"batch", m.batch},
