@@ -54,6 +54,8 @@ TEST_F(ToolCompile, CompilesForNeonOnAnyHost) {
   const std::string code = contents(dump() / "09-kernel0.asm");
   EXPECT_TRUE(says(code, "; neon, %4 = kernel("));
   EXPECT_TRUE(says(code, "fmla v"));
+  EXPECT_TRUE(says(code, "prfm pldl1keep, [x"));
+  EXPECT_EQ(code.find(".byte"), std::string::npos);
   EXPECT_TRUE(says(code, ", innermost: "));
 }
 
@@ -65,6 +67,14 @@ TEST_F(ToolCompile, TheBytesAreThoseOfTheRoutines) {
   for (std::size_t at = code.find(key); at != std::string::npos; at = code.find(key, at + 1))
     bytes += std::stoul(code.substr(code.find(": ", at) + 2));
   EXPECT_EQ(contents(dump() / "09-kernel0.bin").size(), bytes);
+}
+
+TEST_F(ToolCompile, SaysWhereKernelsComeFrom) {
+  const std::string model = write("model.tir", kConvolution).string();
+  prints({"compile", model, "--isa", "avx2", "--dump", dump().string(), "--locations"});
+  EXPECT_TRUE(says(contents(dump() / "06-select.tir"), " loc(\"" + model + "\":6:3)\n"));
+  EXPECT_TRUE(says(contents(dump() / "07-kernels.txt"), "      at " + model + ":6:3\n"));
+  EXPECT_TRUE(says(contents(dump() / "09-kernel0.asm"), "; at " + model + ":6:3\n"));
 }
 
 TEST_F(ToolCompile, RefusesBadInput) {
