@@ -50,11 +50,13 @@ Tensor difference(const char* loss, const Operand& x, const Operand& target) {
 }  // namespace
 
 Tensor mse_loss(Operand x, Operand target, Reduction reduction) {
+  const Tape::Line line(x.tape(), x.where());
   const Tensor d = difference("mse_loss", x, target);
   return reduced(at(d, x) * at(d, x), reduction);
 }
 
 Tensor l1_loss(Operand x, Operand target, Reduction reduction) {
+  const Tape::Line line(x.tape(), x.where());
   const Tensor d = difference("l1_loss", x, target);
   return reduced(abs(at(d, x)), reduction);
 }
@@ -62,6 +64,7 @@ Tensor l1_loss(Operand x, Operand target, Reduction reduction) {
 Tensor smooth_l1_loss(Operand x, Operand target, double beta, Reduction reduction) {
   if (!(beta >= 0) || !std::isfinite(beta))
     throw Error(fmt::format("smooth_l1_loss: beta {} is negative or not finite", beta), x.where());
+  const Tape::Line line(x.tape(), x.where());
   const Tensor d = abs(at(difference("smooth_l1_loss", x, target), x));
   if (beta == 0) return reduced(d, reduction);
   const Tensor near = d * d * (0.5 / beta);
@@ -71,6 +74,7 @@ Tensor smooth_l1_loss(Operand x, Operand target, double beta, Reduction reductio
 
 Tensor bce_loss(Operand probabilities, Operand target, Reduction reduction) {
   Tape& tape = tape_of_pair("bce_loss", probabilities, target);
+  const Tape::Line line(&tape, probabilities.where());
   const Tensor p(tape, probabilities.on(tape));
   const Tensor t(tape, target.on(tape));
   // The logarithm of 0 would have the gradient 0 / 0.
@@ -85,6 +89,7 @@ Tensor bce_loss(Operand probabilities, Operand target, Reduction reduction) {
 
 Tensor bce_with_logits(Operand x, Operand target, const BceOptions& options) {
   Tape& tape = tape_of_pair("bce_with_logits", x, target);
+  const Tape::Line line(&tape, x.where());
   const Tensor logits(tape, x.on(tape));
   const Tensor t(tape, target.on(tape));
   // log(1 + exp(-x)), whose gradient at 0 must be the right one: maximum halves it there.

@@ -14,7 +14,7 @@ namespace {
 // One call of a loss: where, of what, and its options.
 struct Call {
   const char* loss;
-  std::source_location where;
+  Location where;
   Tape& tape;
   Tensor scores, labels;  // [N,C,...] and i32 [N,...]
   Dim classes;
@@ -62,7 +62,7 @@ struct Labels {
   Tensor value, mask;
 };
 Labels compare_labels(const Call& call) {
-  ir::Builder builder(call.tape.graph(), call.where);
+  ir::Builder builder = call.tape.builder(call.where);
   ir::RangeAttrs range{.low = 0, .high = call.classes, .others = {}};
   std::vector<double> numbers(static_cast<std::size_t>(call.classes));
   std::iota(numbers.begin(), numbers.end(), 0.0);
@@ -105,7 +105,7 @@ Tensor reduced(const Tensor& each, const Tensor& weight, Reduction reduction) {
 }
 
 Tensor fused_cross_entropy(const Call& call, Reduction reduction) {
-  ir::Builder builder(call.tape.graph(), call.where);
+  ir::Builder builder = call.tape.builder(call.where);
   const Tensor each(call.tape, builder.cross_entropy(call.scores.id(), call.labels.id()));
   if (reduction == Reduction::none) return each;
   const Operand operand(each, call.where);
@@ -117,6 +117,7 @@ Tensor fused_cross_entropy(const Call& call, Reduction reduction) {
 Tensor nll_loss(Operand log_probabilities, Operand labels, const NllOptions& options) {
   const Call call =
       make_call("nll_loss", log_probabilities, labels, options.weight, options.ignore_index);
+  const Tape::Line line(&call.tape, call.where);
   const auto [loss, weight] = pick(call, compare_labels(call).mask, call.scores);
   return reduced(loss, weight, options.reduction);
 }
@@ -124,6 +125,7 @@ Tensor nll_loss(Operand log_probabilities, Operand labels, const NllOptions& opt
 Tensor cross_entropy(Operand scores, Operand labels, const CrossEntropyOptions& options) {
   const Call call =
       make_call("cross_entropy", scores, labels, options.weight, options.ignore_index);
+  const Tape::Line line(&call.tape, call.where);
   const double smoothing = options.label_smoothing;
   if (!(smoothing >= 0 && smoothing <= 1))
     call.fail(fmt::format("label_smoothing {} is not in [0, 1]", smoothing));

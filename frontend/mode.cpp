@@ -49,7 +49,7 @@ class Resolution {
     return builder.broadcast_to(taken, node.type.shape);
   }
 
-  ir::ValueId marker(const std::source_location& where) {
+  ir::ValueId marker(const Location& where) {
     ir::Builder builder(to_, where);
     marker_ = builder.constant({DType::boolean, {}}, {mode_ == Mode::train ? 1.0 : 0.0});
     return marker_;
@@ -65,11 +65,11 @@ class Resolution {
 
 }  // namespace
 
-Tensor training(Tape& tape) {
+Tensor training(Tape& tape, Location where) {
   ir::Graph& graph = tape.graph();
   for (std::size_t i = 0; i < graph.size(); ++i)
     if (is_marker(graph[graph.id(i)])) return {tape, graph.id(i)};
-  ir::Builder builder(graph);
+  ir::Builder builder = tape.builder(where);
   return {tape, builder.input(std::string(kTraining), {DType::boolean, {}})};
 }
 

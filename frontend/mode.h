@@ -11,7 +11,7 @@ enum class Mode { evaluate, train };
 // bool[]: whether the function that is compiled is a training step. For where() only:
 //   y = where(training(tape), dropped, x);
 //   tape.update(count, where(training(tape), count + 1, count));
-Tensor training(Tape& tape);
+Tensor training(Tape& tape, Location where = std::source_location::current());
 
 // `graph` as one of the two: every choice by training() is resolved, and an update that leaves its
 // variable as it is, is dropped. Must come before differentiation, so that no gradient flows into

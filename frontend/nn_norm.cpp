@@ -100,6 +100,7 @@ Tensor BatchNorm::operator()(const Tensor& x) const {
                             ir::to_string(shape), fmt::join(ranks_, " or "), features_),
                 where_);
   Tape& tape = x.tape();
+  const Tape::Line line(&tape, where_);
   const Operand in(x, where_);
   const Statistics before = running(x, of_batch(x));
   Tensor scale = tape.scalar(1, where_);
@@ -135,6 +136,7 @@ Tensor LayerNorm::operator()(const Tensor& x) const {
                 where_);
   std::vector<std::int64_t> axes;
   for (std::size_t i = first; i < shape.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
+  const Tape::Line line(&x.tape(), where_);
   const Tensor unit = normalize(Operand(x, where_), 1.0, axes, eps_);
   if (!weight_) return unit;
   const Tensor scaled = unit * x.tape().parameter(weight_, where_);
@@ -152,6 +154,7 @@ Dropout::Dropout(double p, std::source_location where)
 
 Tensor Dropout::operator()(const Tensor& x) const {
   Tape& tape = x.tape();
+  const Tape::Line line(&tape, where_);
   const Tensor step = tape.state(step_, where_);
   const Tensor now = tape.updated(step);
   const Tensor random = random_uniform(now, x.shape(), random_.seed, random_.stream);

@@ -28,7 +28,7 @@ Tensor record(Op op, std::initializer_list<const Operand*> operands, ir::Attrs a
   Tape& tape = common_tape(operands);
   std::vector<ir::ValueId> ids;
   for (const Operand* operand : operands) ids.push_back(operand->on(tape));
-  ir::Builder builder(tape.graph(), (*operands.begin())->where());
+  ir::Builder builder = tape.builder((*operands.begin())->where());
   return {tape, builder.add_node(op, std::move(ids), std::move(attrs))};
 }
 
@@ -54,7 +54,7 @@ Tensor reduce(const Operand& x, ir::ReduceKind kind, std::vector<std::int64_t> a
   }
   for (std::int64_t& axis : axes) axis = axis_of(x, axis, "reduce");
   Tape& tape = common_tape({&x});
-  ir::Builder builder(tape.graph(), x.where());
+  ir::Builder builder = tape.builder(x.where());
   return {tape, builder.reduce(x.on(tape), kind, std::move(axes), keep_dims)};
 }
 
@@ -142,7 +142,7 @@ Tensor random_uniform(Operand counter, Shape shape, std::uint64_t seed, std::uin
 
 Tensor reshape(Operand x, const Shape& shape) {
   Tape& tape = common_tape({&x});
-  ir::Builder builder(tape.graph(), x.where());
+  ir::Builder builder = tape.builder(x.where());
   const ir::ValueId id = x.on(tape);
   return {tape, builder.reshape(id, shape)};
 }
@@ -166,7 +166,7 @@ Tensor permute(Operand x, std::vector<std::int64_t> axes) {
 
 Tensor broadcast_to(Operand x, const Shape& shape) {
   Tape& tape = common_tape({&x});
-  ir::Builder builder(tape.graph(), x.where());
+  ir::Builder builder = tape.builder(x.where());
   const ir::ValueId id = x.on(tape);
   return {tape, builder.broadcast_to(id, shape)};
 }
@@ -193,7 +193,7 @@ Tensor pad(Operand x, std::vector<std::int64_t> low, std::vector<std::int64_t> h
   return record(Op::pad, {&x}, std::move(attrs));
 }
 
-Tensor concat(const std::vector<Tensor>& parts, int axis, std::source_location where) {
+Tensor concat(const std::vector<Tensor>& parts, int axis, Location where) {
   if (parts.empty()) throw Error("concat: no tensors were given", where);
   const Operand first(parts.front(), where);
   const std::int64_t at = axis_of(first, axis, "concat");
@@ -203,7 +203,7 @@ Tensor concat(const std::vector<Tensor>& parts, int axis, std::source_location w
     if (&part.tape() != &tape) throw Error("concat: the tensors are on different tapes", where);
     ids.push_back(part.id());
   }
-  ir::Builder builder(tape.graph(), where);
+  ir::Builder builder = tape.builder(where);
   return {tape, builder.concat(std::move(ids), at)};
 }
 

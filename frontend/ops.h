@@ -6,7 +6,6 @@
 #include <concepts>
 #include <cstdint>
 #include <initializer_list>
-#include <source_location>
 #include <vector>
 
 #include "frontend/tape.h"
@@ -16,22 +15,22 @@ namespace taper {
 // An operand and the line that it was written on: what lets `a + b` name its line in errors.
 class Operand {
  public:
-  Operand(const Tensor& tensor, std::source_location where = std::source_location::current())
+  Operand(const Tensor& tensor, Location where = std::source_location::current())
       : tensor_(tensor), where_(where) {}
   template <class Number>
-  requires std::is_arithmetic_v<Number> Operand(
-      Number value, std::source_location where = std::source_location::current())
+  requires std::is_arithmetic_v<Number> Operand(Number value,
+                                                Location where = std::source_location::current())
       : value_(static_cast<double>(value)), is_number_(true), where_(where) {}
 
   Tape* tape() const { return is_number_ ? nullptr : &tensor_.tape(); }
   ir::ValueId on(Tape& tape) const;  // a number becomes a scalar constant
-  const std::source_location& where() const { return where_; }
+  const Location& where() const { return where_; }
 
  private:
   Tensor tensor_;
   double value_ = 0;
   bool is_number_ = false;
-  std::source_location where_;
+  Location where_;
 };
 
 // Elementwise. Comparisons give bool tensors, for where() only.
@@ -75,7 +74,7 @@ Tensor slice(Operand x, int axis, std::int64_t begin, std::int64_t end, std::int
 Tensor pad(Operand x, std::vector<std::int64_t> low, std::vector<std::int64_t> high,
            double value = 0);
 Tensor concat(const std::vector<Tensor>& parts, int axis,
-              std::source_location where = std::source_location::current());
+              Location where = std::source_location::current());
 
 // Reductions; no axes: all of them.
 Tensor sum(Operand x, std::vector<std::int64_t> axes = {}, bool keep_dims = false);

@@ -26,17 +26,20 @@ Tensor adaptive_mean(const Operand& x, const Shape& shape, int axis, std::int64_
 }  // namespace
 
 Tensor leaky_relu(Operand x, double slope) {
+  const Tape::Line line(x.tape(), x.where());
   const Tensor negative = x <= 0.0;
   const Tensor scaled = x * slope;
   return where(negative, scaled, x);
 }
 
 Tensor silu(Operand x) {
+  const Tape::Line line(x.tape(), x.where());
   const Tensor gate = sigmoid(x);
   return x * gate;
 }
 
 Tensor gelu(Operand x, GeluForm form) {
+  const Tape::Line line(x.tape(), x.where());
   Tensor s;
   if (form == GeluForm::exact) {
     const Tensor scaled = x * (1 / std::numbers::sqrt2);

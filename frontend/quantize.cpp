@@ -101,7 +101,7 @@ class Rewriting {
   }
 
   static ir::ValueId record(Tape& tape, const std::string& name, ir::TensorType type,
-                            const std::vector<float>& values, const std::source_location& where) {
+                            const std::vector<float>& values, const Location& where) {
     const auto variable = std::make_shared<Variable>(name, std::move(type));
     variable->write(values);
     return tape.parameter(variable, where).id();

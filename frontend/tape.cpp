@@ -21,13 +21,13 @@ std::string name_of(const Tensor& tensor) {
   return ir::name_of(tensor.tape().graph()[tensor.id()]);
 }
 
-Tensor Tape::input(const std::string& name, Shape shape, DType dtype, std::source_location where) {
+Tensor Tape::input(const std::string& name, Shape shape, DType dtype, Location where) {
   if (name.empty() || std::find(inputs_.begin(), inputs_.end(), name) != inputs_.end())
     throw Error(fmt::format("input: the name \"{}\" is empty or already taken", name), where);
   if (name.front() == '$')
     throw Error(fmt::format("input: the name \"{}\" begins with '$', as taper's own do", name),
                 where);
-  ir::Builder builder(graph_, where);
+  ir::Builder builder = this->builder(where);
   const ir::ValueId id = builder.input(name, {dtype, std::move(shape)});
   inputs_.push_back(name);
   return {*this, id};
@@ -43,15 +43,14 @@ std::string Tape::unique_name(const std::string& name) const {
   return unique;
 }
 
-Tensor Tape::record(const std::shared_ptr<Variable>& variable, ir::Op op,
-                    const std::source_location& where) {
+Tensor Tape::record(const std::shared_ptr<Variable>& variable, ir::Op op, const Location& where) {
   if (!variable) throw Error(fmt::format("{}: no variable was given", ir::traits(op).name), where);
   const auto [entry, is_new] = recorded_.try_emplace(variable.get());
   if (is_new) {
     const std::string name = unique_name(variable->name());
     ir::TensorType type = variable->type();
     type.layout = ir::Layout::plain;
-    ir::Builder builder(graph_, where);
+    ir::Builder builder = this->builder(where);
     entry->second = builder.add_node(op, {}, ir::NameAttrs{name});
     graph_[entry->second].type = type;
     variables_.emplace(name, variable);
@@ -59,18 +58,18 @@ Tensor Tape::record(const std::shared_ptr<Variable>& variable, ir::Op op,
   return {*this, entry->second};
 }
 
-Tensor Tape::parameter(const std::shared_ptr<Variable>& variable, std::source_location where) {
+Tensor Tape::parameter(const std::shared_ptr<Variable>& variable, Location where) {
   return record(variable, ir::Op::parameter, where);
 }
-Tensor Tape::state(const std::shared_ptr<Variable>& variable, std::source_location where) {
+Tensor Tape::state(const std::shared_ptr<Variable>& variable, Location where) {
   return record(variable, ir::Op::state, where);
 }
 
-Tensor Tape::constant(Shape shape, std::vector<double> values, std::source_location where) {
-  ir::Builder builder(graph_, where);
+Tensor Tape::constant(Shape shape, std::vector<double> values, Location where) {
+  ir::Builder builder = this->builder(where);
   return {*this, builder.constant({DType::f32, std::move(shape)}, std::move(values))};
 }
-Tensor Tape::scalar(double value, std::source_location where) {
+Tensor Tape::scalar(double value, Location where) {
   return constant({}, {value}, where);
 }
 

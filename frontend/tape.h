@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <source_location>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,17 +54,17 @@ class Tape {
   // A named run-time input. Compiled functions take their inputs in the order of recording. Names
   // that begin with '$' are taper's own.
   Tensor input(const std::string& name, Shape shape, DType dtype = DType::f32,
-               std::source_location where = std::source_location::current());
+               Location where = std::source_location::current());
   // The contents of a variable, differentiable (parameter) or not (state). Recording the same
   // variable again gives the same value. Its name on the tape is the enclosing scopes and its own
   // name, joined by dots, made unique by a suffix when another variable has that name already.
   Tensor parameter(const std::shared_ptr<Variable>& variable,
-                   std::source_location where = std::source_location::current());
+                   Location where = std::source_location::current());
   Tensor state(const std::shared_ptr<Variable>& variable,
-               std::source_location where = std::source_location::current());
+               Location where = std::source_location::current());
   Tensor constant(Shape shape, std::vector<double> values,
-                  std::source_location where = std::source_location::current());
-  Tensor scalar(double value, std::source_location where = std::source_location::current());
+                  Location where = std::source_location::current());
+  Tensor scalar(double value, Location where = std::source_location::current());
 
   // After each run of a function compiled from this tape with updates, `variable` holds `value`. A
   // later update of the same variable replaces this one.
@@ -85,15 +85,38 @@ class Tape {
     Tape& tape_;
   };
 
+  // While it lives, all that is recorded comes from `where`: a function or layer that is composed
+  // of operations is at the line of its user. Of nested ones the outermost counts.
+  class Line {
+   public:
+    Line(Tape* tape, const Location& where) : tape_(tape) {
+      if (tape_ != nullptr && !tape_->line_)
+        tape_->line_ = where;
+      else
+        tape_ = nullptr;
+    }
+    ~Line() {
+      if (tape_ != nullptr) tape_->line_.reset();
+    }
+    Line(const Line&) = delete;
+    Line& operator=(const Line&) = delete;
+
+   private:
+    Tape* tape_;
+  };
+  // Appends what comes from `where`, or from the line that lives.
+  ir::Builder builder(const Location& where) { return ir::Builder(graph_, line_.value_or(where)); }
+
   ir::Graph& graph() { return graph_; }
   const ir::Graph& graph() const { return graph_; }
   const Variables& variables() const { return variables_; }  // by name on the tape
   const std::vector<std::string>& inputs() const { return inputs_; }
-  std::string print() const { return ir::print(graph_); }
+  std::string print(const ir::PrintOptions& options = {}) const {
+    return ir::print(graph_, options);
+  }
 
  private:
-  Tensor record(const std::shared_ptr<Variable>& variable, ir::Op op,
-                const std::source_location& where);
+  Tensor record(const std::shared_ptr<Variable>& variable, ir::Op op, const Location& where);
   std::string unique_name(const std::string& name) const;
 
   ir::Graph graph_;
@@ -101,6 +124,7 @@ class Tape {
   std::map<const Variable*, ir::ValueId> recorded_;
   std::vector<std::string> inputs_;
   std::vector<std::string> scopes_;
+  std::optional<Location> line_;
 };
 
 }  // namespace taper

@@ -25,7 +25,7 @@ ValueId Builder::add_node(Op op, std::vector<ValueId> operands, Attrs attrs) {
 
 namespace {
 
-ValueId leaf(Graph& graph, Op op, TensorType type, Attrs attrs, const std::source_location& where) {
+ValueId leaf(Graph& graph, Op op, TensorType type, Attrs attrs, const Location& where) {
   for (std::size_t i = 0; i < type.shape.size(); ++i)
     if (type.shape[i] < 0 && !(i == 0 && type.shape[i] == kBatch))
       throw Error(fmt::format("{}: {} has an extent that is neither a size nor a leading N",

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <initializer_list>
-#include <source_location>
 #include <string>
 #include <vector>
 
@@ -12,11 +11,11 @@ namespace taper::ir {
 
 class Builder {
  public:
-  explicit Builder(Graph& graph, std::source_location where = {}) : graph_(graph), where_(where) {}
+  explicit Builder(Graph& graph, Location where = {}) : graph_(graph), where_(where) {}
 
   Graph& graph() { return graph_; }
   const TensorType& type(ValueId v) const { return graph_[v].type; }
-  void set_location(const std::source_location& where) { where_ = where; }
+  void set_location(const Location& where) { where_ = where; }
 
   // The general form: infers the type and appends.
   ValueId add_node(Op op, std::vector<ValueId> operands, Attrs attrs = {});
@@ -65,7 +64,7 @@ class Builder {
 
  private:
   Graph& graph_;
-  std::source_location where_;
+  Location where_;
 };
 
 // In reshape: the extent that keeps the element count.

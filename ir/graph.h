@@ -3,7 +3,6 @@
 
 #include <compare>
 #include <cstdint>
-#include <source_location>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,7 +29,7 @@ struct Node {
   std::vector<ValueId> operands;  // the op's own, then the epilogue's extra ones
   Attrs attrs;
   Expr epilogue;  // empty, or applied to the op's result (conv2d*, matmul, pool2d*, reduce)
-  std::source_location location{};
+  Location location;
 
   bool operator==(const Node& other) const;  // locations do not count
 };
@@ -81,11 +80,10 @@ Graph canonical(const Graph& graph);
 
 // Result type of `op`. Throws taper::Error naming the op, the operand types and `where`.
 TensorType infer(Op op, const std::vector<TensorType>& operands, const Attrs& attrs,
-                 const std::source_location& where = {});
+                 const Location& where = {});
 
 // NumPy broadcasting of two shapes; the batch symbol equals itself and 1 only. Throws taper::Error.
-Shape broadcast(const Shape& a, const Shape& b, std::string_view op,
-                const std::source_location& where = {});
+Shape broadcast(const Shape& a, const Shape& b, std::string_view op, const Location& where = {});
 
 // The result types of all results of a node (one for most ops).
 std::vector<TensorType> result_types(const Graph& graph, const Node& node);
@@ -94,12 +92,14 @@ std::vector<TensorType> result_types(const Graph& graph, const Node& node);
 enum class Stage { recorded, differentiated, laid_out, selected };
 void verify(const Graph& graph, Stage stage);
 
-// The text form; parse(print(g)) == canonical(g). With locations, each line ends in a comment.
+// The text form; parse(print(g)) == canonical(g). With locations, a node ends in
+// loc("FILE":LINE) or loc("FILE":LINE:COLUMN), which parse() gives back to it.
 struct PrintOptions {
   bool locations = false;
 };
 std::string print(const Graph& graph, const PrintOptions& options = {});
-// Throws taper::Error with `name`:line:column and what was expected.
+// Throws taper::Error with `name`:line:column and what was expected. A node without loc(...) has
+// its place in this text, so that passes and the verifier point there.
 Graph parse(std::string_view text, std::string_view name = "<text>");
 
 }  // namespace taper::ir

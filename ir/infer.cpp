@@ -300,8 +300,7 @@ std::string Request::all() const {
   return list;
 }
 
-Shape broadcast(const Shape& a, const Shape& b, std::string_view op,
-                const std::source_location& where) {
+Shape broadcast(const Shape& a, const Shape& b, std::string_view op, const Location& where) {
   const Shape& longer = a.size() >= b.size() ? a : b;
   const Shape& shorter = a.size() >= b.size() ? b : a;
   Shape result = longer;
@@ -328,7 +327,7 @@ void check_integer_depth(const Request& r, std::int64_t depth) {
 }
 
 TensorType infer(Op op, const std::vector<TensorType>& operands, const Attrs& attrs,
-                 const std::source_location& where) {
+                 const Location& where) {
   const Request request{op, operands, attrs, where};
   const int arity = traits(op).arity;
   if (arity != kVariadic && static_cast<int>(operands.size()) != arity)

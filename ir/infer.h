@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <source_location>
 #include <string>
 #include <vector>
 
@@ -18,7 +17,7 @@ struct Request {
   Op op;
   const std::vector<TensorType>& operands;
   const Attrs& attributes;
-  const std::source_location& where;
+  const Location& where;
 
   template <class T>
   const T& attrs() const {

@@ -207,7 +207,7 @@ using KernelSpec =
 // }".
 std::string to_string(const KernelSpec& spec);
 
-// The skeleton's name ("gemm") and the lowering it chose ("direct", "implicit gemm", "depthwise").
+// The skeleton's name ("gemm") and the lowering it chose ("direct", "winograd", "depthwise").
 std::string lowering(const KernelSpec& spec);
 
 // Nominal floating-point operations at N = batch, padding taps counted; 0 for data movement.

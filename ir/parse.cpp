@@ -3,6 +3,8 @@
 // lowering: they print, and parsing them is an error.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <memory>
 #include <unordered_map>
 
 #include "ir/graph.h"
@@ -14,10 +16,12 @@ namespace taper::ir {
 namespace {
 
 constexpr std::size_t kMaxNodes = 1'000'000;
+constexpr std::size_t kMaxFileName = 4096;
 
 class GraphParser {
  public:
-  GraphParser(std::string_view text, std::string_view name) : lexer_(text, name) {}
+  GraphParser(std::string_view text, std::string_view name)
+      : lexer_(text, name), text_name_(std::make_shared<const std::string>(name)) {}
 
   Graph parse() {
     lexer_.expect("graph");
@@ -49,11 +53,46 @@ class GraphParser {
     if (graph_.size() == kMaxNodes) lexer_.fail(name, "a graph has at most 1000000 nodes");
     lexer_.expect('=');
     Node node = parse_node();
+    node.location = lexer_.accept("loc") ? parse_location() : place_of(name);
     // The name is defined after its own line, so that no node is its own operand.
     const ValueId id = graph_.append(std::move(node));
     if (!values_.emplace(name.text, id).second) {
       lexer_.fail(name, fmt::format("%{} is already defined", name.text));
     }
+  }
+
+  Location place_of(const Lexer::Token& token) const {
+    return {text_name_, static_cast<std::uint32_t>(token.line),
+            static_cast<std::uint32_t>(token.column)};
+  }
+
+  // ("FILE":LINE), ("FILE":LINE:COLUMN)
+  Location parse_location() {
+    lexer_.expect('(');
+    const Lexer::Token token = lexer_.peek();
+    const std::string file = lexer_.string();
+    const auto is_control = [](char c) {
+      return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
+    };
+    if (file.empty() || file.size() > kMaxFileName || std::ranges::any_of(file, is_control)) {
+      lexer_.fail(token, fmt::format("a file name has 1 to {} characters, none of them a control "
+                                     "character",
+                                     kMaxFileName));
+    }
+    // Most nodes are from the same file as the one before.
+    if (!file_ || *file_ != file) file_ = std::make_shared<const std::string>(file);
+    const std::uint32_t line = parse_place("line");
+    const std::uint32_t column = lexer_.at(':') ? parse_place("column") : 0;
+    lexer_.expect(')');
+    return {file_, line, column};
+  }
+
+  std::uint32_t parse_place(std::string_view what) {
+    lexer_.expect(':');
+    const Lexer::Token token = lexer_.peek();
+    const std::int64_t number = lexer_.integer();
+    if (number < 1) lexer_.fail(token, fmt::format("the {} {} is less than 1", what, number));
+    return static_cast<std::uint32_t>(number);
   }
 
   Op parse_op() {
@@ -136,6 +175,8 @@ class GraphParser {
   }
 
   Lexer lexer_;
+  const std::shared_ptr<const std::string> text_name_;
+  std::shared_ptr<const std::string> file_;  // of the last loc(...)
   Graph graph_;
   std::unordered_map<std::string_view, ValueId> values_;
 };

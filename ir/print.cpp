@@ -115,6 +115,13 @@ std::string node_text(const Node& node) {
   return fmt::format("{} : {}", out, to_string(node.type));
 }
 
+// " loc("model.cpp":12)".
+std::string location_text(const Location& where) {
+  if (!where.known()) return {};
+  const std::string column = where.column() == 0 ? "" : fmt::format(":{}", where.column());
+  return fmt::format(" loc({}:{}{})", quoted(where.file_name()), where.line(), column);
+}
+
 }  // namespace
 
 std::string print(const Graph& graph, const PrintOptions& options) {
@@ -123,9 +130,7 @@ std::string print(const Graph& graph, const PrintOptions& options) {
   for (std::size_t i = 0; i < ordered.size(); ++i) {
     const Node& node = ordered.nodes()[i];
     out += fmt::format("  %{} = {}", i, node_text(node));
-    if (options.locations && node.location.line() != 0) {
-      out += fmt::format("  // {}:{}", node.location.file_name(), node.location.line());
-    }
+    if (options.locations) out += location_text(node.location);
     out += '\n';
   }
   for (const Output& output : ordered.outputs) {

@@ -162,7 +162,7 @@ class Verifier {
       if (output.value.index >= graph_.size()) {
         throw Error(fmt::format("verify: output {}: there is no %{}", shown, output.value.index));
       }
-      if (output.name.empty()) throw Error("verify: an output has an empty name");
+      if (output.name.empty()) throw Error("verify: output \"\": the name is empty");
       if (!names.insert(output.name).second) {
         throw Error(fmt::format("verify: output {}: the name is already taken", shown));
       }
@@ -178,16 +178,18 @@ class Verifier {
       }
       const Node& variable = graph_[update.variable];
       if (variable.op != Op::parameter && variable.op != Op::state) {
-        throw Error(fmt::format("{}: it is neither a parameter nor a state", subject));
+        throw Error(fmt::format("{}: it is neither a parameter nor a state", subject),
+                    variable.location);
       }
       if (!updated.insert(update.variable).second) {
-        throw Error(fmt::format("{}: it is already updated", subject));
+        throw Error(fmt::format("{}: it is already updated", subject), variable.location);
       }
       TensorType value = graph_[update.value].type;
       if (stage_ < Stage::laid_out) value.layout = variable.type.layout;
       if (value != variable.type) {
         throw Error(fmt::format("{}: it is {}, its new value is {}", subject,
-                                to_string(variable.type), to_string(value)));
+                                to_string(variable.type), to_string(value)),
+                    variable.location);
       }
     }
   }

@@ -151,7 +151,7 @@ class Selector {
                        .location = node.location});
   }
 
-  ValueId leaf(Op op, ir::Attrs attrs, const std::source_location& where) {
+  ValueId leaf(Op op, ir::Attrs attrs, const Location& where) {
     return to_.append({.op = op,
                        .type = {ir::DType::f32, {}, ir::Layout::plain},
                        .operands = {},

@@ -52,7 +52,8 @@ ValueId fold_constants(Builder& builder, ValueId id) {
   const auto finite = [](double x) { return std::isfinite(x); };
   if (value.data.empty() || !std::ranges::all_of(value.data, finite)) return kNoValue;
   const auto as_first = [&](double x) { return x == value.data[0]; };
-  if (std::ranges::all_of(value.data, as_first)) value.data.resize(1);
+  if (std::ranges::all_of(value.data, as_first))
+    value.data.erase(value.data.begin() + 1, value.data.end());
   const TensorType type = node.type;
   return builder.constant(type, std::move(value.data));
 }

@@ -6,7 +6,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <source_location>
 #include <span>
 #include <string>
 #include <vector>
@@ -78,7 +77,7 @@ struct Report {
 // The first value of a replay that is not finite while all that it was computed from is.
 struct NonFinite {
   std::string value;  // as in "the result of log, f32[N,10]"
-  std::source_location location;
+  Location location;
 };
 
 // A stretch of a profiled run on one thread: kernel call `call` of the plan, or waiting at the

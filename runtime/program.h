@@ -21,7 +21,7 @@ namespace taper::runtime {
 struct LabelCheck {
   std::size_t input;     // index into input_names
   ir::RangeAttrs range;  // of its elements
-  std::source_location location;
+  Location location;
 
   void run(std::string_view name, std::span<const std::byte> labels) const;
 };

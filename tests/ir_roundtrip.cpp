@@ -131,6 +131,9 @@ TEST(IrRoundtrip, TenThousandRandomGraphs) {
     const std::string text = ir::print(graph);
     ASSERT_EQ(ir::parse(text), graph) << "seed " << seed << "\n" << text;
     ASSERT_EQ(ir::print(ir::parse(text)), text) << "seed " << seed;
+    const std::string located = ir::print(ir::parse(text, "graph.tir"), {.locations = true});
+    ASSERT_EQ(ir::print(ir::parse(located), {.locations = true}), located) << "seed " << seed;
+    ASSERT_EQ(ir::print(ir::parse(located)), text) << "seed " << seed;
   }
 }
 

@@ -154,16 +154,41 @@ TEST(Text, AwkwardNumbersRoundTrip) {
   EXPECT_EQ(print(parse(print(nan))), print(nan));
 }
 
-TEST(Text, LocationsAreCommentsOnRequest) {
+TEST(Text, LocationsRoundTripOnRequest) {
   Graph graph;
   const auto here = std::source_location::current();
   Builder b(graph, here);
-  graph.outputs.push_back({"x", b.relu(b.input("x", {DType::f32, {kBatch}}))});
-  EXPECT_EQ(print(graph).find("//"), std::string::npos);
+  const ValueId x = b.input("x", {DType::f32, {kBatch}});
+  b.set_location({std::make_shared<const std::string>("a \"model\"\\.tir"), 7, 12});
+  graph.outputs.push_back({"x", b.relu(x)});
+  EXPECT_EQ(print(graph).find("loc"), std::string::npos);
   const std::string text = print(graph, {.locations = true});
-  const std::string comment = "// " + std::string(here.file_name()) + ":";
-  EXPECT_NE(text.find(comment + std::to_string(here.line())), std::string::npos) << text;
-  EXPECT_EQ(parse(text), canonical(graph));
+  const std::string line = std::to_string(here.line());
+  EXPECT_NE(text.find(": f32[N] loc(\"" + std::string(here.file_name()) + "\":" + line + ")\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find(R"( loc("a \"model\"\\.tir":7:12))"), std::string::npos) << text;
+  const Graph back = parse(text);
+  EXPECT_EQ(back, canonical(graph));
+  EXPECT_EQ(print(back, {.locations = true}), text);
+}
+
+TEST(Text, ANodeWithoutALocationHasItsPlaceInTheText) {
+  const Graph graph =
+      parse("graph {\n  %x = input \"x\" : f32[2]\n  return \"x\" = %x\n}", "m.tir");
+  EXPECT_EQ(to_string(graph.nodes()[0].location), "m.tir:2:3");
+}
+
+TEST(Text, LocationsAreBounded) {
+  const auto with = [](const std::string& location) {
+    return parse("graph { %x = input \"x\" : f32[2] loc" + location + " return \"x\" = %x }");
+  };
+  EXPECT_NO_THROW(with("(\"" + std::string(4096, 'f') + "\":2147483648:2147483648)"));
+  EXPECT_THROW(with("(\"" + std::string(4097, 'f') + "\":1)"), Error);
+  for (const char* bad :
+       {"", "(", "()", "(\"f\")", "(\"f\":)", "(\"f\":0)", "(\"f\":-1)", "(\"f\":2147483649)",
+        "(\"f\":1:0)", "(\"f\":1:2:3)", "(\"\":1)", "(\"\\x00\":1)", "(\"f\\n\":1)", "(f:1)"})
+    EXPECT_THROW(with(bad), Error) << bad;
 }
 
 TEST(Text, KernelsPrintAndDoNotParse) {

@@ -106,6 +106,7 @@ TEST_F(ToolBench, TracesEveryThread) {
   const std::string table = prints(
       {"profile", model(), "--batch", "64", "--threads", "2", "--trace", trace, "--seconds", "0"});
   EXPECT_TRUE(says(table, "waiting at barriers"));
+  EXPECT_EQ(table.find(model()), std::string::npos);
   const json events = json::parse(contents(trace)).at("traceEvents");
   ASSERT_FALSE(events.empty());
   std::map<int, double> end;  // of the last event, by thread
@@ -121,8 +122,11 @@ TEST_F(ToolBench, TracesEveryThread) {
 
 TEST_F(ToolBench, WritesASelfContainedReport) {
   const std::string path = (folder_ / "report.html").string();
-  prints({"profile", model(), "--html", path, "--seconds", "0"});
+  const std::string table =
+      prints({"profile", model(), "--html", path, "--seconds", "0", "--locations"});
+  EXPECT_TRUE(says(table, " " + model() + ":6:3\n"));
   const std::string page = contents(path);
+  EXPECT_TRUE(says(page, "loc(\\\"" + model() + "\\\":6:3)"));
   for (const char* part : {"id=\"stage6\"", "class=\"node kernel\"", "\"spec\":\"conv pass=forward",
                            "vfmadd231ps", "\"memory\":["})
     EXPECT_TRUE(says(page, part));

@@ -67,6 +67,14 @@ TEST_F(ToolCompile, TheBytesAreThoseOfTheRoutines) {
   EXPECT_EQ(contents(dump() / "09-kernel0.bin").size(), bytes);
 }
 
+TEST_F(ToolCompile, SaysWhereKernelsComeFrom) {
+  const std::string model = write("model.tir", kConvolution).string();
+  prints({"compile", model, "--isa", "avx2", "--dump", dump().string(), "--locations"});
+  EXPECT_TRUE(says(contents(dump() / "06-select.tir"), " loc(\"" + model + "\":6:3)\n"));
+  EXPECT_TRUE(says(contents(dump() / "07-kernels.txt"), "      at " + model + ":6:3\n"));
+  EXPECT_TRUE(says(contents(dump() / "09-kernel0.asm"), "; at " + model + ":6:3\n"));
+}
+
 TEST_F(ToolCompile, RefusesBadInput) {
   const std::string model = write("model.tir", kConvolution).string();
   EXPECT_TRUE(says(fails({"compile", model, "--dump", dump().string(), "--isa", "mmx"}),

@@ -29,6 +29,7 @@ TEST_F(ToolOpt, RunsPassesByNameAndUntil) {
   const std::string until = prints({"opt", model(), "--until", "fuse"});
   EXPECT_TRUE(says(until, "epilogue (acc, c0) { t0 = add(acc, c0); t1 = relu(t0); t1 }"));
   EXPECT_EQ(prints({"opt", model(), "--passes", "differentiate,simplify,dce,fuse"}), until);
+  EXPECT_EQ(prints({"opt", "--passes", "differentiate,simplify,dce,fuse", model()}), until);
   EXPECT_TRUE(says(prints({"opt", model(), "--until", "select"}), "kernel(%0, %1, %3) {spec=conv"));
 }
 
@@ -69,6 +70,40 @@ TEST_F(ToolOpt, PointsAtTheLine) {
                              "  return \"y\" = %x\n}\n"),
                    ":4:3: verify: output \"y\": the name is already taken\n  "
                    "  return \"y\" = %x\n    ^\n"));
+}
+
+TEST_F(ToolOpt, PointsAtTheLineThatAPassRefuses) {
+  const auto product = [&](const std::string& location) {
+    return write("bytes.tir",
+                 "graph {\n  %x = input \"x\" : u8[N,6]\n  %w = parameter \"w\" : "
+                 "i8[5,6]\n\t%y = matmul(%x, %w) {transpose_b=true} : i32[N,5]" +
+                     location + "\n  %f = cast(%y) {dtype=f32} : f32[N,5]\n"
+                              "  return \"f\" = %f\n}\n")
+        .string();
+  };
+  const std::string path = product("");
+  const std::string expected =
+      path +
+      ":4:2: select: a product of integers needs a depth that is a multiple of 4, not 6\n"
+      "  \t%y = matmul(%x, %w) {transpose_b=true} : i32[N,5]\n  \t^\n";
+  EXPECT_EQ(fails({"opt", path, "--until", "select"}), expected);
+  EXPECT_EQ(fails({"compile", path, "--dump", (folder_ / "dump").string()}), expected);
+  EXPECT_EQ(fails({"profile", path}), expected);
+  EXPECT_TRUE(
+      says(fails({"opt", product(" loc(\"model.cpp\":12)"), "--until", "select"}),
+           ":4:2: select: a product of integers needs a depth that is a multiple of 4, not 6 "
+           "(at model.cpp:12)\n  \t%y = matmul"));
+}
+
+TEST_F(ToolOpt, PrintsLocations) {
+  const std::string path = model();
+  const std::string located = prints({"opt", path, "--until", "fuse", "--locations"});
+  EXPECT_TRUE(says(located, "t1 } : f32[N,16,8,8] loc(\"" + path + "\":6:3)\n"));
+  const std::string again = write("located.tir", located).string();
+  EXPECT_EQ(prints({"opt", again, "--locations"}), located);
+  EXPECT_EQ(prints({"opt", again}), prints({"opt", path, "--until", "fuse"}));
+  EXPECT_TRUE(says(prints({"opt", path, "--until", "select", "--locations", "--print-changed"}),
+                   "+  %4 = kernel(%0, %1, %3)"));
 }
 
 TEST_F(ToolOpt, VerifiesOnly) {

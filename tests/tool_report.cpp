@@ -50,6 +50,7 @@ TEST_F(ToolReport, ClickingANodeShowsItsKernel) {
   EXPECT_TRUE(says(text_of(page.out, "kernel"), "kernel 0: conv direct"));
   EXPECT_TRUE(says(text_of(page.out, "spec"), "conv pass=forward"));
   EXPECT_TRUE(says(text_of(page.out, "time"), "GFLOP/s"));
+  EXPECT_EQ(text_of(page.out, "location"), "at " + model + ":6:3");
   EXPECT_TRUE(says(text_of(page.out, "definition"), "%4 = kernel(%0, %1, %3)"));
   EXPECT_TRUE(says(page.out, "vfmadd231ps"));
   EXPECT_TRUE(says(page.out, "kernel 0, conv direct 3x3 forward: "));  // on the timeline

@@ -28,7 +28,7 @@ Examples:
 struct CompileCommand {
   std::string file, isa, folder, loss, optimizer = "sgd";
   ir::Dim max_batch = 256;
-  bool no_winograd = false;
+  bool no_winograd = false, locations = false;
 };
 
 // The files of one run, numbered in order.
@@ -60,7 +60,7 @@ class Dump {
   int number_ = 0, files_ = 0;
 };
 
-std::string kernel_list(const Lowered& lowered, ir::Dim batch) {
+std::string kernel_list(const Lowered& lowered, ir::Dim batch, bool locations) {
   std::string text =
       fmt::format("call value lowering MFLOP (at batch {}) operands -> results\n", batch);
   for (std::size_t c = 0; c < lowered.plan.calls.size(); ++c) {
@@ -68,6 +68,7 @@ std::string kernel_list(const Lowered& lowered, ir::Dim batch) {
     text += fmt::format("{:3} {:>5} {:<38} {:10.3f}  {}\n      {}\n", c, lowered.value(c),
                         ir::lowering(spec), ir::flops(spec, batch) / 1e6, lowered.buffers(c),
                         ir::to_string(spec));
+    if (locations) text += fmt::format("      at {}\n", to_string(lowered.location(c)));
   }
   return text;
 }
@@ -99,7 +100,7 @@ std::string definition(const Lowered& lowered, std::size_t c) {
          to_string(lowered.selected()[lowered.plan.calls[c].node].type);
 }
 
-void dump_kernels(const Lowered& lowered, const ir::Isa& isa, Dump& dump) {
+void dump_kernels(const Lowered& lowered, const ir::Isa& isa, bool locations, Dump& dump) {
   std::set<const codegen::Kernel*> seen;
   for (std::size_t c = 0; c < lowered.kernels.size(); ++c) {
     const codegen::Kernel& kernel = *lowered.kernels[c];
@@ -107,6 +108,7 @@ void dump_kernels(const Lowered& lowered, const ir::Isa& isa, Dump& dump) {
     std::string text =
         fmt::format("; {}, {}\n; buffers {}\n; {}\n", isa.name, definition(lowered, c),
                     lowered.buffers(c), ir::to_string(*lowered.plan.calls[c].spec));
+    if (locations) text += fmt::format("; at {}\n", to_string(lowered.location(c)));
     for (std::size_t other = c + 1; other < lowered.kernels.size(); ++other)
       if (lowered.kernels[other] == lowered.kernels[c])
         text += fmt::format("; also call {}: {}\n", other, lowered.buffers(other));
@@ -136,10 +138,11 @@ void run_compile(const CompileCommand& command) {
   const auto lowered =
       lower(graph, {.max_batch = command.max_batch, .winograd = !command.no_winograd}, isa);
   Dump dump(command.folder);
-  for (const auto& [stage, text] : lowered->stages) dump.write(stage + ".tir", ir::print(text));
-  dump.write("kernels.txt", kernel_list(*lowered, command.max_batch));
+  for (const auto& [stage, text] : lowered->stages)
+    dump.write(stage + ".tir", ir::print(text, {.locations = command.locations}));
+  dump.write("kernels.txt", kernel_list(*lowered, command.max_batch, command.locations));
   dump.write("memory.txt", memory_plan(lowered->plan, command.max_batch));
-  dump_kernels(*lowered, isa, dump);
+  dump_kernels(*lowered, isa, command.locations, dump);
   std::size_t code = 0;
   std::set<const codegen::Kernel*> seen;
   for (const auto& kernel : lowered->kernels)
@@ -168,6 +171,7 @@ void add_compile(CLI::App& app) {
   compile->add_option("--max-batch", command->max_batch, "largest batch planned for")
       ->check(CLI::Range(1, 1 << 20))
       ->capture_default_str();
+  compile->add_flag("--locations", command->locations, "the line that each node comes from");
   compile->add_flag("--no-winograd", command->no_winograd, "direct convolutions only");
   compile->callback([command] { run_compile(*command); });
 }

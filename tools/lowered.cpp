@@ -37,6 +37,11 @@ std::string Lowered::buffers(std::size_t c) const {
   return text;
 }
 
+Location Lowered::location(std::size_t c) const {
+  const ir::ValueId node = plan.calls[c].node;
+  return node == ir::kNoValue ? Location() : selected()[node].location;
+}
+
 double Lowered::bytes(std::size_t c, ir::Dim batch) const {
   double sum = 0;
   for (const int b : plan.calls[c].buffers)

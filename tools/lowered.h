@@ -24,6 +24,8 @@ struct Lowered {
   std::string value(std::size_t c) const;
   // The names of its buffers: "%0, w -> %4".
   std::string buffers(std::size_t c) const;
+  // Where its value was written; unknown for copies.
+  Location location(std::size_t c) const;
   // Bytes of its buffers at `batch`, each moved once.
   double bytes(std::size_t c, ir::Dim batch) const;
 };

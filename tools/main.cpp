@@ -19,8 +19,8 @@ int run(CLI::App& app, int argc, char** argv) {
     return 0;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kMisused;
-  } catch (const taper::tools::LocatedError& error) {
-    fmt::print(stderr, "{}\n", error.what());
+  } catch (const taper::Error& error) {
+    fmt::print(stderr, "{}\n", taper::tools::explained(error));
   } catch (const std::exception& error) {
     fmt::print(stderr, "taper: {}\n", error.what());
   }

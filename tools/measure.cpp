@@ -79,6 +79,7 @@ void describe_kernels(Measured& m, const std::vector<Events>& rounds) {
                  median(seconds[c]),
                  ir::flops(spec, m.batch),
                  m.lowered->bytes(c, m.batch)};
+    k.place = to_string(m.lowered->location(c));
     k.computes = m.roofline.computes(k.flops, k.bytes);
     if (k.seconds > 0) k.percent = 100 * m.roofline.seconds(k.flops, k.bytes) / k.seconds;
     m.kernels.push_back(std::move(k));

@@ -20,6 +20,7 @@ struct KernelTime {
   double flops = 0, bytes = 0;
   double percent = 0;     // of what the roofline allows
   bool computes = false;  // the roofline's bound is arithmetic, not memory
+  std::string place{};    // FILE:LINE of its value
 };
 
 struct Measured {
@@ -29,6 +30,7 @@ struct Measured {
   std::size_t steps = 0;
   double step_seconds = 0;   // median, not profiled
   double barrier_share = 0;  // of all threads' time in the profiled step, waiting
+  bool locations = false;    // the table shows them
   Roofline roofline;
   std::vector<Count> counters;                // of a step that is not profiled, if asked for
   std::vector<KernelTime> kernels;            // by call

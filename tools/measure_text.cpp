@@ -31,14 +31,16 @@ std::string as_table(const Measured& m) {
       m.roofline.flops / 1e9, m.roofline.bytes / 1e9);
   for (const Count& count : m.counters)
     text += fmt::format("{:.6g} {} a step\n", count.value, count.name);
-  text +=
+  text += fmt::format(
       "\ncall value lowering                                        us  share   GFLOP/s     GB/s  "
-      "of roofline\n";
+      "of roofline{}\n",
+      m.locations ? "           at" : "");
   for (const KernelTime& k : slowest_first(m.kernels))
-    text += fmt::format("{:4} {:>5} {:<38} {:11.1f} {:5.1f}% {:9.1f} {:8.1f}  {:5.1f}% {}\n",
-                        k.call, k.value, k.lowering, k.seconds * 1e6,
-                        total > 0 ? 100 * k.seconds / total : 0, per_second(k.flops, k.seconds),
-                        per_second(k.bytes, k.seconds), k.percent, bound(k));
+    text +=
+        fmt::format("{:4} {:>5} {:<38} {:11.1f} {:5.1f}% {:9.1f} {:8.1f}  {:5.1f}% {}\n", k.call,
+                    k.value, k.lowering, k.seconds * 1e6, total > 0 ? 100 * k.seconds / total : 0,
+                    per_second(k.flops, k.seconds), per_second(k.bytes, k.seconds), k.percent,
+                    m.locations ? fmt::format("{:<12} {}", bound(k), k.place) : bound(k));
   return text;
 }
 
@@ -62,7 +64,8 @@ std::string as_json(const Measured& m) {
                        {"gbps", per_second(k.bytes, k.seconds)},
                        {"percent", k.percent},
                        {"bound", bound(k)},
-                       {"spec", k.spec}});
+                       {"spec", k.spec},
+                       {"location", k.place}});
   nlohmann::json counters = nlohmann::json::object();
   for (const Count& count : m.counters) counters[count.name] = count.value;
   const nlohmann::json all = {{"isa", m.isa},

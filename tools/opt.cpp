@@ -26,6 +26,7 @@ Examples:
   taper opt model.tir --until fuse                 what the kernels will be made of
   taper opt model.tir --passes differentiate,simplify
   taper opt model.tir --train loss --optimizer adam --until select --print-changed
+  taper opt model.tir --until fuse --locations     with the lines that it comes from
   taper opt model.tir --emit html > model.html     every stage, drawn
   echo 'graph {}' | taper opt - --verify-only
 )";
@@ -35,6 +36,7 @@ struct OptOptions {
   std::vector<std::string> passes;
   bool print_after_all = false, print_changed = false, verify_only = false, reference = false,
        no_winograd = false;
+  ir::PrintOptions print;
   ir::Dim max_batch = 256;
 };
 
@@ -77,8 +79,9 @@ class Emitter {
   explicit Emitter(const OptOptions& options) : options_(options) {}
 
   void stage(std::string_view name, const ir::Graph& graph) {
-    const bool changed = stages_.empty() || stages_.back().text != ir::print(graph);
-    stages_.push_back({std::string(name), ir::print(graph), draw(graph)});
+    std::string text = ir::print(graph, options_.print);
+    const bool changed = stages_.empty() || stages_.back().text != text;
+    stages_.push_back({std::string(name), std::move(text), draw(graph)});
     if (options_.print_after_all) {
       fmt::print("// after {}\n{}", name, stages_.back().text);
     } else if (options_.print_changed) {
@@ -138,7 +141,7 @@ void add_opt(CLI::App& app) {
   opt->footer(std::string(kExamples));
   opt->add_option("FILE", options->file, "graph as text, or - for standard input");
   auto* passes = opt->add_option("--passes", options->passes, "in this order: " + pass_names());
-  passes->delimiter(',');
+  passes->delimiter(',')->allow_extra_args(false);
   opt->add_option("--until", options->until, "the pipeline up to and with this pass")
       ->excludes(passes);
   opt->add_option("--train", options->loss, "the training step of the output of this name");
@@ -148,6 +151,7 @@ void add_opt(CLI::App& app) {
       opt->add_flag("--print-after-all", options->print_after_all, "the graph after each pass");
   opt->add_flag("--print-changed", options->print_changed, "the lines that each pass changed")
       ->excludes(all);
+  opt->add_flag("--locations", options->print.locations, "the line that each node comes from");
   opt->add_flag("--verify-only", options->verify_only, "print nothing but errors");
   opt->add_option("--emit", options->emit, "text, dot, svg (drawn without other programs) or html")
       ->check(CLI::IsMember({"text", "dot", "svg", "html"}))

@@ -46,6 +46,7 @@ function showCall(call) {
   make(side, 'h3', 'kernel ' + call.index + ': ' + call.lowering, {id: 'kernel'});
   make(side, 'p', (call.seconds * 1e6).toFixed(1) + ' us, ' + call.gflops.toFixed(1) + ' GFLOP/s, ' +
     call.gbps.toFixed(1) + ' GB/s, ' + percent(call), {id: 'time'});
+  if (call.location) make(side, 'p', 'at ' + call.location, {id: 'location'});
   make(side, 'pre', call.spec, {id: 'spec'});
   for (const routine of call.routines) {
     make(side, 'h4', routine.name + ', ' + routine.bytes + ' bytes');

@@ -27,6 +27,7 @@ Examples:
 struct ProfileOptions {
   std::string file, trace, html, loss, optimizer = "sgd";
   double seconds = 1;
+  bool locations = false;
   Settings settings;
 };
 
@@ -40,7 +41,8 @@ void write_file(const std::string& path, const std::string& text) {
 void run_profile(const ProfileOptions& options) {
   ir::Graph graph = parse_source(read_source(options.file));
   if (!options.loss.empty()) graph = training_graph(graph, options.loss, options.optimizer);
-  const Measured measured = measure(graph, options.settings, options.seconds);
+  Measured measured = measure(graph, options.settings, options.seconds);
+  measured.locations = options.locations;
   if (!options.trace.empty()) write_file(options.trace, chrome_trace(measured));
   if (!options.html.empty()) write_file(options.html, profile_page(options.file, measured));
   fmt::print("{}", as_table(measured));
@@ -58,6 +60,7 @@ void add_profile(CLI::App& app) {
   profile->add_option("--train", options->loss, "the training step of the output of this name");
   profile->add_option("--optimizer", options->optimizer, "of --train: sgd, adam, adamw, rmsprop")
       ->capture_default_str();
+  profile->add_flag("--locations", options->locations, "the line that each kernel comes from");
   profile->add_option("--seconds", options->seconds, "how long to measure")
       ->check(CLI::Range(0.0, 600.0))
       ->capture_default_str();

@@ -34,6 +34,7 @@ json calls_of(const Measured& m) {
                      {"gbps", k.bytes / time / 1e9},
                      {"percent", k.percent},
                      {"bound", k.computes ? "multiply-add" : "memory"},
+                     {"location", k.place},
                      {"routines", routines_of(m, k.call)}});
   }
   return calls;
@@ -77,7 +78,7 @@ std::string chrome_trace(const Measured& m) {
 std::string profile_page(const std::string& title, const Measured& m) {
   std::vector<GraphStage> stages;
   for (const auto& [name, graph] : m.lowered->stages)
-    stages.push_back({name, ir::print(graph), draw(graph)});
+    stages.push_back({name, ir::print(graph, {.locations = m.locations}), draw(graph)});
   json events = json::array();
   for (const runtime::ProfileEvent& event : m.events)
     events.push_back({{"call", event.call},

@@ -165,6 +165,7 @@ graph {
 - `return "name" = %value` is an output; `update %variable = %value` gives a parameter or a state new contents after the run. All values are computed from the old ones.
 - A type is a dtype (`f32 f16 bf16 i8 u8 i32 bool`), extents and, unless it is plain, a layout: `f32[N,16,8,8]{c16}`. Only the leading extent may be `N`, the batch.
 - After fusion: `conv2d(%x, %w; %b) epilogue (acc, c0) { t0 = add(acc, c0); t0 }` applies an expression to the result and the operands after `;`.
+- `loc("model.cpp":12)` or `loc("model.tir":12:5)` at the end of a definition is the line, and the column, that the node comes from: what errors name and `--locations` prints. A node without one comes from its place in this text. It is no part of what the graph means.
 
 )";
 
@@ -182,7 +183,10 @@ std::string language_reference() {
                        row.result == "predicate" ? "bool" : row.result, row.value,
                        row.gradient.substr(1, row.gradient.size() - 2));
   out +=
-      "\n## Structural ops\n\n| op | operands | attributes and defaults | result | gradient |\n"
+      "\n## Structural ops\n\nOperands and results are f32, unless the row says otherwise. Leaves, "
+      "`cast` and what moves elements (`broadcast_to` to `concat`, `relayout`, `view`) take every "
+      "dtype; `matmul` and `conv2d` also multiply u8 by i8, to i32, and max pooling takes u8.\n\n"
+      "| op | operands | attributes and defaults | result | gradient |\n"
       "|---|---|---|---|---|\n";
   for (const Meaning& m : kMeanings)
     out += fmt::format("| `{}` | {} | {} | {} | {} |\n", ir::traits(m.op).name,

@@ -48,7 +48,7 @@ ir::Graph with_gradients(const ir::Graph& recorded, const std::string& name) {
   if (graph[value].type.dtype != ir::DType::f32)
     throw Error(
         fmt::format("output \"{}\" is {} and has no gradient", name, to_string(graph[value].type)));
-  ir::Builder build(graph);
+  ir::Builder build(graph, graph[value].location);
   std::vector<std::int64_t> axes(graph[value].type.shape.size());
   for (std::size_t i = 0; i < axes.size(); ++i) axes[i] = static_cast<std::int64_t>(i);
   const ir::ValueId sum =
@@ -141,11 +141,13 @@ void add_run(CLI::App& app) {
   run->footer(std::string(kExamples));
   run->add_option("FILE", options->file, "graph as text, or - for standard input")->required();
   add_settings(*run, options->settings);
-  run->add_option("--output", options->outputs, "NAME=FILE.npy: write an output");
+  run->add_option("--output", options->outputs, "NAME=FILE.npy: write an output")
+      ->allow_extra_args(false);
   run->add_option("--grad", options->gradient_of,
                   "also the gradients of the sum of this output by all f32 inputs and parameters");
   run->add_option("--grad-output", options->gradient_outputs,
-                  "NAME=FILE.npy: write the gradient by this input or parameter");
+                  "NAME=FILE.npy: write the gradient by this input or parameter")
+      ->allow_extra_args(false);
   run->callback([options] { run_run(*options); });
 }
 

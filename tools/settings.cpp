@@ -170,8 +170,10 @@ std::pair<std::string, std::string> split_pair(const std::string& text, std::str
 void add_settings(CLI::App& command, Settings& settings) {
   command.add_option("--weights", settings.weights,
                      "parameters and states: FILE.safetensors or random:SEED (default random:0)");
-  command.add_option("--input", settings.inputs,
-                     "NAME=FILE.npy, NAME=random:SEED or NAME=NUMBER; may be repeated");
+  command
+      .add_option("--input", settings.inputs,
+                  "NAME=FILE.npy, NAME=random:SEED or NAME=NUMBER; may be repeated")
+      ->allow_extra_args(false);
   command.add_option("--batch", settings.batch, "extent of N; default: that of the files, else 1")
       ->check(CLI::Range(1, 1 << 20));
   command.add_option("--isa", settings.isa, ir::isa_names() + "; default: the best");

@@ -11,6 +11,7 @@
 #include <iterator>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "ir/parse_lexer.h"
 
@@ -60,84 +61,85 @@ std::string caret(std::string_view text, const Position& position) {
   return fmt::format("\n  {}\n  {}^", line, blanks);
 }
 
-// Where the index-th value is defined, or the first statement that begins with `word` and then
-// `text`.
-class Finder {
- public:
-  explicit Finder(const Source& source) : lexer_(source.text, source.name) {}
-
-  std::optional<Position> definition(std::size_t index) {
-    for (Lexer::Token token = lexer_.next(); token.kind != Lexer::Kind::end;
-         token = lexer_.next()) {
-      if (token.kind == Lexer::Kind::word && token.text == "update") {
-        lexer_.next();
-      } else if (token.kind == Lexer::Kind::value && lexer_.at('=') && index-- == 0) {
-        return position(token);
-      }
-    }
-    return std::nullopt;
-  }
-
-  std::optional<Position> statement(std::string_view word, std::string_view text) {
-    std::optional<Position> found;
-    for (Lexer::Token token = lexer_.next(); token.kind != Lexer::Kind::end; token = lexer_.next())
-      if (token.text == word && lexer_.peek().text == text) found = position(token);
-    return found;
-  }
-
- private:
-  static Position position(const Lexer::Token& token) {
-    return {static_cast<std::size_t>(token.line), static_cast<std::size_t>(token.column)};
-  }
-
-  Lexer lexer_;
-};
-
-std::optional<Position> position_in(const Source& source, std::string_view message) {
-  constexpr std::string_view kNode = "verify: %", kUpdate = "verify: update of %",
-                             kOutput = "verify: output ";
-  if (message.starts_with(kNode) || message.starts_with(kUpdate)) {
-    std::size_t at = message.starts_with(kNode) ? kNode.size() : kUpdate.size();
-    if (const auto index = number_at(message, at)) return Finder(source).definition(*index);
-  }
-  if (message.starts_with(kOutput)) {
-    const std::string_view quoted = message.substr(kOutput.size());
-    return Finder(source).statement("return", quoted.substr(0, quoted.find("\":") + 1));
-  }
-  return std::nullopt;
+// Of the last statement `return NAME`, quotes included.
+std::optional<Position> return_of(const Source& source, std::string_view name) {
+  Lexer lexer(source.text, source.name);
+  std::optional<Position> found;
+  for (Lexer::Token token = lexer.next(); token.kind != Lexer::Kind::end; token = lexer.next())
+    if (token.text == "return" && lexer.peek().text == name)
+      found =
+          Position{static_cast<std::size_t>(token.line), static_cast<std::size_t>(token.column)};
+  return found;
 }
 
-[[noreturn]] void fail(const Source& source, const std::string& message) {
-  if (const auto stated = stated_position(message, source.name))
-    throw LocatedError(message + caret(source.text, *stated));
-  if (const auto found = position_in(source, message))
-    throw LocatedError(
-        fmt::format("{}:{}:{}: {}", source.name, found->line, found->column, message) +
-        caret(source.text, *found));
-  throw LocatedError(fmt::format("{}: {}", source.name, message));
+// Of the line of the text that ends in loc(...) for `where`.
+std::optional<Position> mention_of(const Source& source, const Location& where) {
+  const std::string start = fmt::format(" loc(\"{}\":{}", where.file_name(), where.line());
+  std::size_t at = source.text.find(start);
+  while (at != std::string::npos &&
+         std::isdigit(static_cast<unsigned char>(source.text.c_str()[at + start.size()])) != 0)
+    at = source.text.find(start, at + 1);
+  if (at == std::string::npos) return std::nullopt;
+  const std::string_view before = std::string_view(source.text).substr(0, at);
+  const std::size_t begin = before.rfind('\n') + 1;
+  const std::size_t first = source.text.find_first_not_of(" \t", begin);
+  return Position{static_cast<std::size_t>(std::ranges::count(before, '\n')) + 1,
+                  first - begin + 1};
+}
+
+std::optional<Position> position_in(const Source& source, const Error& error) {
+  constexpr std::string_view kOutput = "verify: output ";
+  const std::string_view message = error.what();
+  const Location& where = error.where();
+  if (where.known() && where.file_name() == source.name)
+    return Position{where.line(), std::max(where.column(), 1U)};
+  if (where.known()) return mention_of(source, where);
+  if (!message.starts_with(kOutput)) return stated_position(message, source.name);
+  const std::string_view quoted = message.substr(kOutput.size());
+  return return_of(source, quoted.substr(0, quoted.find("\":") + 1));
+}
+
+// Those that this process read: what errors may point into.
+std::vector<Source>& sources() {
+  static std::vector<Source> all;
+  return all;
 }
 
 }  // namespace
 
 Source read_source(const std::string& path) {
-  if (path == "-") return {"<stdin>", {std::istreambuf_iterator<char>(std::cin), {}}};
-  std::ifstream file;
-  if (!std::filesystem::is_directory(path)) file.open(path, std::ios::binary);
-  if (!file.is_open()) throw Error(fmt::format("{}: cannot be read", path));
-  std::string text{std::istreambuf_iterator<char>(file), {}};
-  return {path, std::move(text)};
+  Source source{path == "-" ? "<stdin>" : path, {}};
+  if (path == "-") {
+    source.text.assign(std::istreambuf_iterator<char>(std::cin), {});
+  } else {
+    std::ifstream file;
+    if (!std::filesystem::is_directory(path)) file.open(path, std::ios::binary);
+    if (!file.is_open()) throw Error(fmt::format("{}: cannot be read", path));
+    source.text.assign(std::istreambuf_iterator<char>(file), {});
+  }
+  sources().push_back(source);
+  return source;
 }
 
 ir::Graph parse_source(const Source& source) {
-  try {
-    ir::Graph graph = ir::parse(source.text, source.name);
-    ir::verify(graph, ir::Stage::recorded);
-    return graph;
-  } catch (const LocatedError&) {
-    throw;
-  } catch (const Error& error) {
-    fail(source, error.what());
+  ir::Graph graph = ir::parse(source.text, source.name);
+  ir::verify(graph, ir::Stage::recorded);
+  return graph;
+}
+
+std::string explained(const Error& error) {
+  std::string message = error.what();
+  for (const Source& source : sources()) {
+    const auto position = position_in(source, error);
+    if (!position) continue;
+    const std::string place =
+        fmt::format("{}:{}:{}", source.name, position->line, position->column);
+    const std::string repeated = fmt::format(" (at {})", place);
+    if (message.ends_with(repeated)) message.resize(message.size() - repeated.size());
+    if (!message.starts_with(place)) message = place + ": " + message;
+    return message + caret(source.text, *position);
   }
+  return "taper: " + message;
 }
 
 }  // namespace taper::tools

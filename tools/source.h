@@ -7,12 +7,6 @@
 
 namespace taper::tools {
 
-// An error whose sentence begins with FILE:LINE:COLUMN and is followed by that line and a caret.
-class LocatedError : public Error {
- public:
-  using Error::Error;
-};
-
 struct Source {
   std::string name, text;
 };
@@ -20,7 +14,11 @@ struct Source {
 // "-" is standard input. Throws taper::Error when `path` cannot be read.
 Source read_source(const std::string& path);
 
-// Parses and verifies a recorded graph; throws LocatedError where the text is to blame.
+// Parses and verifies a recorded graph.
 ir::Graph parse_source(const Source& source);
+
+// What to tell the user. Where the error points into a text that was read, or names a loc(...) of
+// it: FILE:LINE:COLUMN, the sentence, that line and a caret.
+std::string explained(const Error& error);
 
 }  // namespace taper::tools

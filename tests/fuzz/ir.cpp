@@ -15,6 +15,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   // Text, not graphs: a NaN differs from itself.
   const std::string text = print(graph);
   require(print(parse(text, "printed")) == text);
+  const std::string located = print(graph, {.locations = true});
+  require(print(parse(located, "printed"), {.locations = true}) == located);
   for (const Stage stage : {Stage::recorded, Stage::laid_out, Stage::selected}) {
     try {
       verify(graph, stage);
