@@ -20,6 +20,7 @@
 #include "ir/graph.h"
 #include "ir/isa.h"
 #include "passes/passes.h"
+#include "tests/lowerings.h"
 
 namespace taper {
 namespace {
@@ -161,6 +162,54 @@ TEST_P(GoldenAsm, EmitsWhatIsExpected) {
 INSTANTIATE_TEST_SUITE_P(Files, GoldenIr, testing::ValuesIn(golden_files("ir")), test_name);
 INSTANTIATE_TEST_SUITE_P(Files, GoldenBad, testing::ValuesIn(golden_files("bad")), test_name);
 INSTANTIATE_TEST_SUITE_P(Files, GoldenAsm, testing::ValuesIn(golden_files("asm")), test_name);
+
+// ---- The set is complete ----
+
+TEST(Golden, EveryLoweringHasAFile) {
+  Names made, variants;
+  for (const fs::path& path : golden_files("ir")) {
+    const ir::Graph graph = run_passes(read_golden(path), path);
+    for (const ir::Node& node : graph.nodes()) {
+      const auto* kernel = std::get_if<ir::KernelAttrs>(&node.attrs);
+      if (kernel == nullptr) continue;
+      made.insert(lowering_of(kernel->spec));
+      variants.merge(std::visit([](const auto& s) { return variants_of(s); }, kernel->spec));
+    }
+  }
+  EXPECT_EQ(made, all_lowerings(static_cast<const ir::KernelSpec*>(nullptr)));
+  EXPECT_EQ(variants, kVariants);
+}
+
+TEST(Golden, TheKernelGuideNamesEveryLowering) {
+  const std::string guide = read_file(fs::path(TAPER_SOURCE_DIR) / "codegen/README.md");
+  for (const std::string& name : all_lowerings(static_cast<const ir::KernelSpec*>(nullptr)))
+    EXPECT_NE(guide.find("`" + name + "`"), std::string::npos) << name;
+}
+
+TEST(Golden, EveryPassHasAFile) {
+  Names run;
+  for (const fs::path& path : golden_files("ir"))
+    for (const std::string& pass : read_golden(path).passes) run.insert(pass);
+  for (const passes::Pass& pass : passes::pipeline())
+    EXPECT_TRUE(run.contains(std::string(pass.name))) << pass.name;
+}
+
+// Its examples are "Before (`FILE.tir`):" and "After:", each a block.
+TEST(Golden, ThePassGuideShowsWhatIsInTheFiles) {
+  const std::string guide = read_file(fs::path(TAPER_SOURCE_DIR) / "passes/README.md");
+  const std::string before = "Before (`";
+  std::size_t examples = 0;
+  for (std::size_t at = guide.find(before); at != std::string::npos; at = guide.find(before, at)) {
+    at += before.size();
+    const std::string name = guide.substr(at, guide.find('`', at) - at);
+    const Golden golden = read_golden(fs::path(TAPER_SOURCE_DIR) / "tests/golden/ir" / name);
+    const std::string expected = "):\n\n```\n" + golden.input.substr(golden.input.find('\n') + 1) +
+                                 "```\n\nAfter:\n\n```\n" + golden.expected + "```\n";
+    EXPECT_EQ(guide.substr(guide.find(')', at), expected.size()), expected) << name;
+    ++examples;
+  }
+  EXPECT_EQ(examples, passes::pipeline().size());
+}
 
 TEST(Golden, ThereAreFiles) {
   EXPECT_FALSE(golden_files("ir").empty());
