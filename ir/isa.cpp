@@ -106,7 +106,12 @@ const Isa* select_isa(const CpuFeatures& features, std::optional<std::string> ca
 const Isa* host_isa() {
   const char* cap = std::getenv("TAPER_MAX_ISA");
   const bool capped = cap != nullptr && *cap != '\0';
-  return select_isa(host_features(), capped ? std::optional<std::string>(cap) : std::nullopt);
+  if (!capped) return select_isa(host_features(), std::nullopt);
+  try {
+    return select_isa(host_features(), std::string(cap));
+  } catch (const Error& error) {
+    throw Error(fmt::format("TAPER_MAX_ISA: {}", error.what()));
+  }
 }
 
 const Isa& isa_named(std::string_view name) {

@@ -77,8 +77,9 @@ TEST_F(ToolOpt, PointsAtTheLineThatAPassRefuses) {
     return write("bytes.tir",
                  "graph {\n  %x = input \"x\" : u8[N,6]\n  %w = parameter \"w\" : "
                  "i8[5,6]\n\t%y = matmul(%x, %w) {transpose_b=true} : i32[N,5]" +
-                     location + "\n  %f = cast(%y) {dtype=f32} : f32[N,5]\n"
-                              "  return \"f\" = %f\n}\n")
+                     location +
+                     "\n  %f = cast(%y) {dtype=f32} : f32[N,5]\n"
+                     "  return \"f\" = %f\n}\n")
         .string();
   };
   const std::string path = product("");
@@ -95,6 +96,17 @@ TEST_F(ToolOpt, PointsAtTheLineThatAPassRefuses) {
            "(at model.cpp:12)\n  \t%y = matmul"));
 }
 
+// What is not text must not reach the terminal, and a caret not be a screen away.
+TEST_F(ToolOpt, QuotesLinesThatFit) {
+  EXPECT_TRUE(says(complaint("graph {\n  \x1b[2J\n}"), "\n    ?[2J\n    ^\n"));
+  const std::string blanks(5000, ' ');
+  const std::string said = complaint("graph {" + blanks + "?" + blanks);
+  EXPECT_TRUE(says(said, ":1:5008: expected"));
+  EXPECT_LT(said.size(), 500u);
+  const std::size_t begin = said.find("\n  ") + 1, end = said.find('\n', begin);
+  EXPECT_EQ(said.find('?', begin) - begin, said.find('^', end) - end - 1);
+}
+
 TEST_F(ToolOpt, PrintsLocations) {
   const std::string path = model();
   const std::string located = prints({"opt", path, "--until", "fuse", "--locations"});
@@ -108,6 +120,9 @@ TEST_F(ToolOpt, PrintsLocations) {
 
 TEST_F(ToolOpt, VerifiesOnly) {
   EXPECT_EQ(prints({"opt", model(), "--verify-only"}), "");
+  EXPECT_EQ(prints({"opt", model(), "--verify-only", "--until", "select"}), "");
+  EXPECT_TRUE(says(fails({"opt", model(), "--verify-only", "--passes", "layout"}),
+                   ":7:3: verify: %6 = add: it was not fused"));
   EXPECT_TRUE(says(complaint("graph {"), ":1:"));
 }
 

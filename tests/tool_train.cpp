@@ -78,14 +78,21 @@ TEST_F(ToolTrain, ComputesTheSameOnOneThreadAndResumes) {
 }
 
 TEST_F(ToolTrain, SaysWhatIsWrong) {
-  EXPECT_TRUE(says(fails({"train", "--data", "/nowhere", "--model", "mlp"}), "/nowhere"));
+  EXPECT_TRUE(
+      says(fails({"train", "--data", "/nowhere", "--model", "mlp"}), "/nowhere: is no folder"));
   EXPECT_TRUE(says(fails(with({"--model", "/nowhere.tir"})), "/nowhere.tir: cannot be read"));
   const std::string graph = write("graph.tir", kGraph).string();
   EXPECT_TRUE(says(fails(with({"--model", graph, "--loss", "error"})), "no output \"error\""));
   EXPECT_TRUE(says(fails(with({"--model", graph, "--scores", "s"})), "no output \"s\""));
   const std::string other = write("other.tir", kClassifier).string();
-  EXPECT_TRUE(says(fails(with({"--model", other, "--loss", "losses"})),
-                   "input \"x\" is f32[N,20], but the data is f32[N,1,10,10]"));
+  EXPECT_TRUE(
+      says(fails(with({"--model", other, "--loss", "losses"})),
+           "other.tir:2:3: train: input \"x\" is f32[N,20], but the data is f32[N,1,10,10]"));
+  for (const char* option : {"--save", "--checkpoint"}) {
+    const Outcome outcome = taper(with({"--model", graph, option, "/nowhere/file"}));
+    EXPECT_EQ(outcome.status, 1);
+    EXPECT_EQ(outcome.err, "taper: /nowhere/file: could not be saved: there is no such folder\n");
+  }
   EXPECT_EQ(taper(with({"--model", "mlp", "--resume"})).status, 2) << "--resume needs --checkpoint";
 }
 

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstdio>
 #include <map>
 #include <sstream>
 #include <string_view>
@@ -16,10 +18,20 @@ struct Loop {
   std::size_t first = 0, last = 0;  // lines: the label and the jump
 };
 
+// A prefetch of AArch64, which the assembler knows as bytes only: ".byte 0x40, 0x20, 0x80, 0xF9".
+std::string spelled(const std::string& line) {
+  unsigned b[4];
+  if (std::sscanf(line.c_str(), ".byte %x, %x, %x, %x", &b[0], &b[1], &b[2], &b[3]) != 4)
+    return line;
+  const std::uint32_t word = b[0] | b[1] << 8 | b[2] << 16 | b[3] << 24;
+  if ((word & 0xffc0001f) != 0xf9800000) return line;
+  return fmt::format("prfm pldl1keep, [x{}, {}]", word >> 5 & 31, (word >> 10 & 0xfff) * 8);
+}
+
 std::vector<std::string> split_lines(const std::string& text) {
   std::vector<std::string> lines;
   std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  for (std::string line; std::getline(stream, line);) lines.push_back(spelled(line));
   return lines;
 }
 

@@ -5,7 +5,9 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <CLI/Version.hpp>
 #include <fstream>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "codegen/kernel.h"
@@ -61,6 +63,9 @@ void run_info() {
              "gcc", __VERSION__
 #endif
   );
+  fmt::print("libraries     fmt {}.{}.{}, nlohmann-json {}.{}.{}, CLI11 {}\n", FMT_VERSION / 10000,
+             FMT_VERSION / 100 % 100, FMT_VERSION % 100, NLOHMANN_JSON_VERSION_MAJOR,
+             NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH, CLI11_VERSION);
   fmt::print("cpu           {}\n", first_value("/proc/cpuinfo", "model name"));
   print_features(ir::host_features());
   fmt::print(

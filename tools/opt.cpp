@@ -79,6 +79,7 @@ class Emitter {
   explicit Emitter(const OptOptions& options) : options_(options) {}
 
   void stage(std::string_view name, const ir::Graph& graph) {
+    if (options_.verify_only) return;
     std::string text = ir::print(graph, options_.print);
     const bool changed = stages_.empty() || stages_.back().text != text;
     stages_.push_back({std::string(name), std::move(text), draw(graph)});
@@ -118,7 +119,6 @@ void run_opt(const OptOptions& options) {
   const std::vector<const passes::Pass*> list = chosen(options);
   ir::Graph graph = parse_source(read_source(options.file));
   if (!options.loss.empty()) graph = training_graph(graph, options.loss, options.optimizer);
-  if (options.verify_only) return;
   const passes::PassOptions pass_options{.max_batch = options.max_batch,
                                          .winograd = !options.no_winograd};
   Emitter emitter(options);
@@ -130,7 +130,7 @@ void run_opt(const OptOptions& options) {
     ir::verify(graph, reached);
     emitter.stage(pass->name, graph);
   }
-  emitter.finish(graph);
+  if (!options.verify_only) emitter.finish(graph);
 }
 
 }  // namespace
@@ -152,7 +152,8 @@ void add_opt(CLI::App& app) {
   opt->add_flag("--print-changed", options->print_changed, "the lines that each pass changed")
       ->excludes(all);
   opt->add_flag("--locations", options->print.locations, "the line that each node comes from");
-  opt->add_flag("--verify-only", options->verify_only, "print nothing but errors");
+  opt->add_flag("--verify-only", options->verify_only,
+                "check the graph, also after each pass; print nothing but errors");
   opt->add_option("--emit", options->emit, "text, dot, svg (drawn without other programs) or html")
       ->check(CLI::IsMember({"text", "dot", "svg", "html"}))
       ->capture_default_str();

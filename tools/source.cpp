@@ -52,12 +52,22 @@ std::string_view line_of(std::string_view text, std::size_t line) {
   return text.substr(0, text.find('\n'));
 }
 
-// The line, and under it a caret; tabs stay tabs, so that the caret stands where it should.
+// The line, what is near if it is long, and under it a caret; tabs stay tabs, so that the caret
+// stands where it should. Control characters would reach the terminal.
 std::string caret(std::string_view text, const Position& position) {
-  const std::string_view line = line_of(text, position.line);
-  std::string blanks;
-  for (std::size_t i = 0; i + 1 < position.column; ++i)
-    blanks += i < line.size() && line[i] == '\t' ? '\t' : ' ';
+  constexpr std::size_t kBefore = 120, kShown = 200;
+  std::size_t column = position.column - 1;
+  std::string line(line_of(text, position.line));
+  if (column > kBefore) {
+    line = "..." + line.substr(std::min(column - kBefore + 3, line.size()));
+    column = kBefore;
+  }
+  if (line.size() > kShown) line = line.substr(0, kShown) + "...";
+  std::string blanks(column, ' ');
+  for (std::size_t i = 0; i < line.size(); ++i) {
+    if (line[i] == '\t' && i < column) blanks[i] = '\t';
+    if (line[i] != '\t' && std::iscntrl(static_cast<unsigned char>(line[i])) != 0) line[i] = '?';
+  }
   return fmt::format("\n  {}\n  {}^", line, blanks);
 }
 

@@ -81,9 +81,10 @@ Recorded record_graph(const TrainOptions& options, const Tensor& images, const T
                           : node.type.dtype == DType::f32 ? normalised(images)
                                                           : images;
     if (sample.shape() != node.type.shape || sample.dtype() != node.type.dtype)
-      throw Error(fmt::format("{}: input \"{}\" is {}, but the data is {}", options.model,
-                              name_of(node), to_string(node.type),
-                              to_string(ir::TensorType{sample.dtype(), sample.shape()})));
+      throw Error(fmt::format("train: input \"{}\" is {}, but the data is {}", name_of(node),
+                              to_string(node.type),
+                              to_string(ir::TensorType{sample.dtype(), sample.shape()})),
+                  node.location);
     return sample.id();
   };
   const std::vector<Tensor> outputs = Rerecording(graph, {}, variables, images.tape(), rule).run();
@@ -99,7 +100,16 @@ Recorded record_graph(const TrainOptions& options, const Tensor& images, const T
   return recorded;
 }
 
+// Said before the training, not after it.
+void check_folder_of(const std::string& path) {
+  if (path.empty() || fs::is_directory(fs::absolute(path).parent_path())) return;
+  throw Error(fmt::format("{}: could not be saved: there is no such folder", path));
+}
+
 void train(const TrainOptions& options) {
+  if (!fs::is_directory(options.data)) throw Error(fmt::format("{}: is no folder", options.data));
+  check_folder_of(options.save);
+  check_folder_of(options.checkpoint);
   const data::Dataset training = load(options.data, true), testing = load(options.data, false);
   manual_seed(options.seed);
   Tape tape;

@@ -59,6 +59,9 @@ ir::Graph training_graph(const ir::Graph& recorded, const std::string& loss,
   const Tensor value(tape, output_named(tape.graph(), loss));
   if (value.dtype() != DType::f32)
     throw Error(fmt::format("output \"{}\" is no loss: it is {}", loss, ir::name(value.dtype())));
+  // What trains comes from the loss, not from this file.
+  const Location where = tape.graph()[value.id()].location;
+  const Tape::Line line(&tape, where);
   const Tensor rate = tape.input("learning_rate", {});
   optimizer_named(optimizer).record(tape, value.shape().empty() ? value : mean(value), rate);
   return ir::canonical(tape.graph());
