@@ -29,7 +29,7 @@ struct Node {
   std::vector<ValueId> operands;  // the op's own, then the epilogue's extra ones
   Attrs attrs;
   Expr epilogue;  // empty, or applied to the op's result (conv2d*, matmul, pool2d*, reduce)
-  Location location;
+  Location location{};
 
   bool operator==(const Node& other) const;  // locations do not count
 };

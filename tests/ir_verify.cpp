@@ -147,7 +147,7 @@ TEST(Verify, EpilogueOperands) {
 }
 
 TEST(Verify, Outputs) {
-  expect_broken("an output has an empty name", [](Graph& g) { g.outputs[0].name.clear(); });
+  expect_broken("output \"\": the name is empty", [](Graph& g) { g.outputs[0].name.clear(); });
   expect_broken("output \"dw\": the name is already taken",
                 [](Graph& g) { g.outputs[0].name = "dw"; });
   expect_broken("output \"y\": there is no %99",

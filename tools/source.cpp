@@ -39,7 +39,7 @@ std::optional<Position> stated_position(std::string_view message, const std::str
   const auto line = number_at(message, at);
   if (!line || at >= message.size() || message[at++] != ':') return std::nullopt;
   const auto column = number_at(message, at);
-  if (!column) return std::nullopt;
+  if (!column || *column == 0) return std::nullopt;
   return Position{*line, *column};
 }
 
