@@ -58,8 +58,9 @@ struct MapSpec {
 };
 
 // Reduction of f32, each output of prologue(inputs...) or input 0 itself, over the dims with
-// reduced[i]. Operands: inputs, epilogue operands, a result for each output. An input has the strides of input 0, or is f32 with stride 0
-// along all reduced dims. A result walks the kept dims with `result` strides (0 on reduced dims).
+// reduced[i]. Operands: inputs, epilogue operands, a result for each output. An input has the
+// strides of input 0, or is f32 with stride 0 along all reduced dims. A result walks the kept dims
+// with `result` strides (0 on reduced dims).
 struct ReduceSpec {
   ReduceKind kind{};
   std::vector<Dim> dims;

@@ -42,7 +42,7 @@ TEST(Locations, OperationsLayersAndLossesNameTheirUsersLine) {
   const Tensor labels = tape.input("labels", {N}, DType::i32);
   const nn::Sequential model(nn::Conv2d(16, 16, 3), nn::BatchNorm2d(16), nn::GELU(),
                              nn::LeakyReLU(), nn::SiLU(), nn::Residual(nn::Conv2d(16, 16, 1)),
-                             nn::Dropout(0.5), nn::Flatten(), nn::LayerNorm({576}),
+                             nn::Dropout(0.5), nn::Flatten(), nn::LayerNorm(Shape{576}),
                              nn::Linear(576, 4));
   const Tensor y = model(x) * 2 + 1;
   const Tensor signal = reshape(x, {N, 16, 64});

@@ -116,6 +116,7 @@ TEST_F(ToolBench, TracesEveryThread) {
     EXPECT_GE(begin, end[event.at("tid")]) << "events of a thread do not overlap";
     end[event.at("tid")] = begin + event.at("dur").get<double>();
     EXPECT_FALSE(event.at("args").at("spec").get<std::string>().empty());
+    EXPECT_TRUE(event.at("args").at("location").get<std::string>().starts_with(model()));
   }
   EXPECT_EQ(end.size(), 2u);
 }

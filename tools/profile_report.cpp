@@ -70,6 +70,7 @@ std::string chrome_trace(const Measured& m) {
                        {{"call", event.call},
                         {"value", kernel.value},
                         {"buffers", kernel.buffers},
+                        {"location", kernel.place},
                         {"spec", kernel.spec}}}});
   }
   return json{{"traceEvents", std::move(events)}, {"displayTimeUnit", "ns"}}.dump() + '\n';
