@@ -16,14 +16,12 @@ nn::Sequential mlp() {
 }
 
 nn::Sequential cnn() {
-  return nn::Sequential{conv3x3(1, 32),       nn::ReLU(),        conv3x3(32, 32),
-                        nn::ReLU(),           nn::MaxPool2d(2),  //
-                        conv3x3(32, 64),      nn::ReLU(),        conv3x3(64, 64),
-                        nn::ReLU(),           nn::MaxPool2d(2),  //
-                        conv3x3(64, 128),     nn::ReLU(),        nn::AdaptiveAvgPool2d(1),
-                        nn::Flatten(),  //
-                        nn::Linear(128, 128), nn::ReLU(),        nn::Linear(128, 64),
-                        nn::ReLU(),           nn::Linear(64, 10)};
+  return nn::Sequential{
+      conv3x3(1, 32),       nn::ReLU(), conv3x3(32, 32),          nn::ReLU(), nn::MaxPool2d(2),  //
+      conv3x3(32, 64),      nn::ReLU(), conv3x3(64, 64),          nn::ReLU(), nn::MaxPool2d(2),  //
+      conv3x3(64, 128),     nn::ReLU(), nn::AdaptiveAvgPool2d(1),
+      nn::Flatten(),  //
+      nn::Linear(128, 128), nn::ReLU(), nn::Linear(128, 64),      nn::ReLU(), nn::Linear(64, 10)};
 }
 
 nn::Sequential batchnorm_cnn() {
