@@ -162,7 +162,7 @@ void add_train(CLI::App& app) {
   command->add_option("--save", options->save,
                       "FILE.tir: the trained model, its weights beside it");
   auto* checkpoint = command->add_option("--checkpoint", options->checkpoint, "file to go on from");
-  command->add_flag("--resume", options->resume, "go on where the checkpoint is")
+  command->add_flag("--resume", options->resume, "go on where the checkpoint is, if there is one")
       ->needs(checkpoint);
   command->add_flag("--quiet", options->quiet, "no progress");
   command->add_option("--isa", options->settings.isa, ir::isa_names());
