@@ -98,7 +98,7 @@ class ReductionPairs {
   void find_partner(ValueId second) {
     for (const ValueId first : unpaired_) {
       const Pair pair{first, second};
-      if (!alike(pair) || depends(second, first)) continue;
+      if (!alike(pair) || would_be_cyclic(pair)) continue;
       pair_of_[first] = pair_of_[second] = pair;
       std::erase(unpaired_, first);
       return;
@@ -122,15 +122,21 @@ class ReductionPairs {
            joined(pair).operands.size() <= kMaxPrologueOperands;
   }
 
-  bool depends(ValueId v, ValueId on) const {
-    std::vector<ValueId> pending{v};
-    std::set<ValueId> seen;
+  // Whether either of them, or what is one with a value that it needs, needs the other.
+  bool would_be_cyclic(const Pair& pair) const {
+    std::vector<ValueId> pending{pair.first, pair.second};
+    std::vector<bool> seen(graph_.size(), false);
     while (!pending.empty()) {
       const ValueId next = pending.back();
       pending.pop_back();
-      for (const ValueId operand : graph_[next].operands) {
-        if (operand == on) return true;
-        if (on < operand && seen.insert(operand).second) pending.push_back(operand);
+      std::vector<ValueId> needed = graph_[next].operands;
+      if (const auto it = pair_of_.find(next); it != pair_of_.end())
+        needed.insert(needed.end(), {it->second.first, it->second.second});
+      for (const ValueId v : needed) {
+        if (v == pair.first || v == pair.second) return true;
+        if (seen[v.index]) continue;
+        seen[v.index] = true;
+        pending.push_back(v);
       }
     }
     return false;
