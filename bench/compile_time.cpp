@@ -12,6 +12,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
+#include <regex>
 
 #include "bench/summary.h"
 #include "models.h"
@@ -25,7 +26,7 @@ using taper::bench::summary;
 struct Options {
   int rounds = 9, threads = 2;
   std::int64_t batch = 256;
-  std::string json;
+  std::string filter = ".", json;
 };
 
 // What a process sends to its parent.
@@ -122,7 +123,11 @@ std::vector<double> milliseconds(const std::vector<Sample>& samples, double Samp
 }
 
 void run(const Options& options) {
-  const std::vector<Model> models = models_to_compile(options);
+  std::vector<Model> models = models_to_compile(options);
+  std::erase_if(models, [&](const Model& model) {
+    return !std::regex_search(model.name, std::regex(options.filter));
+  });
+  if (models.empty()) throw taper::Error("no model's name matches " + options.filter);
   std::vector<std::vector<Sample>> samples(models.size());
   for (int round = 0; round < options.rounds; ++round) {
     for (std::size_t m = 0; m < samples.size(); ++m)
@@ -165,6 +170,7 @@ int main(int argc, char** argv) {
   CLI::App app("Time from a recorded tape to the first result of a training step.");
   app.add_option("--rounds", options.rounds, "Processes for each model")
       ->check(CLI::Range(1, 1000));
+  app.add_option("--filter", options.filter, "Regular expression over mlp, cnn and resnet18");
   app.add_option("--threads", options.threads)->check(CLI::Range(1, 256));
   app.add_option("--batch", options.batch, "Of mlp and cnn")->check(CLI::Range(1, 65536));
   app.add_option("--json", options.json, "File for everything that was measured");

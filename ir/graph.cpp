@@ -7,21 +7,21 @@
 namespace taper::ir {
 namespace {
 
-// Copies what is reachable, in depth-first post-order. Iterative: graphs are deep.
+// Depth-first post-order of what is reachable. Iterative: graphs are deep.
 class Canonicalizer {
  public:
-  explicit Canonicalizer(const Graph& from) : from_(from), now_(from.size(), kNoValue) {}
+  explicit Canonicalizer(Graph from) : from_(std::move(from)), now_(from_.size(), kNoValue) {
+    order_.reserve(from_.size());
+  }
 
-  Graph run() {
-    for (const Output& output : from_.outputs) {
-      to_.outputs.push_back({output.name, copy(output.value)});
-    }
+  Graph run() && {
+    for (const Output& output : from_.outputs) visit(output.value);
     for (const Update& update : from_.updates) {
-      const ValueId variable = copy(update.variable);
-      const ValueId value = copy(update.value);
-      to_.updates.push_back({variable, value});
+      visit(update.variable);
+      visit(update.value);
     }
-    return std::move(to_);
+    if (in_order()) return std::move(from_);
+    return std::move(*this).renumbered();
   }
 
  private:
@@ -30,26 +30,26 @@ class Canonicalizer {
     std::size_t next = 0;  // the operand to look at next
   };
 
-  ValueId copy(ValueId root) {
+  void visit(ValueId root) {
     if (root.index >= from_.size()) {
       throw Error(fmt::format("canonical: there is no value %{}", root.index));
     }
-    std::vector<Visit> stack{{root}};
-    while (!stack.empty()) {
-      Visit& visit = stack.back();
-      const Node& node = from_[visit.id];
-      if (now_[visit.id.index] != kNoValue) {
-        stack.pop_back();
-      } else if (visit.next < node.operands.size()) {
-        const ValueId operand = node.operands[visit.next++];
-        check_order(operand, visit.id);
-        stack.push_back({operand});
+    stack_.push_back({root});
+    while (!stack_.empty()) {
+      Visit& top = stack_.back();
+      const Node& node = from_[top.id];
+      if (now_[top.id.index] != kNoValue) {
+        stack_.pop_back();
+      } else if (top.next < node.operands.size()) {
+        const ValueId operand = node.operands[top.next++];
+        check_order(operand, top.id);
+        if (now_[operand.index] == kNoValue) stack_.push_back({operand});
       } else {
-        append(visit.id);
-        stack.pop_back();
+        now_[top.id.index] = from_.id(order_.size());
+        order_.push_back(top.id);
+        stack_.pop_back();
       }
     }
-    return now_[root.index];
   }
 
   void check_order(ValueId operand, ValueId user) const {
@@ -59,15 +59,33 @@ class Canonicalizer {
                 from_[user].location);
   }
 
-  void append(ValueId id) {
-    Node node = from_[id];
-    for (ValueId& operand : node.operands) operand = now_[operand.index];
-    now_[id.index] = to_.append(std::move(node));
+  bool in_order() const {
+    for (std::size_t i = 0; i < order_.size(); ++i) {
+      if (order_[i] != from_.id(i)) return false;
+    }
+    return order_.size() == from_.size();
   }
 
-  const Graph& from_;
-  Graph to_;
-  std::vector<ValueId> now_;
+  Graph renumbered() && {
+    Graph to;
+    to.reserve(order_.size());
+    for (const ValueId id : order_) {
+      Node& node = from_[id];
+      for (ValueId& operand : node.operands) operand = now_[operand.index];
+      to.append(std::move(node));
+    }
+    to.outputs = std::move(from_.outputs);
+    for (Output& output : to.outputs) output.value = now_[output.value.index];
+    to.updates = std::move(from_.updates);
+    for (Update& update : to.updates)
+      update = {now_[update.variable.index], now_[update.value.index]};
+    return to;
+  }
+
+  Graph from_;
+  std::vector<ValueId> now_;    // by old value
+  std::vector<ValueId> order_;  // the old values in their new order
+  std::vector<Visit> stack_;
 };
 
 }  // namespace
@@ -102,8 +120,8 @@ std::vector<int> use_counts(const Graph& graph) {
   return counts;
 }
 
-Graph canonical(const Graph& graph) {
-  return Canonicalizer(graph).run();
+Graph canonical(Graph graph) {
+  return Canonicalizer(std::move(graph)).run();
 }
 
 std::vector<TensorType> result_types(const Graph& graph, const Node& node) {

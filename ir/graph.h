@@ -54,6 +54,7 @@ class Graph {
  public:
   // Appends `node` as it is. Operands must already exist (asserted by verify()).
   ValueId append(Node node);
+  void reserve(std::size_t nodes) { nodes_.reserve(nodes); }
 
   const Node& operator[](ValueId id) const { return nodes_[id.index]; }
   Node& operator[](ValueId id) { return nodes_[id.index]; }
@@ -76,7 +77,7 @@ std::vector<int> use_counts(const Graph& graph);
 // The nodes reachable from outputs and updates, numbered depth-first from the outputs (operands in
 // order), then the updates; inputs, parameters and states that are reachable keep their names.
 // Unreachable nodes are dropped. print() and every pass use this order.
-Graph canonical(const Graph& graph);
+Graph canonical(Graph graph);
 
 // Result type of `op`. Throws taper::Error naming the op, the operand types and `where`.
 TensorType infer(Op op, const std::vector<TensorType>& operands, const Attrs& attrs,

@@ -81,7 +81,7 @@ std::vector<ValueId> targets_of(const Rewriter& rewriter, ValueId scalar) {
 
 }  // namespace
 
-Graph differentiate(const Graph& graph, [[maybe_unused]] const PassOptions& options) {
+Graph differentiate(Graph graph, [[maybe_unused]] const PassOptions& options) {
   Rewriter rewriter(graph);
   std::map<ValueId, Adjoints> sweeps;  // by scalar: its gradient nodes share one
   for (std::size_t i = 0; i < graph.size(); ++i) {

@@ -1,24 +1,24 @@
 #include "passes/fuse.h"
 
+#include <utility>
+
 #include "passes/passes.h"
 
 namespace taper::passes {
 
-ir::Graph fuse(const ir::Graph& graph, const PassOptions&) {
-  ir::Graph g = expand_structured(graph);
-  g = fuse_losses(g);
-  g = fuse_pools(g);
-  g = bypass_broadcasts(g);
-  g = recompute_for_reductions(g);
-  g = fuse_epilogues(g);
-  g = fuse_prologues(g);
-  g = pair_reductions(g);
-  g = fuse_maps(g);
-  return merge_maps(g);
+ir::Graph fuse(ir::Graph graph, const PassOptions&) {
+  using Step = ir::Graph (*)(ir::Graph);
+  for (const Step step :
+       {expand_structured, fuse_losses, fuse_pools, bypass_broadcasts, recompute_for_reductions,
+        fuse_epilogues, fuse_prologues, pair_reductions, fuse_maps, merge_maps})
+    graph = step(std::move(graph));
+  return graph;
 }
 
 DemandCopy::DemandCopy(const ir::Graph& from, Rule rule)
-    : from_(from), rule_(std::move(rule)), now_(from.size(), ir::kNoValue) {}
+    : from_(from), rule_(std::move(rule)), now_(from.size(), ir::kNoValue) {
+  to_.reserve(from.size());
+}
 
 ir::ValueId DemandCopy::operator()(ir::ValueId old) {
   if (bound(old)) return now_[old.index];
@@ -50,7 +50,7 @@ ir::Graph DemandCopy::run() {
     const ir::ValueId value = (*this)(update.value);
     to_.updates.push_back({variable, value});
   }
-  return ir::canonical(to_);
+  return ir::canonical(std::move(to_));
 }
 
 Users users_of(const ir::Graph& graph) {

@@ -1,4 +1,5 @@
-// The steps of `fuse`, in the order in which it runs them, and what they share.
+// The steps of `fuse`, in the order in which it runs them, and what they share. A step that finds
+// nothing to do gives its graph back.
 #pragma once
 
 #include <functional>
@@ -12,41 +13,41 @@ namespace taper::passes {
 
 // Convolutions with 1 < groups that are not depthwise become a slice, a convolution and a concat
 // per group; softmax and log_softmax over another axis than the last become reductions.
-ir::Graph expand_structured(const ir::Graph&);
+ir::Graph expand_structured(ir::Graph);
 
 // cross_entropy and a cross_entropy_backward of the same operands become cross_entropy_fused,
 // unless the gradient that flows in depends on the loss.
-ir::Graph fuse_losses(const ir::Graph&);
+ir::Graph fuse_losses(ir::Graph);
 
 // Max pooling whose gradient is computed too says where the maxima were, and the gradient goes
 // there without another look at the input: max_pool2d_with_indices and max_unpool2d, for windows of
 // at most 255 taps. A ReLU's mask of the gradient becomes one of the indices.
-ir::Graph fuse_pools(const ir::Graph&);
+ir::Graph fuse_pools(ir::Graph);
 
 // Elementwise ops read the operand of a broadcast_to instead of its result: a map repeats it.
-ir::Graph bypass_broadcasts(const ir::Graph&);
+ir::Graph bypass_broadcasts(ir::Graph);
 
 // What cheap ops make of one stored tensor, such as x - mean, is computed again for each of its
 // readers if reductions are among them, so that nothing else than the tensor need be stored.
-ir::Graph recompute_for_reductions(const ir::Graph&);
+ir::Graph recompute_for_reductions(ir::Graph);
 
 // The elementwise ops that alone use the result of a contraction, pooling or reduction become its
 // epilogue. Limits: kMaxEpilogueOperands extra operands, kMaxEpilogueInstrs instructions.
-ir::Graph fuse_epilogues(const ir::Graph&);
+ir::Graph fuse_epilogues(ir::Graph);
 
 // Cheap elementwise ops that only a reduction reads become its prologue.
-ir::Graph fuse_prologues(const ir::Graph&);
+ir::Graph fuse_prologues(ir::Graph);
 
 // Two reductions that walk alike and share a tensor become one with two results.
-ir::Graph pair_reductions(const ir::Graph&);
+ir::Graph pair_reductions(ir::Graph);
 
 // The remaining elementwise, cast, random and broadcast_to nodes become single-segment maps:
 // producers join their consumers of the same shape as long as the group stays convex.
-ir::Graph fuse_maps(const ir::Graph&);
+ir::Graph fuse_maps(ir::Graph);
 
 // Maps with the same expression whose results only end up in outputs and updates become one map
 // with a segment for each.
-ir::Graph merge_maps(const ir::Graph&);
+ir::Graph merge_maps(ir::Graph);
 
 // ---- Shared ----
 

@@ -147,7 +147,7 @@ class EpilogueFusion {
 
 }  // namespace
 
-ir::Graph fuse_epilogues(const ir::Graph& graph) {
+ir::Graph fuse_epilogues(ir::Graph graph) {
   return EpilogueFusion(graph).run();
 }
 

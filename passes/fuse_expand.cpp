@@ -1,4 +1,6 @@
 // Rewrites structured ops that no kernel computes into ones that kernels compute.
+#include <algorithm>
+
 #include "ir/builder.h"
 #include "passes/fuse.h"
 
@@ -41,6 +43,10 @@ ValueId split_groups(Builder& b, const Node& node, ValueId first, ValueId second
   return b.concat(std::move(parts), static_cast<std::int64_t>(axes.result));
 }
 
+bool is_softmax(const Node& node) {
+  return node.op == Op::softmax || node.op == Op::log_softmax;
+}
+
 bool needs_split(const Node& node, const ir::Graph& graph) {
   const std::int64_t groups = std::get<ir::ConvAttrs>(node.attrs).groups;
   if (groups == 1) return false;
@@ -50,6 +56,17 @@ bool needs_split(const Node& node, const ir::Graph& graph) {
                                                          : channels(graph[node.operands[0]].type);
   const ir::Dim out = node.op == Op::conv2d_backward_weights ? channels(second) : second.shape[0];
   return groups != in || groups != out;
+}
+
+// What expand_structured spells out.
+bool structured(const Node& node, const ir::Graph& graph) {
+  if (is_softmax(node)) {
+    const std::int64_t axis = std::get<ir::AxisAttrs>(node.attrs).axis;
+    return axis + 1 != node.type.rank() && node.type.rank() != 0;
+  }
+  const bool conv = node.op == Op::conv2d || node.op == Op::conv2d_backward_data ||
+                    node.op == Op::conv2d_backward_weights;
+  return conv && needs_split(node, graph);
 }
 
 // exp(x - max) / sum, or its logarithm, along an axis that is not the last.
@@ -65,19 +82,19 @@ ValueId softmax_by_reductions(Builder& b, Op op, ValueId x, std::int64_t axis) {
 
 }  // namespace
 
-ir::Graph expand_structured(const ir::Graph& graph) {
+ir::Graph expand_structured(ir::Graph graph) {
+  if (std::none_of(graph.nodes().begin(), graph.nodes().end(),
+                   [&](const Node& node) { return structured(node, graph); }))
+    return graph;
   const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
     const Node& node = graph[old];
+    if (!structured(node, graph)) return std::nullopt;
     Builder b(copy.to(), node.location);
-    if (node.op == Op::softmax || node.op == Op::log_softmax) {
+    if (is_softmax(node)) {
       const std::int64_t axis = std::get<ir::AxisAttrs>(node.attrs).axis;
-      if (axis + 1 == node.type.rank() || node.type.rank() == 0) return std::nullopt;
       return softmax_by_reductions(b, node.op, copy(node.operands[0]), axis);
     }
-    const bool forward = node.op == Op::conv2d;
-    const bool data = node.op == Op::conv2d_backward_data;
     const bool weights = node.op == Op::conv2d_backward_weights;
-    if ((!forward && !data && !weights) || !needs_split(node, graph)) return std::nullopt;
     const ValueId first = copy(node.operands[0]);
     const ValueId second = copy(node.operands[1]);
     const GroupAxes axes = weights ? GroupAxes{1, 1, 0} : GroupAxes{1, 0, 1};

@@ -1,6 +1,5 @@
 // Building fused expressions from nodes, and measuring them.
 #include <algorithm>
-#include <map>
 
 #include "passes/fuse.h"
 
@@ -12,8 +11,11 @@ using ir::ValueId;
 class ExprBuilder {
  public:
   ExprBuilder(const ir::Graph& graph, const std::set<ValueId>& members, ValueId acc)
-      : graph_(graph), members_(members), has_acc_(acc != ir::kNoValue) {
-    if (has_acc_) known_[acc] = 0;
+      : graph_(graph),
+        members_(members),
+        has_acc_(acc != ir::kNoValue),
+        known_(graph.size(), kUnknown) {
+    if (has_acc_) known_[acc.index] = 0;
   }
 
   FusedExpr build(const std::vector<ValueId>& results) {
@@ -33,14 +35,14 @@ class ExprBuilder {
   }
 
  private:
-  static constexpr int kInstrs = 8192;
+  static constexpr int kInstrs = 8192, kUnknown = -1;
 
   int visit(ValueId v) {
-    if (const auto it = known_.find(v); it != known_.end()) return it->second;
+    if (known_[v.index] != kUnknown) return known_[v.index];
     const ir::Node& node = graph_[v];
     if (const auto value = splat_value(node)) return constant(*value, node.type.dtype);
     const int code = members_.contains(v) ? instruction(v) : input(v);
-    known_[v] = code;
+    known_[v.index] = code;
     return code;
   }
 
@@ -80,7 +82,7 @@ class ExprBuilder {
   const ir::Graph& graph_;
   const std::set<ValueId>& members_;
   const bool has_acc_;
-  std::map<ValueId, int> known_;
+  std::vector<int> known_;  // by value
   std::vector<ir::ExprInstr> instrs_;
   std::vector<ValueId> operands_;
 };

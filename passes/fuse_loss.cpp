@@ -1,5 +1,6 @@
 // The simple steps of `fuse`: cross entropy with its gradient, and operands of broadcast_to.
 #include <map>
+#include <utility>
 
 #include "passes/fuse.h"
 
@@ -40,7 +41,7 @@ void repeat_scalar_ops(ir::Graph& graph) {
 
 }  // namespace
 
-ir::Graph fuse_losses(const ir::Graph& graph) {
+ir::Graph fuse_losses(ir::Graph graph) {
   std::map<ValueId, ValueId> backward;  // by the forward node
   std::map<ValueId, ValueId> forward;
   for (std::size_t i = 0; i < graph.size(); ++i) {
@@ -56,6 +57,7 @@ ir::Graph fuse_losses(const ir::Graph& graph) {
       break;
     }
   }
+  if (backward.empty()) return graph;
   const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
     const auto as_loss = backward.find(old);
     const auto as_gradient = forward.find(old);
@@ -84,8 +86,7 @@ ir::Graph fuse_losses(const ir::Graph& graph) {
   return DemandCopy(graph, rule).run();
 }
 
-ir::Graph bypass_broadcasts(const ir::Graph& graph) {
-  ir::Graph result = graph;
+ir::Graph bypass_broadcasts(ir::Graph result) {
   for (std::size_t i = 0; i < result.size(); ++i) {
     Node& node = result[result.id(i)];
     if (!ir::traits(node.op).elementwise) continue;
@@ -94,7 +95,7 @@ ir::Graph bypass_broadcasts(const ir::Graph& graph) {
     }
   }
   repeat_scalar_ops(result);
-  return ir::canonical(result);
+  return ir::canonical(std::move(result));
 }
 
 }  // namespace taper::passes

@@ -184,7 +184,7 @@ class MapFusion {
 
 }  // namespace
 
-ir::Graph fuse_maps(const ir::Graph& graph) {
+ir::Graph fuse_maps(ir::Graph graph) {
   return MapFusion(graph).run();
 }
 

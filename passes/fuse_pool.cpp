@@ -32,6 +32,8 @@ class PoolFusion {
     }
   }
 
+  bool any() const { return !pool_of_.empty(); }
+
   ir::Graph run() {
     return DemandCopy(graph_, [this](DemandCopy& copy, ValueId old) { return replace(copy, old); })
         .run();
@@ -109,8 +111,10 @@ class PoolFusion {
 
 }  // namespace
 
-ir::Graph fuse_pools(const ir::Graph& graph) {
-  return PoolFusion(graph).run();
+ir::Graph fuse_pools(ir::Graph graph) {
+  PoolFusion fusion(graph);
+  if (!fusion.any()) return graph;
+  return fusion.run();
 }
 
 }  // namespace taper::passes

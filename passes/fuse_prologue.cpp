@@ -1,6 +1,7 @@
 // Reductions that compute what they reduce.
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "ir/node_type.h"
 #include "passes/fuse.h"
@@ -50,6 +51,10 @@ class Recomputation {
     for (std::size_t i = 0; i < graph.size(); ++i) cost_[i] = cost_of(graph.id(i));
   }
 
+  bool any() const {
+    return std::any_of(cost_.begin(), cost_.end(), [](const auto cost) { return cost != 0; });
+  }
+
   ir::Graph run() {
     for (std::size_t i = 0; i < graph_.size(); ++i) {
       if (cost_[i] == 0) now_[i] = copy(graph_.id(i));
@@ -58,7 +63,7 @@ class Recomputation {
       to_.outputs.push_back({output.name, now_[output.value.index]});
     for (const ir::Update& update : graph_.updates)
       to_.updates.push_back({now_[update.variable.index], now_[update.value.index]});
-    return ir::canonical(to_);
+    return ir::canonical(std::move(to_));
   }
 
  private:
@@ -224,11 +229,13 @@ class PrologueFusion {
 
 }  // namespace
 
-ir::Graph recompute_for_reductions(const ir::Graph& graph) {
-  return Recomputation(graph).run();
+ir::Graph recompute_for_reductions(ir::Graph graph) {
+  Recomputation recomputation(graph);
+  if (!recomputation.any()) return graph;
+  return recomputation.run();
 }
 
-ir::Graph fuse_prologues(const ir::Graph& graph) {
+ir::Graph fuse_prologues(ir::Graph graph) {
   return PrologueFusion(graph).run();
 }
 

@@ -60,6 +60,8 @@ class ReductionPairs {
     }
   }
 
+  bool any() const { return !pair_of_.empty(); }
+
   ir::Graph run() const {
     const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
       const auto it = pair_of_.find(old);
@@ -166,8 +168,10 @@ class ReductionPairs {
 
 }  // namespace
 
-ir::Graph pair_reductions(const ir::Graph& graph) {
-  return ReductionPairs(graph).run();
+ir::Graph pair_reductions(ir::Graph graph) {
+  const ReductionPairs pairs(graph);
+  if (!pairs.any()) return graph;
+  return pairs.run();
 }
 
 }  // namespace taper::passes

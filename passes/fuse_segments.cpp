@@ -115,7 +115,7 @@ class SegmentMerger {
 
 }  // namespace
 
-ir::Graph merge_maps(const ir::Graph& graph) {
+ir::Graph merge_maps(ir::Graph graph) {
   return SegmentMerger(graph).run();
 }
 

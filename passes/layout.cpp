@@ -1,5 +1,7 @@
 #include "passes/layout.h"
 
+#include <utility>
+
 #include "passes/passes.h"
 
 namespace taper::passes {
@@ -32,7 +34,7 @@ class Placement {
       const ValueId value = out_.as(update.value, out_.native_layout(update.variable));
       out_.graph.updates.push_back({variable, value});
     }
-    return ir::canonical(out_.graph);
+    return ir::canonical(std::move(out_.graph));
   }
 
  private:
@@ -138,7 +140,7 @@ class Placement {
 
 }  // namespace
 
-ir::Graph layout(const ir::Graph& graph, const PassOptions&) {
+ir::Graph layout(ir::Graph graph, const PassOptions&) {
   return Placement(graph).run();
 }
 

@@ -1,5 +1,7 @@
 #include "passes/normalize.h"
 
+#include <algorithm>
+
 #include "passes/rewrite.h"
 
 namespace taper::passes {
@@ -16,7 +18,9 @@ Moments moments(Builder& builder, ValueId x, const NormalizeAttrs& attrs) {
   return {centred, builder.sqrt(shifted)};
 }
 
-Graph expand_normalize(const Graph& graph) {
+Graph expand_normalize(Graph graph) {
+  const auto structured = [](const Node& node) { return node.op == Op::normalize; };
+  if (std::none_of(graph.nodes().begin(), graph.nodes().end(), structured)) return graph;
   Rewriter rewriter(graph);
   for (std::size_t i = 0; i < graph.size(); ++i) {
     const ValueId old = graph.id(i);

@@ -16,6 +16,6 @@ Moments moments(ir::Builder&, ir::ValueId x, const ir::NormalizeAttrs&);
 
 // Spells out normalize nodes. After gradients, because theirs need fewer sums than those of the
 // parts would.
-ir::Graph expand_normalize(const ir::Graph&);
+ir::Graph expand_normalize(ir::Graph);
 
 }  // namespace taper::passes

@@ -18,35 +18,35 @@ struct PassOptions {
 // Replaces `gradient(scalar, value)` nodes by the vector-Jacobian products of ops.def and vjp.cpp.
 // Ensures: no gradient nodes, and normalize nodes are spelled out. A value the scalar does not
 // depend on gets zeros.
-ir::Graph differentiate(const ir::Graph&, const PassOptions&);
+ir::Graph differentiate(ir::Graph, const PassOptions&);
 
 // Algebraic rules, one per line in simplify.cpp, to a fixed point, and common subexpressions.
-ir::Graph simplify(const ir::Graph&, const PassOptions&);
+ir::Graph simplify(ir::Graph, const PassOptions&);
 
 // Drops nodes that no output or update needs.
-ir::Graph dce(const ir::Graph&, const PassOptions&);
+ir::Graph dce(ir::Graph, const PassOptions&);
 
 // Elementwise chains become epilogues of their producers (conv2d*, matmul, pool2d*, reduce) or
 // `map` nodes; equal maps on different tensors become one multi-segment map (the optimizer); a
 // cross_entropy and its gradient become cross_entropy_fused, max pooling and its gradient share the
 // places of the maxima.
 // Ensures: no bare elementwise, cast, random or broadcast_to nodes.
-ir::Graph fuse(const ir::Graph&, const PassOptions&);
+ir::Graph fuse(ir::Graph, const PassOptions&);
 
 // Chooses physical layouts and inserts relayout nodes. A parameter or state whose layout is not
 // plain on entry keeps it (its storage already exists); otherwise a weight takes the layout of its
 // forward use, and everything that is updated with it follows.
 // Ensures: the operand and result layouts that ir/kernel.h states.
-ir::Graph layout(const ir::Graph&, const PassOptions&);
+ir::Graph layout(ir::Graph, const PassOptions&);
 
 // Lowers every op to a `kernel` node with a KernelSpec, or to a `view`. Looks at shapes only.
 // `extent` over the batch becomes the input "$batch" (f32[]), which the runtime fills.
 // Ensures: only input, parameter, state, constant, kernel, result and view nodes.
-ir::Graph select(const ir::Graph&, const PassOptions&);
+ir::Graph select(ir::Graph, const PassOptions&);
 
 struct Pass {
   std::string_view name;
-  ir::Graph (*run)(const ir::Graph&, const PassOptions&);
+  ir::Graph (*run)(ir::Graph, const PassOptions&);
   ir::Stage stage;  // what verify() holds the result to
 };
 

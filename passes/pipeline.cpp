@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "passes/passes.h"
 
 namespace taper::passes {
@@ -27,7 +29,7 @@ ir::Graph run_pipeline(const ir::Graph& recorded, const PassOptions& options,
   if (observe) observe("recorded", recorded);
   ir::Graph graph = recorded;
   for (const Pass& pass : kPipeline) {
-    graph = pass.run(graph, options);
+    graph = pass.run(std::move(graph), options);
     ir::verify(graph, pass.stage);
     if (observe) observe(pass.name, graph);
   }

@@ -6,7 +6,9 @@ namespace taper::passes {
 
 using namespace ir;
 
-Rewriter::Rewriter(const Graph& from) : from_(from), map_(from.size()) {}
+Rewriter::Rewriter(const Graph& from) : from_(from), map_(from.size()) {
+  to_.reserve(from.size());
+}
 
 Node Rewriter::translated(ValueId old) const {
   Node node = from_[old];
@@ -27,7 +29,7 @@ Graph Rewriter::finish() {
   for (const Update& update : from_.updates) {
     to_.updates.push_back({map_[update.variable.index], map_[update.value.index]});
   }
-  return canonical(to_);
+  return canonical(std::move(to_));
 }
 
 }  // namespace taper::passes

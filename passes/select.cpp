@@ -1,5 +1,7 @@
 #include "passes/select.h"
 
+#include <utility>
+
 #include "passes/passes.h"
 
 namespace taper::passes {
@@ -25,7 +27,7 @@ class Selector {
     for (const ir::Update& update : graph_.updates) {
       to_.updates.push_back({now_[update.variable.index], now_[update.value.index]});
     }
-    return ir::canonical(to_);
+    return ir::canonical(std::move(to_));
   }
 
  private:
@@ -199,7 +201,7 @@ class Selector {
 
 }  // namespace
 
-ir::Graph select(const ir::Graph& graph, const PassOptions& options) {
+ir::Graph select(ir::Graph graph, const PassOptions& options) {
   return Selector(graph, options).run();
 }
 

@@ -12,18 +12,26 @@ using namespace ir;
 
 namespace {
 
-// Finds an equal node: same op, type, operands, attributes and epilogue.
+bool commutative(Op op) {
+  return op == Op::add || op == Op::mul || op == Op::eq || op == Op::ne;
+}
+
+// Finds an equal node: same op, type, operands (of a commutative op: in either order), attributes
+// and epilogue.
 class CommonValues {
  public:
-  explicit CommonValues(const Graph& graph) : graph_(graph) {}
+  CommonValues(const Graph& graph, std::size_t nodes) : graph_(graph) { entries_.reserve(nodes); }
 
   // The value to use instead of `node`; kNoValue when it is the first of its kind.
   ValueId find(const Node& node) const {
     const auto [first, last] = entries_.equal_range(hash(node));
+    ValueId turned = kNoValue;
     for (auto entry = first; entry != last; ++entry) {
-      if (graph_[entry->second.node] == node) return entry->second.value;
+      const Node& known = graph_[entry->second.node];
+      if (known == node) return entry->second.value;
+      if (turned == kNoValue && equal_turned(known, node)) turned = entry->second.value;
     }
-    return kNoValue;
+    return turned;
   }
 
   // From now on `value` is used instead of nodes equal to `node`.
@@ -36,10 +44,19 @@ class CommonValues {
     ValueId node, value;
   };
 
+  static bool equal_turned(const Node& a, const Node& b) {
+    return commutative(a.op) && a.op == b.op && a.operands[0] == b.operands[1] &&
+           a.operands[1] == b.operands[0] && a.type == b.type;
+  }
+
   static std::size_t hash(const Node& node) {
     std::size_t h = static_cast<std::size_t>(node.op);
     const auto mix = [&h](std::uint64_t word) { h = (h ^ word) * 0x9e3779b97f4a7c15u; };
-    for (const ValueId operand : node.operands) mix(operand.index);
+    if (commutative(node.op)) {
+      mix(node.operands[0].index + std::uint64_t{node.operands[1].index});
+    } else {
+      for (const ValueId operand : node.operands) mix(operand.index);
+    }
     for (const Dim extent : node.type.shape) mix(static_cast<std::uint64_t>(extent));
     if (const auto* constant = std::get_if<ConstantAttrs>(&node.attrs)) {
       for (const double value : constant->values) mix(std::bit_cast<std::uint64_t>(value + 0.0));
@@ -51,25 +68,14 @@ class CommonValues {
   std::unordered_multimap<std::size_t, Entry> entries_;
 };
 
-// The value to use instead of `node`, which may have its operands the other way round.
-ValueId find_common(const CommonValues& common, const Node& node) {
-  const ValueId found = common.find(node);
-  const bool commutative =
-      node.op == Op::add || node.op == Op::mul || node.op == Op::eq || node.op == Op::ne;
-  if (found != kNoValue || !commutative) return found;
-  Node swapped = node;
-  std::swap(swapped.operands[0], swapped.operands[1]);
-  return common.find(swapped);
-}
-
 // Applies rules to each node once, and shares common values. Sets `changed` if anything was done.
 Graph simplify_once(const Graph& graph, bool& changed) {
   Rewriter rewriter(graph);
-  CommonValues common(rewriter.to());
+  CommonValues common(rewriter.to(), graph.size());
   for (std::size_t i = 0; i < graph.size(); ++i) {
     const ValueId old = graph.id(i);
     Node node = rewriter.translated(old);
-    ValueId value = find_common(common, node);
+    ValueId value = common.find(node);
     if (value == kNoValue) {
       Builder builder(rewriter.to(), node.location);
       const ValueId id = rewriter.to().append(std::move(node));
@@ -87,8 +93,7 @@ Graph simplify_once(const Graph& graph, bool& changed) {
 
 }  // namespace
 
-Graph simplify(const Graph& graph, [[maybe_unused]] const PassOptions& options) {
-  Graph result = graph;
+Graph simplify(Graph result, [[maybe_unused]] const PassOptions& options) {
   for (bool changed = true; changed;) {
     changed = false;
     result = simplify_once(result, changed);

@@ -126,7 +126,7 @@ std::optional<NonFinite> Executable::first_non_finite(
   ir::Graph graph = p.recorded;
   graph.outputs = {p.recorded.outputs.at(index)};
   graph.updates.clear();
-  graph = ir::canonical(graph);
+  graph = ir::canonical(std::move(graph));
   std::vector<bool> bad(graph.size(), false);
   const auto look = [&](ir::ValueId id, const std::vector<ir::Value>& results) {
     bad[id.index] = !is_finite(results);

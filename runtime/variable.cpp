@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <span>
 #include <utility>
 
 #include "ir/eval.h"
@@ -8,40 +10,70 @@
 namespace taper::runtime {
 namespace {
 
-// The elements of a tensor in row-major order. Offsets in storage are sums of one term per axis.
+// The elements of a tensor in two layouts at once. Offsets in storage are sums of one term per
+// axis. An axis that is blocked in one of them is cut into its blocks: the blocks are the outermost
+// loop and the lanes the innermost, so that each side is read or written a line at a time.
 class Walk {
  public:
-  explicit Walk(const ir::TensorType& type) : offsets_(type.shape.size()) {
-    const ir::PhysicalShape shape = ir::physical(type);
-    std::vector<std::int64_t> at(type.shape.size(), 0);
-    for (std::size_t axis = 0; axis < at.size(); ++axis) {
-      for (at[axis] = 0; at[axis] < type.shape[axis]; ++at[axis])
-        offsets_[axis].push_back(ir::offset_of(shape, at));
+  Walk(const ir::TensorType& a, const ir::TensorType& b) {
+    const ir::PhysicalShape first = ir::physical(a), second = ir::physical(b);
+    const auto rank = a.shape.size();
+    const int blocked = std::max(first.blocked_axis, second.blocked_axis);
+    inner_ = blocked >= 0 ? static_cast<std::size_t>(blocked) : rank - 1;
+    std::vector<std::int64_t> at(rank, 0);
+    for (std::size_t axis = 0; axis < rank; ++axis) {
+      std::vector<Offsets> offsets;
+      for (at[axis] = 0; at[axis] < a.shape[axis]; ++at[axis])
+        offsets.push_back({ir::offset_of(first, at), ir::offset_of(second, at)});
       at[axis] = 0;
+      (axis == inner_ ? lanes_ : axes_.emplace_back()) = std::move(offsets);
     }
+    if (rank == 0) lanes_ = {{0, 0}};
+    block_ = blocked >= 0 ? static_cast<std::size_t>(ir::kBlock) : lanes_.size();
   }
 
-  // Calls visit(offset in storage, row-major index) for every element.
+  // Calls visit(offset in the one, offset in the other) for every element.
   template <class Visit>
   void for_each(Visit&& visit) const {
-    std::int64_t index = 0;
-    from_axis(0, 0, index, visit);
+    const std::span<const Offsets> lanes = lanes_;
+    for (std::size_t at = 0; at < lanes.size(); at += block_)
+      from_axis(0, {}, lanes.subspan(at, std::min(block_, lanes.size() - at)), visit);
   }
 
  private:
+  struct Offsets {
+    std::int64_t first = 0, second = 0;
+  };
+
   template <class Visit>
-  void from_axis(std::size_t axis, std::int64_t base, std::int64_t& index, Visit& visit) const {
-    if (axis == offsets_.size()) return visit(base, index++);
-    if (axis + 1 == offsets_.size()) {
-      for (const std::int64_t offset : offsets_[axis]) visit(base + offset, index++);
+  void from_axis(std::size_t axis, Offsets base, std::span<const Offsets> lanes,
+                 Visit& visit) const {
+    if (axis == axes_.size()) {
+      for (const Offsets lane : lanes) visit(base.first + lane.first, base.second + lane.second);
       return;
     }
-    for (const std::int64_t offset : offsets_[axis])
-      from_axis(axis + 1, base + offset, index, visit);
+    for (const Offsets step : axes_[axis])
+      from_axis(axis + 1, {base.first + step.first, base.second + step.second}, lanes, visit);
   }
 
-  std::vector<std::vector<std::int64_t>> offsets_;  // by axis and coordinate
+  std::vector<std::vector<Offsets>> axes_;  // by coordinate, of all axes but one
+  std::vector<Offsets> lanes_;              // of that one
+  std::size_t inner_ = 0, block_ = 1;
 };
+
+ir::TensorType row_major(ir::TensorType type) {
+  type.layout = ir::Layout::plain;
+  return type;
+}
+
+template <class Element>
+void copy(const ir::TensorType& from, const std::byte* source, const ir::TensorType& to,
+          std::byte* target) {
+  const auto* read = reinterpret_cast<const Element*>(source);
+  auto* write = reinterpret_cast<Element*>(target);
+  Walk(from, to).for_each(
+      [&](std::int64_t there, std::int64_t here) { write[here] = read[there]; });
+}
 
 }  // namespace
 
@@ -57,7 +89,7 @@ Variable::Variable(std::string name, ir::TensorType type)
 std::vector<float> Variable::read() const {
   std::vector<float> values(static_cast<std::size_t>(ir::element_count(type_.shape, 1)));
   const auto read_as = [&]<class Element>(const Element* elements) {
-    Walk(type_).for_each([&](std::int64_t offset, std::int64_t index) {
+    Walk(type_, row_major(type_)).for_each([&](std::int64_t offset, std::int64_t index) {
       values[static_cast<std::size_t>(index)] = static_cast<float>(elements[offset]);
     });
   };
@@ -76,13 +108,13 @@ void Variable::write(std::span<const float> values) {
   zeros_ = false;
   if (type_.dtype == ir::DType::i8) {
     auto* bytes = reinterpret_cast<std::int8_t*>(data_.get());
-    Walk(type_).for_each([&](std::int64_t offset, std::int64_t index) {
+    Walk(type_, row_major(type_)).for_each([&](std::int64_t offset, std::int64_t index) {
       bytes[offset] = static_cast<std::int8_t>(
           ir::round_to(ir::DType::i8, values[static_cast<std::size_t>(index)]));
     });
   } else {
     auto* floats = reinterpret_cast<float*>(data_.get());
-    Walk(type_).for_each([&](std::int64_t offset, std::int64_t index) {
+    Walk(type_, row_major(type_)).for_each([&](std::int64_t offset, std::int64_t index) {
       floats[offset] = values[static_cast<std::size_t>(index)];
     });
   }
@@ -90,10 +122,15 @@ void Variable::write(std::span<const float> values) {
 
 void Variable::set_layout(ir::Layout layout) {
   if (layout == type_.layout) return;
-  const std::vector<float> values = zeros_ ? std::vector<float>() : read();
-  type_.layout = layout;
-  data_ = allocate_aligned(static_cast<std::size_t>(ir::byte_size(type_, 1)));
-  if (!zeros_) write(values);
+  ir::TensorType type = type_;
+  type.layout = layout;
+  auto data = allocate_aligned(static_cast<std::size_t>(ir::byte_size(type, 1)));
+  if (!zeros_) {
+    const auto copy_as = type.dtype == ir::DType::i8 ? copy<std::int8_t> : copy<float>;
+    copy_as(type_, data_.get(), type, data.get());
+  }
+  type_ = std::move(type);
+  data_ = std::move(data);
 }
 
 }  // namespace taper::runtime
