@@ -89,9 +89,9 @@ Problem convolution(std::string_view set, const ConvLayer& c, ir::Dim batch, Pas
   p.x = {batch, c.ic, c.size, c.size};
   p.w = {c.oc, c.depthwise ? 1 : c.ic, c.kernel, c.kernel};
   p.y = {batch, c.oc, result, result};
-  const bool data = pass == Pass::backward_data;
-  p.xl = c.ic < ir::kBlock && !data && !c.depthwise ? Layout::plain : Layout::c16;
-  p.wl = data && !c.depthwise ? Layout::i16 : Layout::o16;
+  const bool plain = c.ic < ir::kBlock && !c.depthwise;
+  p.xl = plain ? Layout::plain : Layout::c16;
+  p.wl = pass == Pass::backward_data && !plain && !c.depthwise ? Layout::i16 : Layout::o16;
   p.yl = Layout::c16;
   p.spec = conv_spec(p);
   return p;

@@ -24,6 +24,7 @@ std::shared_ptr<const Kernel> compile_any_conv(const ir::ConvSpec& spec, const i
   }
   if (spec.groups > 1) return compile_depthwise(spec, isa);
   if (spec.pass == ir::ConvPass::backward_weights) return compile_conv_weights(spec, isa);
+  if (ir::by_columns(spec)) return compile_conv_col2im(spec, isa);
   return compile_conv(spec, isa);
 }
 

@@ -162,6 +162,9 @@ bool recording_listings();
 
 // The emitter for `isa`, a run-time choice. Throws taper::Error when this build has none.
 std::unique_ptr<Masm> make_masm(const ir::Isa& isa);
+
+// The assembler library that emitters write with: "asmjit 1.9.0", or "no assembler".
+std::string assembler();
 bool has_emitter(const ir::Isa& isa);
 
 }  // namespace taper::codegen

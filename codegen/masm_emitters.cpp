@@ -21,4 +21,9 @@ std::unique_ptr<Masm> make_masm(const ir::Isa& isa) {
   throw Error(fmt::format("this build of taper has no code generator for {}", isa.name));
 }
 
+std::string assembler() {
+  return fmt::format("asmjit {}.{}.{}", ASMJIT_LIBRARY_VERSION >> 16,
+                     ASMJIT_LIBRARY_VERSION >> 8 & 0xff, ASMJIT_LIBRARY_VERSION & 0xff);
+}
+
 }  // namespace taper::codegen

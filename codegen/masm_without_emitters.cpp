@@ -14,4 +14,8 @@ std::unique_ptr<Masm> make_masm(const ir::Isa& isa) {
   throw Error(fmt::format("this build of taper has no code generator for {}", isa.name));
 }
 
+std::string assembler() {
+  return "no assembler";
+}
+
 }  // namespace taper::codegen

@@ -162,6 +162,7 @@ std::string lowering_of(const CopySpec& s) {
 std::string lowering_of(const ConvSpec& s) {
   const char* kind = s.integers      ? "int8"
                      : s.winograd    ? "winograd"
+                     : by_columns(s) ? "col2im"
                      : s.groups == 1 ? "direct"
                                      : "depthwise";
   return fmt::format("conv {} {}x{} {}", kind, s.kh, s.kw, name(s.pass));

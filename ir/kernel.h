@@ -93,9 +93,11 @@ struct GemmSpec {
 
 // The three passes of a 2-d convolution. Field names are those of the forward pass in all three.
 //   forward           operands: input, weight {o16}, epilogue operands, result
-//   backward_data     operands: gradient {c16}, weight {i16}, epilogue operands, result {c16}
+//   backward_data     operands: gradient {c16}, weight {i16}, epilogue operands, result {c16};
+//                     by columns: gradient {c16}, weight {o16}, result plain; no epilogue
 //   backward_weights  operands: input, gradient {c16}, result {o16}; no epilogue
-// input is c16, or plain (then read with its own strides); gradient and results of forward are c16.
+// input is c16, or plain (then it is read, or its gradient written, with its own strides); gradient
+// and results of forward are c16.
 // integers: forward only; the input is u8 {c16}, the weight i8 {o16x4}, the accumulator i32.
 // groups is 1, or equal to ic and oc (depthwise; all tensors c16, weight {o16} in all passes).
 //
@@ -126,6 +128,12 @@ struct ConvSpec {
   Epilogue epilogue;
   bool operator==(const ConvSpec&) const = default;
 };
+
+// Whether the gradient of an image is computed as columns of ic * kh * kw sums that are then added
+// up: so is that of a plain image, which has few channels.
+inline bool by_columns(const ConvSpec& s) {
+  return s.pass == ConvPass::backward_data && s.input == Layout::plain;
+}
 
 // Pooling over c16 tensors of `dtype` (u8: max, forward, no epilogue). forward: operands input,
 // epilogue operands, result. backward: operands input, gradient, epilogue operands, result

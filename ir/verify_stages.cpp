@@ -18,9 +18,12 @@ void check_conv_layouts(const Graph& graph, const Node& node) {
   const TensorType& second = graph[node.operands[1]].type;
   const bool depthwise = std::get<ConvAttrs>(node.attrs).groups > 1;
   if (node.op == Op::conv2d_backward_data) {
+    const bool columns = !depthwise && node.type.layout == Layout::plain;
     require_layout("gradient", first, Layout::c16);
-    require_layout("weight", second, depthwise ? Layout::o16 : Layout::i16);
-    require_layout("result", node.type, Layout::c16);
+    require_layout("weight", second, depthwise || columns ? Layout::o16 : Layout::i16);
+    if (!columns) require_layout("result", node.type, Layout::c16);
+    if (columns && node.epilogue != Expr{})
+      throw Error("the gradient of a plain image takes no epilogue");
     return;
   }
   if (depthwise || first.layout != Layout::plain) require_layout("input", first, Layout::c16);
@@ -125,7 +128,9 @@ struct ImageLayouts {
     if (s.pass == ConvPass::backward_weights)
       require_layout("operand 1", type(1), Layout::c16);
     else
-      require_layout("result", node.type, Layout::c16);
+      require_layout("result", node.type,
+                     s.pass == ConvPass::backward_data ? s.input : Layout::c16);
+    if (by_columns(s)) check_columns(s);
     check_epilogue(s.epilogue);
   }
   void operator()(const PoolSpec& s) const {
@@ -139,6 +144,12 @@ struct ImageLayouts {
 
  private:
   const TensorType& type(std::size_t i) const { return graph[node.operands[i]].type; }
+
+  void check_columns(const ConvSpec& s) const {
+    require_layout("operand 1", type(1), Layout::o16);
+    if (s.epilogue != Epilogue{} || s.groups != 1)
+      throw Error("the gradient of a plain image has no epilogue and no groups");
+  }
 
   void check_epilogue(const Epilogue& epilogue) const {
     const std::size_t own = node.operands.size() - epilogue.operands.size();

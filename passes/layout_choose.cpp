@@ -17,6 +17,15 @@ Layout image_layout(const LaidOut& out, ValueId input, const ir::TensorType& typ
   return plain && !depthwise ? Layout::plain : Layout::c16;
 }
 
+// Whether vectors along the weights of an image's few channels need a quarter of the
+// multiplications of vectors of channels, which pays for adding columns up: see ir::by_columns.
+bool prefers_columns(const ir::Graph& graph, const Node& node) {
+  const ir::Shape& weight = graph[node.operands[1]].type.shape;
+  const std::int64_t taps = weight[2] * weight[3], columns = weight[1] * taps;
+  const std::int64_t vectors = (columns + ir::kBlock - 1) / ir::kBlock;
+  return weight[1] < ir::kBlock && node.epilogue.empty() && 4 * vectors <= taps;
+}
+
 bool whole_blocks(const ir::TensorType& type) {
   return type.rank() == 4 && type.shape[1] % ir::kBlock == 0;
 }
@@ -44,6 +53,8 @@ bool moves_blocks(const ir::Graph& graph, const Node& node) {
 Choice choose_conv(const ir::Graph& graph, const Node& node, const LaidOut& out) {
   const bool depthwise = std::get<ir::ConvAttrs>(node.attrs).groups != 1;
   if (node.op == Op::conv2d_backward_data) {
+    if (!depthwise && prefers_columns(graph, node))
+      return {{Layout::c16, Layout::o16}, Layout::plain};
     return {{Layout::c16, depthwise ? Layout::o16 : Layout::i16}, Layout::c16};
   }
   if (graph[node.operands[1]].type.dtype == ir::DType::i8) {

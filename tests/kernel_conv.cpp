@@ -38,8 +38,8 @@ class Problem {
         source_(forward_ ? input() : gradient()),
         result_(forward_ ? gradient() : input()),
         x_(source_.size(images)),
-        w_(forward_ ? blocks(spec_.oc) * 16 * spec_.ic * spec_.kh * spec_.kw
-                    : blocks(spec_.ic) * 16 * spec_.oc * spec_.kh * spec_.kw),
+        w_(weight_by_oc() ? blocks(spec_.oc) * 16 * spec_.ic * spec_.kh * spec_.kw
+                          : blocks(spec_.ic) * 16 * spec_.oc * spec_.kh * spec_.kw),
         extra_(kind, result_.size(images), result_.c, generator_) {
     spec_.epilogue = make_epilogue(kind);
     for (std::int64_t n = 0; n < images; ++n) {
@@ -87,9 +87,11 @@ class Problem {
   Activation input() const { return {spec_.ic, spec_.ih, spec_.iw, spec_.input}; }
   Activation gradient() const { return {spec_.oc, spec_.oh, spec_.ow, Layout::c16}; }
 
+  bool weight_by_oc() const { return forward_ || ir::by_columns(spec_); }
+
   std::int64_t weight_at(std::int64_t o, std::int64_t i, std::int64_t y, std::int64_t x) const {
     const std::int64_t tap = y * spec_.kw + x, taps = spec_.kh * spec_.kw;
-    if (forward_) return ((o / 16 * spec_.ic + i) * taps + tap) * 16 + o % 16;
+    if (weight_by_oc()) return ((o / 16 * spec_.ic + i) * taps + tap) * 16 + o % 16;
     return ((i / 16 * spec_.oc + o) * taps + tap) * 16 + i % 16;
   }
 
@@ -193,7 +195,7 @@ ConvSpec random_spec(std::mt19937& g) {
   const std::vector<std::int64_t> sizes{1, 2, 3, 4, 5, 6, 7, 8, 9, 14, 29};
   ConvSpec s;
   s.pass = g() % 2 == 0 ? ConvPass::forward : ConvPass::backward_data;
-  if (s.pass == ConvPass::forward && g() % 3 == 0) s.input = Layout::plain;
+  if (g() % 3 == 0) s.input = Layout::plain;
   if (g() % 3 == 0) s.images = 2;
   s.ic = pick(channels);
   s.oc = pick(channels);
@@ -216,7 +218,8 @@ TEST(KernelConv, SweptShapes) {
   int done = 0;
   while (done < 400) {
     const ConvSpec spec = random_spec(generator);
-    const EpilogueKind kind = kEpilogues[generator() % std::size(kEpilogues)];
+    const EpilogueKind drawn = kEpilogues[generator() % std::size(kEpilogues)];
+    const EpilogueKind kind = ir::by_columns(spec) ? EpilogueKind::none : drawn;
     const std::int64_t work = spec.ic * spec.oc * spec.oh * spec.ow * spec.kh * spec.kw;
     if (work == 0 || work > 1000000) continue;
     check(spec, 2, kind);
@@ -242,6 +245,17 @@ TEST(KernelConv, LargeWeights) {
     ConvSpec spec = make_spec(128, 136, 5, 3, 1);
     spec.pass = pass;
     check(spec, 2, EpilogueKind::residual);
+  }
+}
+
+// The first layers of networks for images.
+TEST(KernelConv, GradientsOfImages) {
+  for (ConvSpec spec : {make_spec(1, 32, 28, 3, 1), make_spec(3, 40, 17, 3, 1),
+                        make_spec(3, 64, 32, 7, 3), make_spec(2, 7, 300, 2, 0)}) {
+    spec.pass = ConvPass::backward_data;
+    spec.input = Layout::plain;
+    check(spec, 2, EpilogueKind::none);
+    if (HasFatalFailure()) return;
   }
 }
 

@@ -42,7 +42,7 @@ inline Names lowerings<ir::GemmSpec>() {
 }
 template <>
 inline Names lowerings<ir::ConvSpec>() {
-  Names names{"conv int8 forward"};
+  Names names{"conv int8 forward", "conv col2im backward_data"};
   for (const char* kind : {"direct", "depthwise", "winograd"})
     for (const char* pass : {"forward", "backward_data", "backward_weights"})
       names.insert(std::string("conv ") + kind + ' ' + pass);

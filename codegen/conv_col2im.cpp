@@ -1,0 +1,182 @@
+// The gradient of an image with few channels, where vectors of channels would be mostly empty: a
+// matrix product makes a column of ic * kh * kw products' sums for each pixel of the gradient, and
+// these are added to the pixels that they belong to (col2im; Chellapilla et al., 2006).
+//
+// Order of the reduction: channels of the gradient in a chain of FMAs; then its rows, kh, kw.
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "codegen/sizes.h"
+#include "codegen/tile.h"
+
+namespace taper::codegen {
+namespace {
+
+using ir::kBatch;
+using ir::kBlock;
+// Pixels of the gradient whose columns are made before they are added.
+constexpr std::int64_t kPixelsAtOnce = 256;
+
+std::int64_t divide_up(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// Rows that divide an image into equal parts of at most kPixelsAtOnce, if a row is no longer.
+std::int64_t rows_at_once(std::int64_t height, std::int64_t width) {
+  std::int64_t rows = 1;
+  for (std::int64_t r = 1; r <= height; ++r)
+    if (height % r == 0 && r * width <= kPixelsAtOnce) rows = r;
+  return rows;
+}
+
+struct ColumnTile {
+  Piece pixels;
+  std::int64_t block = 0;  // first block of columns
+  std::size_t routine = 0;
+};
+
+// What columns of one kw are added along a row: pixels [first, end) of the gradient, to pixel
+// first * stride + shift and so on.
+struct Run {
+  std::int64_t first = 0, end = 0, shift = 0;
+};
+
+class Col2imKernel final : public Kernel {
+ public:
+  Col2imKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
+      : spec_(spec),
+        columns_(spec.ic * spec.kh * spec.kw),
+        pitch_(blocks_of(columns_) * kBlock),
+        rows_(rows_at_once(spec.oh, spec.ow)),
+        tiles_(isa, {}, "conv_col2im") {
+    for (std::int64_t block = 0; block < blocks_of(spec.oc); ++block)
+      entries_.push_back({block * plane() * kPixel, block * kBlock * pitch_ * kF32});
+    for (const Piece& piece : split_evenly(rows_ * spec.ow, isa.tile_rows)) add_tiles(isa, piece);
+    for (std::int64_t kw = 0; kw < spec.kw; ++kw) runs_.push_back(run_of(kw));
+  }
+
+  std::int64_t units(std::int64_t batch) const override {
+    return spec_.images == kBatch ? batch : spec_.images;
+  }
+  Partition partition() const override {
+    return spec_.images == kBatch ? Partition::images : Partition::units;
+  }
+  std::size_t scratch_bytes(std::int64_t) const override {
+    const std::int64_t weights = blocks_of(spec_.oc) * kBlock;
+    return kTileScratch + static_cast<std::size_t>((weights + rows_ * spec_.ow) * pitch_ * kF32);
+  }
+  std::vector<const Routine*> routines() const override { return tiles_.routines(); }
+
+  void run(const Call& call) const override {
+    if (call.begin >= call.end) return;
+    auto* weights = reinterpret_cast<float*>(call.scratch + kTileScratch);
+    float* columns = weights + blocks_of(spec_.oc) * kBlock * pitch_;
+    pack_weights(static_cast<const float*>(call.buffers[1]), weights);
+    const std::int64_t image_size = spec_.ic * spec_.ih * spec_.iw;
+    const std::int64_t gradient_size = blocks_of(spec_.oc) * plane() * kBlock;
+    for (std::int64_t image = call.begin; image < call.end; ++image) {
+      float* result = static_cast<float*>(call.buffers[2]) + image * image_size;
+      const float* gradient = static_cast<const float*>(call.buffers[0]) + image * gradient_size;
+      std::memset(result, 0, static_cast<std::size_t>(image_size * kF32));
+      for (std::int64_t row = 0; row < spec_.oh; row += rows_) {
+        make_columns(gradient + row * spec_.ow * kBlock, weights, columns, call.scratch);
+        for (std::int64_t r = 0; r < rows_; ++r)
+          add_row(columns + r * spec_.ow * pitch_, row + r, result);
+      }
+    }
+  }
+
+ private:
+  std::int64_t plane() const { return spec_.oh * spec_.ow; }
+
+  void add_tiles(const ir::Isa& isa, const Piece& piece) {
+    TileShape shape;
+    shape.rows = static_cast<int>(piece.size);
+    shape.a_row = kPixel;
+    shape.a_step = kF32;
+    shape.b_block = kPixel;
+    shape.b_step = pitch_ * kF32;
+    shape.c_row = pitch_ * kF32;
+    shape.c_block = kPixel;
+    shape.taps = {{0, 0, 0, shape.rows}};
+    shape.steps = static_cast<int>(kBlock);
+    shape.tail_steps = static_cast<int>(spec_.oc % kBlock);
+    if (spec_.oc > kBlock) shape.a_ahead = plane() * kPixel;
+    for (const Piece& p : split_evenly(pitch_ / kBlock, max_tile_blocks(isa, shape.rows))) {
+      shape.blocks = static_cast<int>(p.size);
+      column_tiles_.push_back({piece, p.first, tiles_.add(shape)});
+    }
+  }
+
+  Run run_of(std::int64_t kw) const {
+    const std::int64_t stride = spec_.stride[1], shift = kw * spec_.dilation[1] - spec_.pad_left;
+    const std::int64_t first = shift >= 0 ? 0 : divide_up(-shift, stride);
+    const std::int64_t end = shift >= spec_.iw ? 0 : (spec_.iw - 1 - shift) / stride + 1;
+    return {std::min(first, spec_.ow), std::min(end, spec_.ow), shift};
+  }
+
+  // {o16} to [oc][ic * kh * kw].
+  void pack_weights(const float* from, float* to) const {
+    for (std::int64_t o = 0; o < spec_.oc; ++o) {
+      const float* lane = from + o / kBlock * columns_ * kBlock + o % kBlock;
+      for (std::int64_t i = 0; i < columns_; ++i) to[o * pitch_ + i] = lane[i * kBlock];
+    }
+  }
+
+  void make_columns(const float* gradient, const float* weights, float* columns,
+                    void* scratch) const {
+    const std::int64_t whole = spec_.oc / kBlock;
+    TileCall tile;
+    tile.entries = entries_.data();
+    tile.count = whole;
+    tile.tail_entries = entries_.data() + whole;
+    tile.tail_count = static_cast<std::int64_t>(entries_.size()) - whole;
+    tile.scratch = scratch;
+    for (const ColumnTile& t : column_tiles_) {
+      tile.a = reinterpret_cast<std::uintptr_t>(gradient + t.pixels.first * kBlock);
+      tile.b = reinterpret_cast<std::uintptr_t>(weights + t.block * kBlock);
+      tile.c = reinterpret_cast<std::uintptr_t>(columns + t.pixels.first * pitch_ +
+                                                t.block * kBlock);
+      tiles_.run(t.routine, tile);
+    }
+  }
+
+  // The columns of a row of the gradient.
+  void add_row(const float* columns, std::int64_t row, float* image) const {
+    for (std::int64_t channel = 0; channel < spec_.ic; ++channel) {
+      for (std::int64_t kh = 0; kh < spec_.kh; ++kh) {
+        const std::int64_t y = row * spec_.stride[0] + kh * spec_.dilation[0] - spec_.pad_top;
+        if (y < 0 || y >= spec_.ih) continue;
+        const float* from = columns + (channel * spec_.kh + kh) * spec_.kw;
+        add_taps(from, image + (channel * spec_.ih + y) * spec_.iw);
+      }
+    }
+  }
+
+  void add_taps(const float* from, float* to) const {
+    const std::int64_t stride = spec_.stride[1];
+    for (std::size_t kw = 0; kw < runs_.size(); ++kw) {
+      const Run& run = runs_[kw];
+      for (std::int64_t x = run.first; x < run.end; ++x)
+        to[x * stride + run.shift] += from[x * pitch_ + static_cast<std::int64_t>(kw)];
+    }
+  }
+
+  ir::ConvSpec spec_;
+  std::int64_t columns_, pitch_;  // of a pixel; what the columns of the next one are apart
+  std::int64_t rows_;             // of the gradient at once
+  TileSet tiles_;
+  std::vector<TileEntry> entries_;  // blocks of channels
+  std::vector<ColumnTile> column_tiles_;
+  std::vector<Run> runs_;  // by kw
+};
+
+}  // namespace
+
+std::shared_ptr<const Kernel> compile_conv_col2im(const ir::ConvSpec& spec, const ir::Isa& isa) {
+  return std::make_shared<Col2imKernel>(spec, isa);
+}
+
+}  // namespace taper::codegen
