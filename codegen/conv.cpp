@@ -14,6 +14,8 @@ using ir::kBatch;
 // group as many images as stay in the third.
 constexpr std::int64_t kLargeWeights = 512 * 1024;
 constexpr std::int64_t kCachedImages = 2 * 1024 * 1024;
+// Panels that stay in the first-level cache need not be asked for.
+constexpr std::int64_t kSmallPanel = 20 * 1024;
 
 struct ConvTile {
   std::int64_t block = 0;  // first block of result channels
@@ -95,7 +97,7 @@ class ConvKernel final : public Kernel {
     shape.c_row = columns.step * walk_.result_pixel;
     shape.c_block = walk_.result_height * walk_.result_width * walk_.result_pixel;
     shape.steps = static_cast<int>(walk_.block_channels);
-    if (walk_.channels > walk_.block_channels) shape.a_ahead = walk_.block;
+    shape.rows_ahead = walk_.channels > walk_.block_channels;
     shape.tail_steps = static_cast<int>(walk_.channels % walk_.block_channels);
     for (const ConvColumnTap& tap : columns.taps) {
       TileTap t = tile_tap(columns, tap, piece, walk_.width);
@@ -112,6 +114,7 @@ class ConvKernel final : public Kernel {
       shape.blocks = static_cast<int>(p.size);
       shape.last_columns = 16;
       const std::int64_t bytes = p.size * walk_.weight_block;
+      shape.b_ahead = bytes > kSmallPanel;
       if (p.first + p.size == blocks()) {
         shape.last_columns = static_cast<int>(walk_.result_channels - (blocks() - 1) * ir::kBlock);
       }

@@ -19,10 +19,6 @@ using ir::kBlock;
 // Pixels of the gradient whose columns are made before they are added.
 constexpr std::int64_t kPixelsAtOnce = 256;
 
-std::int64_t divide_up(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
-
 // Rows that divide an image into equal parts of at most kPixelsAtOnce, if a row is no longer.
 std::int64_t rows_at_once(std::int64_t height, std::int64_t width) {
   std::int64_t rows = 1;
@@ -53,6 +49,7 @@ class Col2imKernel final : public Kernel {
         tiles_(isa, {}, "conv_col2im") {
     for (std::int64_t block = 0; block < blocks_of(spec.oc); ++block)
       entries_.push_back({block * plane() * kPixel, block * kBlock * pitch_ * kF32});
+    for (std::size_t i = 1; i < entries_.size(); ++i) ask_ahead(entries_[i - 1], entries_[i]);
     for (const Piece& piece : split_evenly(rows_ * spec.ow, isa.tile_rows)) add_tiles(isa, piece);
     for (std::int64_t kw = 0; kw < spec.kw; ++kw) runs_.push_back(run_of(kw));
   }
@@ -103,7 +100,7 @@ class Col2imKernel final : public Kernel {
     shape.taps = {{0, 0, 0, shape.rows}};
     shape.steps = static_cast<int>(kBlock);
     shape.tail_steps = static_cast<int>(spec_.oc % kBlock);
-    if (spec_.oc > kBlock) shape.a_ahead = plane() * kPixel;
+    shape.rows_ahead = spec_.oc > kBlock;
     for (const Piece& p : split_evenly(pitch_ / kBlock, max_tile_blocks(isa, shape.rows))) {
       shape.blocks = static_cast<int>(p.size);
       column_tiles_.push_back({piece, p.first, tiles_.add(shape)});
@@ -137,8 +134,8 @@ class Col2imKernel final : public Kernel {
     for (const ColumnTile& t : column_tiles_) {
       tile.a = reinterpret_cast<std::uintptr_t>(gradient + t.pixels.first * kBlock);
       tile.b = reinterpret_cast<std::uintptr_t>(weights + t.block * kBlock);
-      tile.c = reinterpret_cast<std::uintptr_t>(columns + t.pixels.first * pitch_ +
-                                                t.block * kBlock);
+      tile.c =
+          reinterpret_cast<std::uintptr_t>(columns + t.pixels.first * pitch_ + t.block * kBlock);
       tiles_.run(t.routine, tile);
     }
   }

@@ -33,6 +33,18 @@ std::vector<RowTap> row_taps(const ir::ConvSpec& spec, std::int64_t y) {
   return taps;
 }
 
+// While an entry is worked on, the same tap of the next block of channels is asked for.
+void look_ahead(ConvTable& t, std::size_t taps) {
+  for (std::size_t i = 0; i < t.whole.size(); ++i) {
+    const std::size_t later = i + taps;
+    if (later < t.whole.size()) {
+      ask_ahead(t.whole[i], t.whole[later]);
+    } else if (!t.tail.empty()) {
+      ask_ahead(t.whole[i], t.tail[later - t.whole.size()]);
+    }
+  }
+}
+
 ConvTable table(const ConvWalk& walk, const ir::ConvSpec& spec, const std::vector<RowTap>& taps) {
   ConvTable t;
   const std::int64_t block = walk.block_channels;
@@ -43,6 +55,7 @@ ConvTable table(const ConvWalk& walk, const ir::ConvSpec& spec, const std::vecto
                       c * walk.weight_step + tap.kh * spec.kw * kPixel});
     }
   }
+  look_ahead(t, taps.size());
   return t;
 }
 

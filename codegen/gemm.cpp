@@ -25,10 +25,6 @@ struct GemmTile {
   Panel panel;
 };
 
-std::int64_t divide_up(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
-
 std::uintptr_t element(const void* base, std::int64_t elements) {
   return reinterpret_cast<std::uintptr_t>(base) + static_cast<std::uintptr_t>(elements * kF32);
 }

@@ -15,8 +15,8 @@ namespace {
 constexpr int kUnrolledFmas = 256;  // FMAs of an unrolled loop: it has to fit the decoded-op cache
 constexpr int kKeptByMasm = 1;      // vector registers that the emitter does not hand out
 constexpr int kMostBlocks = 8;      // more would only lengthen the code
-// b streams from the second-level cache. Its lines are asked for this many steps ahead, where there
-// are so many FMAs in a step that the loads are free.
+// b streams from the second-level cache. Its lines are asked for this many steps ahead, or an entry
+// ahead, where there are so many FMAs in a step that the loads are free.
 constexpr int kStepsAhead = 16;
 constexpr int kFewestRowsAhead = 4;
 constexpr std::int64_t kCacheLine = 64;
@@ -83,11 +83,13 @@ class TileEmitter {
     const int count = embedded ? 1 : step.count;
     for (int i = 0; i < count; ++i) operands_.push_back(m_.vec());
     for (Gp* r : {&a_, &b_, &count_, &inner_}) *r = m_.gp();
+    if (!shape_.uniform) b_ahead_ = m_.gp();
   }
 
   void release_registers() {
     for (const Vec v : operands_) m_.release(v);
     for (const Gp r : {a_, b_, count_, inner_}) m_.release(r);
+    if (!shape_.uniform) m_.release(b_ahead_);
   }
 
   void emit_uniform(std::int64_t count_field, int steps) {
@@ -120,6 +122,13 @@ class TileEmitter {
     m_.load(b_, {table, offsetof(TileEntry, b)});
     m_.add(a_, a_base);
     m_.add(b_, b_base);
+    m_.load(b_ahead_, {table, offsetof(TileEntry, b_ahead)});
+    m_.add(b_ahead_, b_base);
+    if (rows_ahead()) {
+      m_.load(inner_, {table, offsetof(TileEntry, a_ahead)});
+      m_.add(inner_, a_base);
+      for (int row = 0; row < shape_.rows; ++row) m_.prefetch({inner_, row * shape_.a_row});
+    }
     emit_entry(steps);
     m_.add(table, sizeof(TileEntry));
     m_.loop(count_, top);
@@ -152,6 +161,7 @@ class TileEmitter {
       if (rounds > 1) {
         m_.add(a_, unroll * shape_.a_step);
         m_.add(b_, unroll * shape_.b_step);
+        m_.add(b_ahead_, unroll * shape_.b_step);
         m_.loop(inner_, top);
         moved += unroll * rounds;
       }
@@ -161,7 +171,6 @@ class TileEmitter {
 
   void emit_steps(int first, int end, int moved, const TileTap& tap) {
     for (int k = first; k < end; ++k) {
-      if (&tap == shape_.taps.data()) prefetch_rows(k - first, end - first);
       emit_step((k - moved) * shape_.a_step, (k - moved) * shape_.b_step, tap);
     }
   }
@@ -169,7 +178,9 @@ class TileEmitter {
   void emit_step(std::int64_t a_offset, std::int64_t b_offset, const TileTap& tap) {
     const Address a{a_, a_offset + tap.a};
     const Address b{b_, b_offset + tap.b};
-    if (tap.end_row - tap.first_row >= kFewestRowsAhead) prefetch(b + kStepsAhead * shape_.b_step);
+    if (shape_.b_ahead && tap.end_row - tap.first_row >= kFewestRowsAhead)
+      prefetch(shape_.uniform ? b + kStepsAhead * shape_.b_step
+                              : Address{b_ahead_, b_offset + tap.b});
     if (broadcasts_kept_) {
       emit_rows_first(a, b, tap);
     } else {
@@ -177,13 +188,7 @@ class TileEmitter {
     }
   }
 
-  // Spread over the first tap's steps.
-  void prefetch_rows(int step, int steps) {
-    if (shape_.a_ahead == 0 || shape_.rows < kFewestRowsAhead) return;
-    for (int row = step * shape_.rows / steps; row < (step + 1) * shape_.rows / steps; ++row) {
-      m_.prefetch(Address{a_, row * shape_.a_row + shape_.a_ahead});
-    }
-  }
+  bool rows_ahead() const { return shape_.rows_ahead && shape_.rows >= kFewestRowsAhead; }
 
   void prefetch(Address b) {
     for (const TileVector& vector : vectors_)
@@ -232,7 +237,7 @@ class TileEmitter {
   std::vector<TileVector> vectors_;
   std::vector<Vec> accumulators_, operands_;
   bool broadcasts_kept_ = false;
-  Gp a_, b_, count_, inner_;
+  Gp a_, b_, b_ahead_, count_, inner_;
 };
 
 std::int64_t magnitude(std::int64_t x) {

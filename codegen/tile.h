@@ -22,11 +22,19 @@ struct TileTap {
   auto operator<=>(const TileTap&) const = default;
 };
 
-// Where an entry's operands are, in bytes from TileCall::a and TileCall::b.
+// Where an entry's operands are, in bytes from TileCall::a and TileCall::b, and those of the entry
+// whose cache lines are asked for meanwhile: one inside the operands, since asking for a page that
+// is not there costs more than a multiplication of the whole tile.
 struct TileEntry {
   std::int64_t a = 0, b = 0;
+  std::int64_t a_ahead = a, b_ahead = b;
   auto operator<=>(const TileEntry&) const = default;
 };
+
+inline void ask_ahead(TileEntry& entry, const TileEntry& later) {
+  entry.a_ahead = later.a;
+  entry.b_ahead = later.b;
+}
 
 // What a routine is generated from. Strides are in bytes.
 struct TileShape {
@@ -41,8 +49,8 @@ struct TileShape {
   std::vector<TileTap> taps;
   // Steps of an entry, and of the entries of the second table.
   int steps = 16, tail_steps = 0;
-  // Bytes from an entry's a to that of a later entry, whose cache lines are asked for in time.
-  std::int64_t a_ahead = 0;
+  bool rows_ahead = false;  // ask for the rows at TileEntry::a_ahead
+  bool b_ahead = true;      // ask for what is b at TileEntry::b_ahead, or a few steps later
   bool accumulate = false;  // goes on with the sums that the result holds; whole blocks only
   // No tables: operands advance by their steps, `count` times `steps`, then `tail_count` steps.
   bool uniform = false;

@@ -82,7 +82,9 @@ class WinogradKernel final : public Kernel {
     shape.taps = {{0, 0, 0, shape.rows}};
     shape.tail_steps = static_cast<int>(walk_.source_channels % ir::kBlock);
     for (std::int64_t block = 0; block < walk_.source_blocks(); ++block) {
-      const TileEntry entry{block * capacity_ * kPixel, block * ir::kBlock * kPixel};
+      // The filter goes on with the next block, or with the next point.
+      TileEntry entry{block * capacity_ * kPixel, block * ir::kBlock * kPixel};
+      entry.b_ahead += ir::kBlock * kPixel;
       const bool whole = (block + 1) * ir::kBlock <= walk_.source_channels;
       (whole ? whole_ : tail_).push_back(entry);
     }
