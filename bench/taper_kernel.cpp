@@ -32,6 +32,8 @@ class TaperKernel final : public Contestant {
     const auto* convolution = std::get_if<ir::ConvSpec>(&problem.spec);
     if (convolution != nullptr && passes::prefers_winograd(*convolution, batch_)) {
       add_winograd(*convolution);
+    } else if (convolution != nullptr) {
+      add_stage(passes::shared_images(*convolution, batch_), buffers_);
     } else {
       add_stage(problem.spec, buffers_);
     }

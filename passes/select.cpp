@@ -131,7 +131,7 @@ class Selector {
   // Winograd's is two kernels: the filters are transformed before the others use them.
   ValueId convolution(const Node& node, ir::ConvSpec spec) {
     if (!options_.winograd || !prefers_winograd(spec, options_.max_batch)) {
-      return kernel(node, spec);
+      return kernel(node, shared_images(spec, options_.max_batch));
     }
     spec.winograd = true;
     const FilterTransform transform = filter_transform(spec);

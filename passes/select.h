@@ -28,6 +28,8 @@ struct FilterTransform {
 FilterTransform filter_transform(const ir::ConvSpec& spec);
 // Whether a direct convolution would be slower than Winograd's: the cost model, of shapes alone.
 bool prefers_winograd(const ir::ConvSpec&, ir::Dim max_batch);
+// The convolution for a batch that is never more than one image: threads share its rows.
+ir::ConvSpec shared_images(ir::ConvSpec, ir::Dim max_batch);
 ir::KernelSpec select_pool(const Lowering&);
 ir::KernelSpec select_row(const Lowering&);
 ir::KernelSpec select_gather(const Lowering&);

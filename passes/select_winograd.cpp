@@ -1,4 +1,4 @@
-// When Winograd's convolution pays, and the transforms of its filters.
+// When Winograd's convolution pays, and the transforms of its filters; how threads share images.
 #include <array>
 
 #include "passes/select.h"
@@ -49,6 +49,13 @@ bool prefers_winograd(const ir::ConvSpec& s, ir::Dim max_batch) {
   // Half of the multiplications would be of no result.
   if (height * width * 2 < tiles * kTile * kTile) return false;
   return tiles * max_batch >= kFewestTiles;
+}
+
+ir::ConvSpec shared_images(ir::ConvSpec spec, ir::Dim max_batch) {
+  const bool by_rows = spec.pass != ir::ConvPass::backward_weights && spec.groups == 1 &&
+                       spec.images == ir::kBatch && !ir::by_columns(spec);
+  if (by_rows && max_batch == 1) spec.images = 1;
+  return spec;
 }
 
 }  // namespace taper::passes

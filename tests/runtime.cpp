@@ -131,6 +131,23 @@ TEST(Plan, LiveBuffersDoNotShareBytes) {
   EXPECT_LT(plan.arena_bytes, sum) << "nothing was reused";
 }
 
+// Threads share the rows of the only image that there can be.
+TEST(Plan, OneImageIsWorkForAllThreads) {
+  Net net;
+  std::vector<float> image(64);
+  for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<float>(i % 11) / 7;
+  const auto run = [&](Function f) {
+    const std::span<const float> logits = f(image);
+    return std::vector<float>(logits.begin(), logits.end());
+  };
+  const std::vector<float> expected = run(compile(net.logits, {.max_batch = 8, .threads = 1}));
+  for (const int threads : {1, 2, 3, 7}) {
+    Function one = compile(net.logits, {.max_batch = 1, .threads = threads});
+    EXPECT_NE(one.plan().find("images=1 "), std::string::npos);
+    EXPECT_EQ(run(std::move(one)), expected) << threads << " threads";
+  }
+}
+
 // conv -> relu -> pool -> conv: only the first convolution's result is wanted nowhere else.
 TEST(Plan, BuffersInsideAChainHoldAGroupOfImages) {
   Tape tape;
