@@ -64,8 +64,9 @@ void run_info() {
 #endif
   );
   fmt::print("libraries     {}, fmt {}.{}.{}, nlohmann-json {}.{}.{}, CLI11 {}\n",
-             codegen::assembler(), FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100, NLOHMANN_JSON_VERSION_MAJOR,
-             NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH, CLI11_VERSION);
+             codegen::assembler(), FMT_VERSION / 10000, FMT_VERSION / 100 % 100, FMT_VERSION % 100,
+             NLOHMANN_JSON_VERSION_MAJOR, NLOHMANN_JSON_VERSION_MINOR, NLOHMANN_JSON_VERSION_PATCH,
+             CLI11_VERSION);
   fmt::print("cpu           {}\n", first_value("/proc/cpuinfo", "model name"));
   print_features(ir::host_features());
   fmt::print(
