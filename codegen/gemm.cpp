@@ -1,5 +1,6 @@
 // Dense matrix products: row pieces by column panels of register tiles.
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <memory>
 #include <vector>
@@ -13,6 +14,9 @@ namespace {
 
 using ir::kBatch;
 constexpr int kUnrolledSteps = 8;
+// Products over the batch have tiles of 1, 2, 4, ... rows and of the largest numbers: a large batch
+// is made of these, and what a small one loses does not pay for the code of all others.
+constexpr int kLargeTiles = 3;
 // Panels of b that stay in the second-level cache while all rows pass by.
 constexpr std::int64_t kCachedPanels = 512 * 1024;
 
@@ -51,7 +55,9 @@ class GemmKernel final : public Kernel {
     a_row_ = packing_.piece ? 0 : packing_.rows ? packed_row_pitch(spec) : spec.a_m;
     panels_.resize(static_cast<std::size_t>(tile_rows_) + 1);
     if (spec.m == kBatch) {
-      for (int rows = 1; rows <= tile_rows_; ++rows) add_panels(isa, rows, rows);
+      for (int rows = 1; rows <= tile_rows_; ++rows)
+        if (rows + kLargeTiles > tile_rows_ || std::has_single_bit(static_cast<unsigned>(rows)))
+          add_panels(isa, rows, rows);
       return;
     }
     pieces_ = split_evenly(spec.m, tile_rows_);
@@ -93,13 +99,15 @@ class GemmKernel final : public Kernel {
       run_units(call);
       return;
     }
+    if (spec_.n == 0) return;
     Operands operands = prepare(call);
-    // At most two runs of pieces of one size.
-    const std::int64_t rows = call.end - call.begin;
-    const std::int64_t pieces = divide(rows + tile_rows_ - 1, tile_rows_).quotient;
-    const auto [size, larger] = divide(rows, pieces);
-    run_rows(call, operands, call.begin, size + 1, larger);
-    run_rows(call, operands, call.begin + larger * (size + 1), size, pieces - larger);
+    for (std::int64_t row = call.begin; row < call.end;) {
+      const std::int64_t size = next_piece(call.end - row);
+      std::int64_t end = row + size;
+      while (end < call.end && next_piece(call.end - end) == size) end += size;
+      run_rows(call, operands, row, end, size);
+      row = end;
+    }
   }
 
  private:
@@ -107,6 +115,15 @@ class GemmKernel final : public Kernel {
 
   const std::vector<Panel>& panels(std::int64_t rows) const {
     return panels_[static_cast<std::size_t>(rows)];
+  }
+
+  // Rows of the next piece of as many: as even as there are tiles for, larger ones first.
+  std::int64_t next_piece(std::int64_t rows) const {
+    const std::int64_t pieces = divide(rows + tile_rows_ - 1, tile_rows_).quotient;
+    std::int64_t size = divide(rows + pieces - 1, pieces).quotient;
+    while (size < rows && panels(size).empty()) ++size;
+    if (!panels(size).empty()) return size;
+    return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(rows)));
   }
 
   // Panels as wide as tiles of `widest` rows may be.
@@ -197,10 +214,9 @@ class GemmKernel final : public Kernel {
     }
   }
 
-  void run_rows(const Call& call, Operands& operands, std::int64_t first, std::int64_t size,
-                std::int64_t pieces) const {
-    if (pieces == 0 || panels(size).empty()) return;
-    const std::int64_t end = first + size * pieces;
+  // Rows [first, end) in pieces of `size`.
+  void run_rows(const Call& call, Operands& operands, std::int64_t first, std::int64_t end,
+                std::int64_t size) const {
     const std::vector<Panel>& all = panels(size);
     const std::int64_t bytes =
         std::max<std::int64_t>(1, operands.k * all.front().blocks * ir::kBlock * kF32);

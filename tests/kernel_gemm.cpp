@@ -182,6 +182,11 @@ TEST(KernelGemm, ReductionOverTheBatch) {
   }
 }
 
+// Batches that are no sum of few equal tiles, with all remainders of the largest tiles.
+TEST(KernelGemm, EveryBatch) {
+  for (std::int64_t m = 1; m <= 72; ++m) check({.m = m, .n = 37, .k = 5, .batch_m = true});
+}
+
 // One kernel serves every batch size; b is large enough to be walked panel by panel.
 TEST(KernelGemm, LargeOperand) {
   check({.m = 30, .n = 272, .k = 500, .batch_m = true, .epilogue = EpilogueKind::bias_relu});
