@@ -1,16 +1,14 @@
 // KernelSpec -> Kernel: picks the generator of the skeleton, and the process-wide cache.
 #include <algorithm>
-#include <atomic>
-#include <exception>
 #include <list>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <unordered_map>
 #include <utility>
 
 #include "codegen/kernel.h"
 #include "codegen/masm.h"
+#include "codegen/parallel.h"
 
 namespace taper::codegen {
 namespace {
@@ -92,23 +90,10 @@ class Missing {
 
   std::vector<std::shared_ptr<const Kernel>> generate(int threads) const {
     std::vector<std::shared_ptr<const Kernel>> kernels(specs_.size());
-    std::vector<std::exception_ptr> failures(specs_.size());
-    std::atomic<std::size_t> next = 0;
-    const auto work = [&] {
-      for (std::size_t i = next++; i < specs_.size(); i = next++) try {
-          kernels[i] = std::visit(Generate{isa_}, *specs_[i]);
-        } catch (...) {
-          failures[i] = std::current_exception();
-        }
-    };
     const auto useful = std::min(static_cast<std::size_t>(threads), specs_.size() / kWorthAThread);
-    {
-      std::vector<std::jthread> others;
-      for (std::size_t t = 1; t < useful; ++t) others.emplace_back(work);
-      work();
-    }
-    for (const std::exception_ptr& failure : failures)
-      if (failure) std::rethrow_exception(failure);
+    for_each_in_parallel(specs_.size(), useful, [&](std::size_t i) {
+      kernels[i] = std::visit(Generate{isa_}, *specs_[i]);
+    });
     publish(kernels);
     return kernels;
   }

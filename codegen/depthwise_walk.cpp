@@ -1,6 +1,7 @@
 #include "codegen/depthwise_walk.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace taper::codegen {
 namespace {
@@ -22,6 +23,13 @@ std::vector<DepthwiseUse> uses_of(const DepthwiseAxis& axis, std::int64_t first,
   return uses;
 }
 
+// The axis of a forward pass as that of `pass`.
+DepthwiseAxis turned(DepthwiseAxis axis, ir::ConvPass pass) {
+  axis.backward = pass == ir::ConvPass::backward_data;
+  if (axis.backward) std::swap(axis.results, axis.sources);
+  return axis;
+}
+
 }  // namespace
 
 std::optional<std::int64_t> DepthwiseAxis::source(std::int64_t r, std::int64_t k) const {
@@ -32,25 +40,13 @@ std::optional<std::int64_t> DepthwiseAxis::source(std::int64_t r, std::int64_t k
 }
 
 DepthwiseAxis depthwise_rows(const ir::ConvSpec& spec) {
-  const bool backward = spec.pass == ir::ConvPass::backward_data;
-  return {backward ? spec.ih : spec.oh,
-          backward ? spec.oh : spec.ih,
-          spec.kh,
-          spec.stride[0],
-          spec.dilation[0],
-          spec.pad_top,
-          backward};
+  DepthwiseAxis axis{spec.oh, spec.ih, spec.kh, spec.stride[0], spec.dilation[0], spec.pad_top};
+  return turned(axis, spec.pass);
 }
 
 DepthwiseAxis depthwise_columns(const ir::ConvSpec& spec) {
-  const bool backward = spec.pass == ir::ConvPass::backward_data;
-  return {backward ? spec.iw : spec.ow,
-          backward ? spec.ow : spec.iw,
-          spec.kw,
-          spec.stride[1],
-          spec.dilation[1],
-          spec.pad_left,
-          backward};
+  DepthwiseAxis axis{spec.ow, spec.iw, spec.kw, spec.stride[1], spec.dilation[1], spec.pad_left};
+  return turned(axis, spec.pass);
 }
 
 std::vector<DepthwisePieces> depthwise_pieces(const DepthwiseAxis& axis, std::int64_t most) {

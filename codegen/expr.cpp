@@ -229,11 +229,7 @@ void emit_constant(Masm& m, Vec d, const ir::ExprInstr& constant) {
 void load_lanes(Masm& m, Vec d, Address a, DType dtype, bool tail) {
   switch (dtype) {
     case DType::f32:
-      if (tail)
-        m.load_tail(d, a);
-      else
-        m.load(d, a);
-      return;
+      return tail ? m.load_tail(d, a) : m.load(d, a);
     case DType::f16:
       return m.load_f16(d, a, tail);
     case DType::bf16:
@@ -252,11 +248,7 @@ void load_lanes(Masm& m, Vec d, Address a, DType dtype, bool tail) {
 void store_lanes(Masm& m, Address a, Vec s, DType dtype, bool tail) {
   switch (dtype) {
     case DType::f32:
-      if (tail)
-        m.store_tail(a, s);
-      else
-        m.store(a, s);
-      return;
+      return tail ? m.store_tail(a, s) : m.store(a, s);
     case DType::f16:
       return m.store_f16(a, s, tail);
     case DType::bf16:

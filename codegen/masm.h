@@ -116,9 +116,9 @@ class Masm {
   virtual void dot_u8_i8(Vec acc, Vec a, Vec b) = 0;
 
   // ---- Lane-wise, from vec_ops.def: d = a op b; d may be a or b ----
-#define TAPER_VEC_OP_1(name, x86) virtual void name(Vec d, Vec a) = 0;
-#define TAPER_VEC_OP_2(name, x86) virtual void name(Vec d, Vec a, Vec b) = 0;
-#define TAPER_VEC_SHIFT(name, x86) virtual void name(Vec d, Vec a, int bits) = 0;
+#define TAPER_VEC_OP_1(name, x86, a64, lanes) virtual void name(Vec d, Vec a) = 0;
+#define TAPER_VEC_OP_2(name, x86, a64, lanes) virtual void name(Vec d, Vec a, Vec b) = 0;
+#define TAPER_VEC_SHIFT(name, x86, a64, lanes) virtual void name(Vec d, Vec a, int bits) = 0;
 #include "codegen/vec_ops.def"
   virtual void move(Vec d, Vec s) = 0;
   // max as maxps: the second operand when either is NaN.

@@ -21,21 +21,20 @@ arm::VecV bits_of(Vec r) {
 
 }  // namespace
 
-void MasmA64::sqrt(Vec d, Vec a) {
-  a_.fsqrt(v4(d), v4(a));
-}
-void MasmA64::add(Vec d, Vec a, Vec b) {
-  a_.fadd(v4(d), v4(a), v4(b));
-}
-void MasmA64::sub(Vec d, Vec a, Vec b) {
-  a_.fsub(v4(d), v4(a), v4(b));
-}
-void MasmA64::mul(Vec d, Vec a, Vec b) {
-  a_.fmul(v4(d), v4(a), v4(b));
-}
-void MasmA64::div(Vec d, Vec a, Vec b) {
-  a_.fdiv(v4(d), v4(a), v4(b));
-}
+#define TAPER_VEC_OP_1(name, x86, op, lanes)           \
+  void MasmA64::name(Vec d, Vec a) {                   \
+    a_.op(a64::v(d.id).lanes(), a64::v(a.id).lanes()); \
+  }
+#define TAPER_VEC_OP_2(name, x86, op, lanes)                                 \
+  void MasmA64::name(Vec d, Vec a, Vec b) {                                  \
+    a_.op(a64::v(d.id).lanes(), a64::v(a.id).lanes(), a64::v(b.id).lanes()); \
+  }
+#define TAPER_VEC_SHIFT(name, x86, op, lanes)                \
+  void MasmA64::name(Vec d, Vec a, int bits) {               \
+    a_.op(a64::v(d.id).lanes(), a64::v(a.id).lanes(), bits); \
+  }
+#define TAPER_VEC_CHOICE(name, x86)
+#include "codegen/vec_ops.def"
 
 // fmax and fmin order zeros and pass NaN on; here the second operand wins unless the first is
 // strictly beyond it.
@@ -54,34 +53,6 @@ void MasmA64::choose(Vec d, Vec a, Vec b) {
   a_.bsl(bits_of(temp()), bits_of(a), bits_of(b));
   a_.fmov(v4(other_temp()), 1.0);
   a_.fmul(v4(d), v4(temp()), v4(other_temp()));
-}
-
-void MasmA64::bit_and(Vec d, Vec a, Vec b) {
-  a_.and_(bits_of(d), bits_of(a), bits_of(b));
-}
-void MasmA64::bit_or(Vec d, Vec a, Vec b) {
-  a_.orr(bits_of(d), bits_of(a), bits_of(b));
-}
-void MasmA64::bit_xor(Vec d, Vec a, Vec b) {
-  a_.eor(bits_of(d), bits_of(a), bits_of(b));
-}
-void MasmA64::add_i32(Vec d, Vec a, Vec b) {
-  a_.add(v4(d), v4(a), v4(b));
-}
-void MasmA64::sub_i32(Vec d, Vec a, Vec b) {
-  a_.sub(v4(d), v4(a), v4(b));
-}
-void MasmA64::mul_low_i32(Vec d, Vec a, Vec b) {
-  a_.mul(v4(d), v4(a), v4(b));
-}
-void MasmA64::shift_left_i32(Vec d, Vec a, int bits) {
-  a_.shl(v4(d), v4(a), bits);
-}
-void MasmA64::shift_right_u32(Vec d, Vec a, int bits) {
-  a_.ushr(v4(d), v4(a), bits);
-}
-void MasmA64::shift_right_i32(Vec d, Vec a, int bits) {
-  a_.sshr(v4(d), v4(a), bits);
 }
 
 void MasmA64::constant(Vec d, float value) {

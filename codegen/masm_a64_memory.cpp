@@ -82,20 +82,21 @@ void MasmA64::select_tail(Vec d, Vec a, Vec b) {
   select(d, other_temp(), a, b);
 }
 
-void MasmA64::load_bytes(Vec d, Address a) {
+void MasmA64::load_bytes(Vec d, Address a, bool tail) {
   const arm::Mem source = mem(a, 4);
   a_.ldr(a64::s(d.id), source);
-}
-
-void MasmA64::load_u8(Vec d, Address a, bool tail) {
-  load_bytes(d, a);
   a_.ushll(a64::v(d.id).h8(), a64::v(d.id).b8(), 0);
   a_.ushll(lanes_of(d), a64::v(d.id).h4(), 0);
   if (tail) mask_by_tail(d);
+}
+
+void MasmA64::load_u8(Vec d, Address a, bool tail) {
+  load_bytes(d, a, tail);
   to_f32(d, d);
 }
 void MasmA64::load_i8(Vec d, Address a, bool tail) {
-  load_bytes(d, a);
+  const arm::Mem source = mem(a, 4);
+  a_.ldr(a64::s(d.id), source);
   a_.sshll(a64::v(d.id).h8(), a64::v(d.id).b8(), 0);
   a_.sshll(lanes_of(d), a64::v(d.id).h4(), 0);
   if (tail) mask_by_tail(d);
@@ -107,10 +108,7 @@ void MasmA64::load_i32(Vec d, Address a, bool tail) {
   to_f32(d, d);
 }
 void MasmA64::load_bool(Vec d, Address a, bool tail) {
-  load_bytes(d, a);
-  a_.ushll(a64::v(d.id).h8(), a64::v(d.id).b8(), 0);
-  a_.ushll(lanes_of(d), a64::v(d.id).h4(), 0);
-  if (tail) mask_by_tail(d);
+  load_bytes(d, a, tail);
   a_.cmtst(lanes_of(d), lanes_of(d), lanes_of(d));
 }
 void MasmA64::load_f16(Vec d, Address a, bool tail) {

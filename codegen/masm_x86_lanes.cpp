@@ -51,16 +51,16 @@ x86::Vec MasmX86::half(Vec r) const {
   return x86::xmm(r.id);
 }
 
-#define TAPER_VEC_OP_1(name, id)             \
+#define TAPER_VEC_OP_1(name, id, a64, lanes) \
   void MasmX86::name(Vec d, Vec a) {         \
     a_.emit(x86::Inst::kId##id, v(d), v(a)); \
   }
-#define TAPER_VEC_OP_2(name, id)                            \
+#define TAPER_VEC_OP_2(name, id, a64, lanes)                \
   void MasmX86::name(Vec d, Vec a, Vec b) {                 \
     const InstId any = x86::Inst::kId##id;                  \
     a_.emit(wide() ? any : avx2_id(any), v(d), v(a), v(b)); \
   }
-#define TAPER_VEC_SHIFT(name, id)                       \
+#define TAPER_VEC_SHIFT(name, id, a64, lanes)           \
   void MasmX86::name(Vec d, Vec a, int bits) {          \
     a_.emit(x86::Inst::kId##id, v(d), v(a), Imm(bits)); \
   }

@@ -70,8 +70,8 @@ void swap_bytes(std::vector<std::byte>& bytes, std::size_t width) {
 }
 
 // Column-major elements to row-major ones.
-std::vector<std::byte> reordered(const std::vector<std::byte>& bytes,
-                                 const std::vector<std::int64_t>& shape, std::size_t width) {
+std::vector<std::byte> reordered(const std::vector<std::byte>& bytes, const ir::Shape& shape,
+                                 std::size_t width) {
   std::vector<std::size_t> stride(shape.size(), width), at(shape.size(), 0);
   for (std::size_t axis = 1; axis < shape.size(); ++axis)
     stride[axis] = stride[axis - 1] * static_cast<std::size_t>(shape[axis - 1]);
@@ -182,7 +182,7 @@ std::vector<T> NpyArray::to() const {
 }
 
 template <class T>
-NpyArray NpyArray::of(std::vector<std::int64_t> shape, const std::vector<T>& values) {
+NpyArray NpyArray::of(ir::Shape shape, const std::vector<T>& values) {
   std::int64_t count = 1;
   for (const std::int64_t extent : shape) count *= extent;
   if (count != static_cast<std::int64_t>(values.size()))
@@ -194,7 +194,7 @@ NpyArray NpyArray::of(std::vector<std::int64_t> shape, const std::vector<T>& val
 
 #define TAPER_NPY_TYPE(T)                          \
   template std::vector<T> NpyArray::to<T>() const; \
-  template NpyArray NpyArray::of(std::vector<std::int64_t>, const std::vector<T>&);
+  template NpyArray NpyArray::of(ir::Shape, const std::vector<T>&);
 TAPER_NPY_TYPE(float)
 TAPER_NPY_TYPE(double)
 TAPER_NPY_TYPE(std::int8_t)

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "ir/type.h"
+
 namespace taper::data {
 
 enum class NpyType : std::uint8_t { boolean, i8, u8, i16, u16, i32, u32, i64, u64, f16, f32, f64 };
@@ -19,9 +21,9 @@ std::string_view name(NpyType type);  // NumPy's: "bool", "int8", ..., "float64"
 
 struct NpyArray {
   NpyType type = NpyType::f32;
-  std::vector<std::int64_t> shape;  // empty: one number
-  std::vector<std::byte> bytes;     // row-major, little-endian, whatever the file's order was
-  std::string file = {};            // where it came from, for messages
+  ir::Shape shape;               // empty: one number
+  std::vector<std::byte> bytes;  // row-major, little-endian, whatever the file's order was
+  std::string file = {};         // where it came from, for messages
 
   std::int64_t size() const { return static_cast<std::int64_t>(bytes.size() / byte_size(type)); }
 
@@ -33,7 +35,7 @@ struct NpyArray {
 
   // The array of `values`, whose type is one of `to`'s.
   template <class T>
-  static NpyArray of(std::vector<std::int64_t> shape, const std::vector<T>& values);
+  static NpyArray of(ir::Shape shape, const std::vector<T>& values);
 };
 
 // At most 2^31 bytes of numbers or booleans; other element types are errors.

@@ -180,7 +180,7 @@ NpyHeader parse_npy_header(std::string_view text, std::string_view file) {
   return header;
 }
 
-std::string npy_header(NpyType type, const std::vector<std::int64_t>& shape) {
+std::string npy_header(NpyType type, const ir::Shape& shape) {
   std::string text = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}{}), }}",
                                  row(type).bytes == 1 ? '|' : '<', row(type).code,
                                  fmt::join(shape, ", "), shape.size() == 1 ? "," : "");

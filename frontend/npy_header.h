@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "frontend/npy.h"
 
@@ -14,7 +13,7 @@ struct NpyHeader {
   NpyType type = NpyType::f32;
   bool big_endian = false;
   bool fortran_order = false;
-  std::vector<std::int64_t> shape;
+  ir::Shape shape;
 };
 
 // The dictionary alone, without magic and length. Throws taper::Error naming `file`; the shape
@@ -22,6 +21,6 @@ struct NpyHeader {
 NpyHeader parse_npy_header(std::string_view text, std::string_view file);
 
 // Magic, version, length and dictionary, padded to a multiple of 64 bytes.
-std::string npy_header(NpyType type, const std::vector<std::int64_t>& shape);
+std::string npy_header(NpyType type, const ir::Shape& shape);
 
 }  // namespace taper::data

@@ -26,7 +26,7 @@ Tape& common_tape(std::initializer_list<const Operand*> operands) {
 
 Tensor record(Op op, std::initializer_list<const Operand*> operands, ir::Attrs attrs = {}) {
   Tape& tape = common_tape(operands);
-  std::vector<ir::ValueId> ids;
+  ir::Operands ids;
   for (const Operand* operand : operands) ids.push_back(operand->on(tape));
   ir::Builder builder = tape.builder((*operands.begin())->where());
   return {tape, builder.add_node(op, std::move(ids), std::move(attrs))};
@@ -64,74 +64,44 @@ ir::ValueId Operand::on(Tape& tape) const {
   return is_number_ ? tape.scalar(value_, where_).id() : tensor_.id();
 }
 
-Tensor operator+(Operand a, Operand b) {
-  return record(Op::add, {&a, &b});
-}
-Tensor operator-(Operand a, Operand b) {
-  return record(Op::sub, {&a, &b});
-}
-Tensor operator*(Operand a, Operand b) {
-  return record(Op::mul, {&a, &b});
-}
-Tensor operator/(Operand a, Operand b) {
-  return record(Op::div, {&a, &b});
-}
+#define TAPER_BINARY(function, op)        \
+  Tensor function(Operand a, Operand b) { \
+    return record(Op::op, {&a, &b});      \
+  }
+TAPER_BINARY(operator+, add)
+TAPER_BINARY(operator-, sub)
+TAPER_BINARY(operator*, mul)
+TAPER_BINARY(operator/, div)
+TAPER_BINARY(operator<, lt)
+TAPER_BINARY(operator<=, le)
+TAPER_BINARY(operator>, gt)
+TAPER_BINARY(operator>=, ge)
+TAPER_BINARY(equal, eq)
+TAPER_BINARY(not_equal, ne)
+TAPER_BINARY(maximum, maximum)
+TAPER_BINARY(minimum, minimum)
+#undef TAPER_BINARY
+
+#define TAPER_UNARY(op)          \
+  Tensor op(Operand x) {         \
+    return record(Op::op, {&x}); \
+  }
+TAPER_UNARY(abs)
+TAPER_UNARY(exp)
+TAPER_UNARY(log)
+TAPER_UNARY(sqrt)
+TAPER_UNARY(relu)
+TAPER_UNARY(relu6)
+TAPER_UNARY(erf)
+TAPER_UNARY(sigmoid)
+TAPER_UNARY(tanh)
+#undef TAPER_UNARY
+
 Tensor operator-(Operand a) {
   return record(Op::neg, {&a});
 }
-Tensor operator<(Operand a, Operand b) {
-  return record(Op::lt, {&a, &b});
-}
-Tensor operator<=(Operand a, Operand b) {
-  return record(Op::le, {&a, &b});
-}
-Tensor operator>(Operand a, Operand b) {
-  return record(Op::gt, {&a, &b});
-}
-Tensor operator>=(Operand a, Operand b) {
-  return record(Op::ge, {&a, &b});
-}
-Tensor equal(Operand a, Operand b) {
-  return record(Op::eq, {&a, &b});
-}
-Tensor not_equal(Operand a, Operand b) {
-  return record(Op::ne, {&a, &b});
-}
-Tensor maximum(Operand a, Operand b) {
-  return record(Op::maximum, {&a, &b});
-}
-Tensor minimum(Operand a, Operand b) {
-  return record(Op::minimum, {&a, &b});
-}
 Tensor where(Operand condition, Operand a, Operand b) {
   return record(Op::select, {&condition, &a, &b});
-}
-Tensor abs(Operand x) {
-  return record(Op::abs, {&x});
-}
-Tensor exp(Operand x) {
-  return record(Op::exp, {&x});
-}
-Tensor log(Operand x) {
-  return record(Op::log, {&x});
-}
-Tensor sqrt(Operand x) {
-  return record(Op::sqrt, {&x});
-}
-Tensor relu(Operand x) {
-  return record(Op::relu, {&x});
-}
-Tensor relu6(Operand x) {
-  return record(Op::relu6, {&x});
-}
-Tensor erf(Operand x) {
-  return record(Op::erf, {&x});
-}
-Tensor sigmoid(Operand x) {
-  return record(Op::sigmoid, {&x});
-}
-Tensor tanh(Operand x) {
-  return record(Op::tanh, {&x});
 }
 Tensor cast(Operand x, DType dtype) {
   return record(Op::cast, {&x}, ir::CastAttrs{dtype});
@@ -198,7 +168,7 @@ Tensor concat(const std::vector<Tensor>& parts, int axis, Location where) {
   const Operand first(parts.front(), where);
   const std::int64_t at = axis_of(first, axis, "concat");
   Tape& tape = parts.front().tape();
-  std::vector<ir::ValueId> ids;
+  ir::Operands ids;
   for (const Tensor& part : parts) {
     if (&part.tape() != &tape) throw Error("concat: the tensors are on different tapes", where);
     ids.push_back(part.id());

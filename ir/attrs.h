@@ -3,8 +3,11 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -19,6 +22,21 @@ using Padding = std::array<std::int64_t, 4>;  // top, left, bottom, right
 
 enum class PoolKind : std::uint8_t { max, average };
 enum class ReduceKind : std::uint8_t { sum, mean, max };
+
+// A constant that lives elsewhere, so that what is large does not make every node large.
+template <class T>
+class Boxed {
+ public:
+  template <class Value = T>
+  requires std::constructible_from<T, Value> Boxed(Value value = {})
+      : value_(std::make_shared<const T>(std::move(value))) {}
+  operator const T&() const { return *value_; }
+  const T& operator*() const { return *value_; }
+  bool operator==(const Boxed& other) const { return *value_ == *other.value_; }
+
+ private:
+  std::shared_ptr<const T> value_;
+};
 
 #define TAPER_FIELDS(...)                       \
   template <class Visit>                        \
@@ -73,7 +91,7 @@ struct PoolAttrs {
 // another one has it too, or is an f32 that repeats along all reduced axes.
 struct ReduceAttrs {
   ReduceKind kind = ReduceKind::sum;
-  std::vector<std::int64_t> axes;  // sorted, unique, non-negative
+  Indices axes;  // sorted, unique, non-negative
   bool keep_dims = false;
   Expr prologue = {};
   bool operator==(const ReduceAttrs&) const = default;
@@ -88,7 +106,7 @@ struct ShapeAttrs {
 };
 // transpose: result axis i is operand axis axes[i]; extent: the axes whose sizes are multiplied.
 struct AxesAttrs {
-  std::vector<std::int64_t> axes;
+  Indices axes;
   bool operator==(const AxesAttrs&) const = default;
   TAPER_FIELDS(visit("axes", axes);)
 };
@@ -100,13 +118,13 @@ struct AxisAttrs {
 };
 // slice: per axis [begin, end) by step > 0. On a batch axis: 0, kBatch, 1.
 struct SliceAttrs {
-  std::vector<std::int64_t> begin, end, step;
+  Indices begin, end, step;
   bool operator==(const SliceAttrs&) const = default;
   TAPER_FIELDS(visit("begin", begin); visit("end", end); visit("step", step);)
 };
 // pad: constant padding per axis; `interior` elements go between neighbours (as in XLA's Pad).
 struct PadAttrs {
-  std::vector<std::int64_t> low, high, interior;
+  Indices low, high, interior;
   double value = 0;
   bool operator==(const PadAttrs&) const = default;
   TAPER_FIELDS(visit("low", low); visit("high", high); visit("interior", interior);
@@ -114,7 +132,7 @@ struct PadAttrs {
 };
 // normalize: along `axes`, which are sorted and unique.
 struct NormalizeAttrs {
-  std::vector<std::int64_t> axes;
+  Indices axes;
   double eps = 0;
   bool operator==(const NormalizeAttrs&) const = default;
   TAPER_FIELDS(visit("axes", axes); visit("eps", eps);)
@@ -141,7 +159,7 @@ struct CastAttrs {
 // in_range: elements are in [low, high) or among `others`.
 struct RangeAttrs {
   std::int64_t low = 0, high = 0;
-  std::vector<std::int64_t> others;
+  Indices others;
   bool operator==(const RangeAttrs&) const = default;
   TAPER_FIELDS(visit("low", low); visit("high", high); visit("others", others);)
 };
@@ -168,7 +186,7 @@ struct ResultAttrs {
 };
 // kernel: the end state of lowering. `results` lists all result types.
 struct KernelAttrs {
-  KernelSpec spec;
+  Boxed<KernelSpec> spec;
   std::vector<TensorType> results;
   bool operator==(const KernelAttrs&) const = default;
   TAPER_FIELDS(visit("spec", spec); visit("results", results);)

@@ -9,7 +9,7 @@
 
 namespace taper::ir {
 
-ValueId Builder::add_node(Op op, std::vector<ValueId> operands, Attrs attrs) {
+ValueId Builder::add_node(Op op, Operands operands, Attrs attrs) {
   Node node;
   node.op = op;
   node.operands = std::move(operands);
@@ -71,7 +71,7 @@ ValueId Builder::random(ValueId counter, RandomAttrs attrs) {
 ValueId Builder::in_range(ValueId x, RangeAttrs attrs) {
   return add_node(Op::in_range, {x}, std::move(attrs));
 }
-ValueId Builder::extent(ValueId x, std::vector<std::int64_t> axes) {
+ValueId Builder::extent(ValueId x, Indices axes) {
   return add_node(Op::extent, {x}, AxesAttrs{std::move(axes)});
 }
 ValueId Builder::broadcast_to(ValueId x, const Shape& shape) {
@@ -90,7 +90,7 @@ ValueId Builder::reshape(ValueId x, const Shape& shape) {
   return type(x).shape == full ? x : add_node(Op::reshape, {x}, ShapeAttrs{full});
 }
 
-ValueId Builder::transpose(ValueId x, std::vector<std::int64_t> axes) {
+ValueId Builder::transpose(ValueId x, Indices axes) {
   return add_node(Op::transpose, {x}, AxesAttrs{std::move(axes)});
 }
 ValueId Builder::slice(ValueId x, SliceAttrs attrs) {
@@ -99,11 +99,10 @@ ValueId Builder::slice(ValueId x, SliceAttrs attrs) {
 ValueId Builder::pad(ValueId x, PadAttrs attrs) {
   return add_node(Op::pad, {x}, std::move(attrs));
 }
-ValueId Builder::concat(std::vector<ValueId> operands, std::int64_t axis) {
+ValueId Builder::concat(Operands operands, std::int64_t axis) {
   return add_node(Op::concat, std::move(operands), AxisAttrs{axis});
 }
-ValueId Builder::reduce(ValueId x, ReduceKind kind, std::vector<std::int64_t> axes,
-                        bool keep_dims) {
+ValueId Builder::reduce(ValueId x, ReduceKind kind, Indices axes, bool keep_dims) {
   std::sort(axes.begin(), axes.end());
   return add_node(Op::reduce, {x}, ReduceAttrs{kind, std::move(axes), keep_dims});
 }
@@ -157,7 +156,7 @@ ValueId Builder::sum_to(ValueId x, const Shape& shape) {
   const Shape from = type(x).shape;
   if (from == shape) return x;
   const std::size_t lead = from.size() - shape.size();
-  std::vector<std::int64_t> axes;
+  Indices axes;
   for (std::size_t i = 0; i < from.size(); ++i)
     if (i < lead || (shape[i - lead] == 1 && from[i] != 1))
       axes.push_back(static_cast<std::int64_t>(i));

@@ -18,7 +18,7 @@ class Builder {
   void set_location(const Location& where) { where_ = where; }
 
   // The general form: infers the type and appends.
-  ValueId add_node(Op op, std::vector<ValueId> operands, Attrs attrs = {});
+  ValueId add_node(Op op, Operands operands, Attrs attrs = {});
 
 #define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit)           \
   template <class... Values>                                              \
@@ -34,15 +34,15 @@ class Builder {
   ValueId scalar(double value);  // f32[]
   ValueId cast(ValueId x, DType dtype);
   ValueId random(ValueId counter, RandomAttrs attrs);
-  ValueId extent(ValueId x, std::vector<std::int64_t> axes);
+  ValueId extent(ValueId x, Indices axes);
   ValueId in_range(ValueId x, RangeAttrs attrs);
   ValueId broadcast_to(ValueId x, const Shape& shape);  // x itself when the shape is already equal
   ValueId reshape(ValueId x, const Shape& shape);       // likewise; one dim may be kInferDim
-  ValueId transpose(ValueId x, std::vector<std::int64_t> axes);
+  ValueId transpose(ValueId x, Indices axes);
   ValueId slice(ValueId x, SliceAttrs attrs);
   ValueId pad(ValueId x, PadAttrs attrs);
-  ValueId concat(std::vector<ValueId> operands, std::int64_t axis);
-  ValueId reduce(ValueId x, ReduceKind kind, std::vector<std::int64_t> axes, bool keep_dims);
+  ValueId concat(Operands operands, std::int64_t axis);
+  ValueId reduce(ValueId x, ReduceKind kind, Indices axes, bool keep_dims);
   ValueId matmul(ValueId a, ValueId b, MatmulAttrs attrs = {});
   ValueId conv2d(ValueId x, ValueId weight, ConvAttrs attrs);
   ValueId conv2d_backward_data(ValueId dy, ValueId weight, ConvAttrs attrs);

@@ -64,7 +64,7 @@ Strides broadcast_strides(const Shape& from, const Shape& to) {
   return strides;
 }
 
-Walk::Walk(Shape shape, std::vector<Strides> strides, std::vector<std::int64_t> start)
+Walk::Walk(Shape shape, std::vector<Strides> strides, Indices start)
     : shape_(std::move(shape)),
       strides_(std::move(strides)),
       coordinates_(shape_.size(), 0),

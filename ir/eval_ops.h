@@ -41,7 +41,7 @@ inline double& element(Value& value, std::int64_t i) {
   return value.data[static_cast<std::size_t>(i)];
 }
 
-using Strides = std::vector<std::int64_t>;
+using Strides = Indices;
 Strides row_major(const Shape& shape);
 // Strides that walk a tensor of shape `from` along `to`, to which it broadcasts.
 Strides broadcast_strides(const Shape& from, const Shape& to);
@@ -49,18 +49,18 @@ Strides broadcast_strides(const Shape& from, const Shape& to);
 // Visits the coordinates of a static shape in row-major order and follows them in several tensors.
 class Walk {
  public:
-  Walk(Shape shape, std::vector<Strides> strides, std::vector<std::int64_t> start = {});
+  Walk(Shape shape, std::vector<Strides> strides, Indices start = {});
 
   bool done() const { return index_ == count_; }
   void next();
   std::int64_t index() const { return index_; }  // row-major, in the shape walked
   std::int64_t offset(std::size_t tensor) const { return offsets_[tensor]; }
-  const std::vector<std::int64_t>& coordinates() const { return coordinates_; }
+  const Indices& coordinates() const { return coordinates_; }
 
  private:
   Shape shape_;
   std::vector<Strides> strides_;
-  std::vector<std::int64_t> coordinates_, offsets_;
+  Indices coordinates_, offsets_;
   std::int64_t index_ = 0, count_ = 0;
 };
 

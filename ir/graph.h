@@ -21,12 +21,14 @@ struct ValueId {
 };
 inline constexpr ValueId kNoValue{};
 
+using Operands = InlineVector<ValueId, 4>;
+
 // An operation and the (first) value it produces. Multi-result nodes list all result types in their
 // attributes and are read through `result` nodes.
 struct Node {
   Op op = Op::input;
   TensorType type;
-  std::vector<ValueId> operands;  // the op's own, then the epilogue's extra ones
+  Operands operands;  // the op's own, then the epilogue's extra ones
   Attrs attrs;
   Expr epilogue;  // empty, or applied to the op's result (conv2d*, matmul, pool2d*, reduce)
   Location location{};

@@ -93,9 +93,9 @@ TensorType infer_reshape(const Request& r) {
 
 TensorType infer_transpose(const Request& r) {
   const auto& axes = r.attrs<AxesAttrs>().axes;
-  std::vector<std::int64_t> sorted = axes;
+  Indices sorted = axes;
   std::sort(sorted.begin(), sorted.end());
-  std::vector<std::int64_t> all(r.operands[0].shape.size());
+  Indices all(r.operands[0].shape.size());
   std::iota(all.begin(), all.end(), 0);
   if (sorted != all)
     r.fail("[{}] is no permutation of the axes of {}", fmt::join(axes, ","), r.text(0));
@@ -262,27 +262,17 @@ TensorType infer_relayout(const Request& r) {
   return type;
 }
 // Types that the node itself states, or that its operand's node does.
-TensorType infer_stated(const Request& r) {
-  r.fail("has the type that its node states");
-}
-TensorType infer_input(const Request& r) {
-  return infer_stated(r);
-}
-TensorType infer_parameter(const Request& r) {
-  return infer_stated(r);
-}
-TensorType infer_state(const Request& r) {
-  return infer_stated(r);
-}
-TensorType infer_constant(const Request& r) {
-  return infer_stated(r);
-}
-TensorType infer_view(const Request& r) {
-  return infer_stated(r);
-}
-TensorType infer_result(const Request& r) {
-  return infer_stated(r);
-}
+#define TAPER_STATED(name)                       \
+  TensorType infer_##name(const Request& r) {    \
+    r.fail("has the type that its node states"); \
+  }
+TAPER_STATED(input)
+TAPER_STATED(parameter)
+TAPER_STATED(state)
+TAPER_STATED(constant)
+TAPER_STATED(view)
+TAPER_STATED(result)
+#undef TAPER_STATED
 TensorType infer_map(const Request& r) {
   if (r.attrs<MapAttrs>().results.empty()) r.fail("states no results");
   return r.attrs<MapAttrs>().results.front();

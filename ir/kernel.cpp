@@ -24,7 +24,7 @@ std::string numbers(const Range& values) {
   return list(values, [](std::int64_t v) { return fmt::format("{}", v); });
 }
 
-std::string extents(const std::vector<Dim>& dims) {
+std::string extents(const Indices& dims) {
   return list(dims, extent_text);
 }
 
@@ -176,7 +176,7 @@ double extent_at(Dim extent, Dim batch) {
   return static_cast<double>(extent == kBatch ? batch : extent);
 }
 
-double volume(const std::vector<Dim>& dims, Dim batch) {
+double volume(const Indices& dims, Dim batch) {
   return std::accumulate(dims.begin(), dims.end(), 1.0,
                          [&](double product, Dim d) { return product * extent_at(d, batch); });
 }

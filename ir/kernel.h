@@ -20,7 +20,7 @@ enum class ReduceKind : std::uint8_t;
 // How a tensor is walked along the iteration dims of a spec: one stride per dim, 0 to repeat.
 struct Stream {
   DType dtype = DType::f32;
-  std::vector<std::int64_t> strides;
+  Indices strides;
   bool operator==(const Stream&) const = default;
 };
 
@@ -47,7 +47,7 @@ struct Epilogue {
 // Elementwise over `dims` (dims[0] may be kBatch; innermost last), for each segment.
 // Operands: segment-major inputs, then segment-major outputs. Outputs are dense in dims.
 struct MapSegment {
-  std::vector<Dim> dims;
+  Indices dims;
   std::vector<Stream> inputs, outputs;
   bool operator==(const MapSegment&) const = default;
 };
@@ -63,7 +63,7 @@ struct MapSpec {
 // with `result` strides (0 on reduced dims).
 struct ReduceSpec {
   ReduceKind kind{};
-  std::vector<Dim> dims;
+  Indices dims;
   std::vector<bool> reduced;
   std::vector<Stream> inputs;
   Stream result;
@@ -179,8 +179,8 @@ struct RowSpec {
 // A blocked axis is described as two dims (blocks, 16); a partial last block by another part.
 struct CopyPart {
   std::int64_t operand = 0;
-  std::vector<Dim> dims;
-  std::vector<std::int64_t> source, result;
+  Indices dims;
+  Indices source, result;
   std::int64_t source_offset = 0, result_offset = 0;
   bool operator==(const CopyPart&) const = default;
 };

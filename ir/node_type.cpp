@@ -96,8 +96,7 @@ void check_prologue(const std::vector<TensorType>& operands, const ReduceAttrs& 
 
 }  // namespace
 
-bool repeats_along(const TensorType& operand, const Shape& shape,
-                   const std::vector<std::int64_t>& axes) {
+bool repeats_along(const TensorType& operand, const Shape& shape, const Indices& axes) {
   if (operand.dtype != DType::f32 || operand.shape.size() != shape.size()) return false;
   for (std::size_t i = 0; i < shape.size(); ++i) {
     const bool reduced =

@@ -26,8 +26,7 @@ TensorType node_type(const Graph& graph, const Node& node);
 
 // Whether the prologue of a reduction over `axes` of `shape` may read such an operand though it has
 // another shape: f32, of the same rank, with one value along the axes.
-bool repeats_along(const TensorType& operand, const Shape& shape,
-                   const std::vector<std::int64_t>& axes);
+bool repeats_along(const TensorType& operand, const Shape& shape, const Indices& axes);
 
 // Checks `expr` on inputs of these dtypes; returns the dtypes of its outputs. Throws taper::Error.
 std::vector<DType> expr_types(const Expr& expr, const std::vector<DType>& inputs);

@@ -144,7 +144,7 @@ class GraphParser {
     }
   }
 
-  void parse_values(std::vector<ValueId>& values) {
+  void parse_values(Operands& values) {
     if (lexer_.peek().kind != Lexer::Kind::value) return;
     do {
       values.push_back(parse_value());

@@ -51,7 +51,7 @@ class FieldParser {
     v = lexer_.accept("true");
     if (!v && !lexer_.accept("false")) lexer_.fail_expected("true or false");
   }
-  void parse(KernelSpec&) {
+  void parse(Boxed<KernelSpec>&) {
     lexer_.fail(lexer_.peek(), "a kernel node is the end state of lowering and cannot be parsed");
   }
   template <class Enum>
@@ -68,11 +68,18 @@ class FieldParser {
   }
   template <class T>
   void parse(std::vector<T>& v) {
+    parse_list(v);
+  }
+  void parse(Indices& v) { parse_list(v); }
+  template <class List>
+  void parse_list(List& v) {
     v.clear();
     lexer_.expect('[');
     while (!lexer_.at(']')) {
       if (!v.empty()) lexer_.expect(',');
-      parse(v.emplace_back());
+      typename List::value_type value{};
+      parse(value);
+      v.push_back(std::move(value));
     }
     lexer_.expect(']');
   }

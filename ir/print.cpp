@@ -44,6 +44,7 @@ class FieldPrinter {
   std::string text(const std::vector<T>& v) const {
     return list(v);
   }
+  std::string text(const Indices& v) const { return list(v); }
   template <class T, std::size_t size>
   std::string text(const std::array<T, size>& v) const {
     return list(v);

@@ -151,7 +151,7 @@ PhysicalShape physical(const TensorType& type) {
   return result;
 }
 
-std::int64_t offset_of(const PhysicalShape& shape, const std::vector<std::int64_t>& coordinates) {
+std::int64_t offset_of(const PhysicalShape& shape, const Indices& coordinates) {
   std::int64_t offset = 0;
   for (std::size_t i = 0; i < coordinates.size(); ++i) {
     if (static_cast<int>(i) == shape.blocked_axis) {

@@ -5,7 +5,8 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
+
+#include "ir/inline_vector.h"
 
 namespace taper::ir {
 
@@ -19,7 +20,9 @@ std::string_view name(DType dtype);  // "f32", ..., "bool"
 using Dim = std::int64_t;
 inline constexpr Dim kBatch = -1;
 
-using Shape = std::vector<Dim>;
+// Short lists of integers: extents, axes, strides, coordinates.
+using Indices = InlineVector<std::int64_t, 4>;
+using Shape = Indices;
 
 // Physical arrangement of a tensor in memory; it never changes what a value means.
 //   plain  row-major.
@@ -60,8 +63,8 @@ std::int64_t element_count(const Shape& shape, Dim batch);
 // axis g it is (c / 4) * stride[g] + c % 4. A stride that would depend
 // on N never occurs, because N leads; i16 and o16 are for static shapes only.
 struct PhysicalShape {
-  std::vector<Dim> dims;
-  std::vector<std::int64_t> strides;
+  Indices dims;
+  Indices strides;
   int blocked_axis = -1;  // -1 for plain
   int grouped_axis = -1;  // 1 for o16x4
   std::int64_t lane = 1;
@@ -69,7 +72,7 @@ struct PhysicalShape {
 PhysicalShape physical(const TensorType& type);
 
 // Element offset of logical coordinates under `physical`.
-std::int64_t offset_of(const PhysicalShape& shape, const std::vector<std::int64_t>& coordinates);
+std::int64_t offset_of(const PhysicalShape& shape, const Indices& coordinates);
 
 // Bytes of the buffer that holds `type` at N = batch, padding lanes included, before alignment.
 std::int64_t byte_size(const TensorType& type, Dim batch);

@@ -161,13 +161,13 @@ struct ImageLayouts {
 
 void check_kernel(const Graph& graph, const Node& node) {
   const auto& kernel = std::get<KernelAttrs>(node.attrs);
-  const Counts counts = std::visit([](const auto& s) { return counts_of(s); }, kernel.spec);
+  const Counts counts = std::visit([](const auto& s) { return counts_of(s); }, *kernel.spec);
   if (counts.operands != node.operands.size() || counts.results != kernel.results.size()) {
     throw Error(fmt::format("its spec has {} operands and {} results, the node {} and {}",
                             counts.operands, counts.results, node.operands.size(),
                             kernel.results.size()));
   }
-  std::visit(ImageLayouts{graph, node}, kernel.spec);
+  std::visit(ImageLayouts{graph, node}, *kernel.spec);
 }
 
 void check_view(const Graph& graph, const Node& node) {

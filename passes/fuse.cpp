@@ -33,8 +33,8 @@ ir::ValueId DemandCopy::operator()(ir::ValueId old) {
   return now;
 }
 
-std::vector<ir::ValueId> DemandCopy::operator()(const std::vector<ir::ValueId>& old) {
-  std::vector<ir::ValueId> now;
+ir::Operands DemandCopy::operator()(const ir::Operands& old) {
+  ir::Operands now;
   now.reserve(old.size());
   for (const ir::ValueId v : old) now.push_back((*this)(v));
   return now;

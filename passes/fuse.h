@@ -62,7 +62,7 @@ class DemandCopy {
   ir::Graph run();  // the whole graph, canonical
 
   ir::ValueId operator()(ir::ValueId old);  // the new value
-  std::vector<ir::ValueId> operator()(const std::vector<ir::ValueId>& old);
+  ir::Operands operator()(const ir::Operands& old);
   void bind(ir::ValueId old, ir::ValueId now) { now_[old.index] = now; }
   bool bound(ir::ValueId old) const { return now_[old.index] != ir::kNoValue; }
   ir::Graph& to() { return to_; }
@@ -89,7 +89,7 @@ std::optional<double> splat_value(const ir::Node&);
 // constants become instructions. `acc`, when valid, is input 0 and not among the operands.
 struct FusedExpr {
   ir::Expr expr;
-  std::vector<ir::ValueId> operands;
+  ir::Operands operands;
 };
 FusedExpr build_expr(const ir::Graph&, const std::set<ir::ValueId>& members,
                      const std::vector<ir::ValueId>& results, ir::ValueId acc = ir::kNoValue);

@@ -6,8 +6,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::Node;
-using ir::ValueId;
+using namespace ir;
 
 bool can_be_root(const Node& node) {
   const bool accumulates = node.type.dtype == ir::DType::f32 || node.type.dtype == ir::DType::i32;

@@ -7,16 +7,12 @@
 namespace taper::passes {
 namespace {
 
-using ir::Builder;
-using ir::Node;
-using ir::Op;
-using ir::ValueId;
+using namespace ir;
 
 ValueId slice_axis(Builder& b, ValueId x, std::size_t axis, ir::Dim begin, ir::Dim end) {
   const ir::Shape shape = b.type(x).shape;
-  ir::SliceAttrs attrs{.begin = std::vector<std::int64_t>(shape.size(), 0),
-                       .end = shape,
-                       .step = std::vector<std::int64_t>(shape.size(), 1)};
+  ir::SliceAttrs attrs{
+      .begin = ir::Indices(shape.size(), 0), .end = shape, .step = ir::Indices(shape.size(), 1)};
   attrs.begin[axis] = begin;
   attrs.end[axis] = end;
   return b.slice(x, std::move(attrs));
@@ -34,7 +30,7 @@ ValueId split_groups(Builder& b, const Node& node, ValueId first, ValueId second
   if (!attrs.shape.empty()) attrs.shape[axes.result] /= groups;
   const ir::Dim first_size = b.type(first).shape[axes.first] / groups;
   const ir::Dim second_size = b.type(second).shape[axes.second] / groups;
-  std::vector<ValueId> parts;
+  ir::Operands parts;
   for (std::int64_t g = 0; g < groups; ++g) {
     const ValueId x = slice_axis(b, first, axes.first, g * first_size, (g + 1) * first_size);
     const ValueId y = slice_axis(b, second, axes.second, g * second_size, (g + 1) * second_size);

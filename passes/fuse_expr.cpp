@@ -84,7 +84,7 @@ class ExprBuilder {
   const bool has_acc_;
   std::vector<int> known_;  // by value
   std::vector<ir::ExprInstr> instrs_;
-  std::vector<ValueId> operands_;
+  ir::Operands operands_;
 };
 
 }  // namespace

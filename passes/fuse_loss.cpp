@@ -7,9 +7,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::Node;
-using ir::Op;
-using ir::ValueId;
+using namespace ir;
 
 bool depends_on(const ir::Graph& graph, ValueId value, ValueId on) {
   std::vector<bool> depends(graph.size(), false);

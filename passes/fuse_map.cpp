@@ -5,9 +5,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::Node;
-using ir::Op;
-using ir::ValueId;
+using namespace ir;
 
 bool mappable(const Node& node) {
   return ir::traits(node.op).elementwise || node.op == Op::cast || node.op == Op::random;

@@ -9,9 +9,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::Node;
-using ir::Op;
-using ir::ValueId;
+using namespace ir;
 
 const ir::PoolAttrs& pool_attrs(const Node& node) {
   return std::get<ir::PoolAttrs>(node.attrs);

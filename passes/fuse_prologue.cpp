@@ -9,9 +9,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::Node;
-using ir::Op;
-using ir::ValueId;
+using namespace ir;
 
 // Costs less to compute again than to store and load, and takes few registers.
 bool is_cheap(const Node& node) {
@@ -152,7 +150,7 @@ class PrologueFusion {
   // What the reduction alone reads, from its operand upwards.
   std::set<ValueId> grow(ValueId reduce) const {
     std::set<ValueId> members;
-    std::vector<ValueId> candidates{graph_[reduce].operands[0]};
+    ir::Operands candidates{graph_[reduce].operands[0]};
     while (!candidates.empty()) {
       const ValueId v = candidates.back();
       candidates.pop_back();
@@ -201,7 +199,7 @@ class PrologueFusion {
     FusedExpr prologue = expression(reduce, members);
     tensor_first(prologue, shape_of(reduce));
     Node node = graph_[reduce];
-    std::vector<ValueId> operands = prologue.operands;
+    ir::Operands operands = prologue.operands;
     operands.insert(operands.end(), node.operands.begin() + 1, node.operands.end());
     node.operands = copy(operands);
     std::get<ir::ReduceAttrs>(node.attrs).prologue = std::move(prologue.expr);

@@ -7,10 +7,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::Node;
-using ir::Op;
-using ir::ReduceAttrs;
-using ir::ValueId;
+using namespace ir;
 
 const ReduceAttrs& attrs_of(const Node& node) {
   return std::get<ReduceAttrs>(node.attrs);
@@ -19,11 +16,11 @@ const ReduceAttrs& attrs_of(const Node& node) {
 // The inputs of both expressions, each once, and the outputs of `a`, then those of `b`.
 struct Joined {
   ir::Expr expr;
-  std::vector<ValueId> operands;
+  ir::Operands operands;
 };
 
-Joined join(const ir::Expr& a, const std::vector<ValueId>& of_a, const ir::Expr& b,
-            const std::vector<ValueId>& of_b) {
+Joined join(const ir::Expr& a, const ir::Operands& of_a, const ir::Expr& b,
+            const ir::Operands& of_b) {
   Joined joined{{}, of_a};
   std::vector<std::size_t> inputs;  // of b
   for (const ValueId v : of_b) {
@@ -131,9 +128,9 @@ class ReductionPairs {
     while (!pending.empty()) {
       const ValueId next = pending.back();
       pending.pop_back();
-      std::vector<ValueId> needed = graph_[next].operands;
+      ir::Operands needed = graph_[next].operands;
       if (const auto it = pair_of_.find(next); it != pair_of_.end())
-        needed.insert(needed.end(), {it->second.first, it->second.second});
+        for (const ValueId v : {it->second.first, it->second.second}) needed.push_back(v);
       for (const ValueId v : needed) {
         if (v == pair.first || v == pair.second) return true;
         if (seen[v.index]) continue;

@@ -5,10 +5,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::MapAttrs;
-using ir::Node;
-using ir::Op;
-using ir::ValueId;
+using namespace ir;
 
 // Where a map went: the segment of a merged map.
 struct Segment {
@@ -96,7 +93,7 @@ class SegmentMerger {
                  .results = {}};
     node.operands.clear();
     for (const ValueId map : maps) {
-      const std::vector<ValueId> operands = copy(graph_[map].operands);
+      const ir::Operands operands = copy(graph_[map].operands);
       node.operands.insert(node.operands.end(), operands.begin(), operands.end());
       all.results.insert(all.results.end(), attrs(map).results.begin(), attrs(map).results.end());
     }

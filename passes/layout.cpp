@@ -7,10 +7,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::Layout;
-using ir::Node;
-using ir::Op;
-using ir::ValueId;
+using namespace ir;
 
 class Placement {
  public:

@@ -6,10 +6,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::Layout;
-using ir::Node;
-using ir::Op;
-using ir::ValueId;
+using namespace ir;
 
 // Few channels that lie plain, as those of a graph input do, are read as they are.
 Layout image_layout(const LaidOut& out, ValueId input, const ir::TensorType& type, bool depthwise) {

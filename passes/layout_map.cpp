@@ -7,10 +7,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::Layout;
-using ir::Node;
-using ir::Op;
-using ir::ValueId;
+using namespace ir;
 
 std::size_t channel_axis(Layout layout) {
   return layout == Layout::c16 ? 1 : 0;

@@ -7,10 +7,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::Layout;
-using ir::Node;
-using ir::Op;
-using ir::ValueId;
+using namespace ir;
 
 bool is_weight_shape(const ir::TensorType& type) {
   return type.rank() >= 2 && !type.has_batch();

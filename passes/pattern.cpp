@@ -99,7 +99,7 @@ ValueId build(Builder& builder, const Pattern& pattern, const Bindings& bindings
     case Pattern::Kind::constant:
       return builder.scalar(pattern.value);
     case Pattern::Kind::op: {
-      std::vector<ValueId> operands;
+      Operands operands;
       for (const Pattern& arg : pattern.args) operands.push_back(build(builder, arg, bindings));
       return builder.add_node(pattern.op, operands);
     }

@@ -7,11 +7,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::KernelSpec;
-using ir::Node;
-using ir::Op;
-using ir::TensorType;
-using ir::ValueId;
+using namespace ir;
 
 constexpr std::string_view kBatchInput = "$batch";
 
@@ -102,8 +98,8 @@ class Selector {
                 node.location);
   }
 
-  std::vector<ValueId> operands_of(const Node& node) const {
-    std::vector<ValueId> operands;
+  ir::Operands operands_of(const Node& node) const {
+    ir::Operands operands;
     for (const ValueId v : node.operands) operands.push_back(now_[v.index]);
     // The transposed product: see select_matmul.
     const bool swapped = node.op == Op::matmul && node.type.layout == ir::Layout::o16;
@@ -118,7 +114,7 @@ class Selector {
     return kernel(node, std::move(spec), std::move(results), operands_of(node));
   }
   ValueId kernel(const Node& node, KernelSpec spec, std::vector<TensorType> results,
-                 std::vector<ValueId> operands) {
+                 ir::Operands operands) {
     const TensorType first = results.front();
     return to_.append({.op = Op::kernel,
                        .type = first,
@@ -135,7 +131,7 @@ class Selector {
     }
     spec.winograd = true;
     const FilterTransform transform = filter_transform(spec);
-    std::vector<ValueId> operands = operands_of(node);
+    ir::Operands operands = operands_of(node);
     if (spec.pass == ir::ConvPass::backward_weights) {
       const ValueId points = kernel(node, spec, {transform.points}, std::move(operands));
       return kernel(node, transform.spec, {node.type}, {points});

@@ -46,27 +46,25 @@ ir::Epilogue lower_epilogue(const Lowering&, std::size_t own);
 // Physical iteration dims, outermost first, with the logical axis of each; a blocked axis has two:
 // its blocks and, innermost, its lanes.
 struct Walk {
-  std::vector<ir::Dim> dims;
+  ir::Indices dims;
   std::vector<int> axes;
   std::vector<bool> lanes;  // the innermost half of a blocked axis
 };
 Walk walk_of(const ir::TensorType& type);
 
 // Strides of `operand`, broadcast to `shape`, along `walk`, which walks `shape`.
-std::vector<std::int64_t> strides_along(const Walk& walk, const ir::TensorType& operand,
-                                        const ir::Shape& shape);
+ir::Indices strides_along(const Walk& walk, const ir::TensorType& operand, const ir::Shape& shape);
 
 // Merges neighbouring dims that all `streams` step through as one, and drops dims of extent 1.
 // `mergeable(i, j)`, when given, may forbid merging dim i with a later one j. `keep` holds the
 // indices of the dims that start the merged ones.
 struct Collapsed {
-  std::vector<ir::Dim> dims;
-  std::vector<std::vector<std::int64_t>> streams;
+  ir::Indices dims;
+  std::vector<ir::Indices> streams;
   std::vector<std::size_t> keep;
 };
 using Mergeable = std::function<bool(std::size_t, std::size_t)>;
-Collapsed collapse(const std::vector<ir::Dim>& dims,
-                   const std::vector<std::vector<std::int64_t>>& streams,
+Collapsed collapse(const ir::Indices& dims, const std::vector<ir::Indices>& streams,
                    const Mergeable& mergeable = {});
 
 }  // namespace taper::passes

@@ -4,9 +4,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::Layout;
-using ir::Op;
-using ir::TensorType;
+using namespace ir;
 
 // Steps of a stored matrix along its first and second axis.
 struct Steps {

@@ -7,13 +7,10 @@
 namespace taper::passes {
 namespace {
 
-using ir::CopyPart;
-using ir::CopySpec;
-using ir::Dim;
-using ir::TensorType;
-using Strides = std::vector<std::int64_t>;
+using namespace ir;
+using Strides = ir::Indices;
 
-CopyPart part_of(std::int64_t operand, const std::vector<Dim>& dims, const Strides& source,
+CopyPart part_of(std::int64_t operand, const ir::Indices& dims, const Strides& source,
                  const Strides& result, std::int64_t source_offset, std::int64_t result_offset) {
   const Collapsed collapsed = collapse(dims, {source, result});
   return {operand,       collapsed.dims, collapsed.streams[0], collapsed.streams[1],
@@ -33,7 +30,7 @@ Dense dense(const TensorType& type) {
 }
 
 // Elements to skip for `offsets`, one per logical axis; along a blocked axis whole blocks.
-std::int64_t offset_along(const Dense& d, const std::vector<std::int64_t>& offsets) {
+std::int64_t offset_along(const Dense& d, const ir::Indices& offsets) {
   std::int64_t offset = 0;
   for (std::size_t i = 0; i < d.strides.size(); ++i) {
     if (d.walk.lanes[i]) continue;
@@ -49,14 +46,14 @@ std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
 }
 
 std::int64_t size_per_image(const TensorType& type) {
-  const std::vector<Dim> dims = walk_of(type).dims;
+  const ir::Indices dims = walk_of(type).dims;
   return std::accumulate(dims.begin(), dims.end(), std::int64_t{1},
                          [](std::int64_t n, Dim d) { return d == ir::kBatch ? n : n * d; });
 }
 
 // One piece of a logical axis, as dims of a copy: whole blocks and lanes, or what is left.
 struct Piece {
-  std::vector<Dim> dims;
+  ir::Indices dims;
   Strides source, result;
   std::int64_t source_offset = 0, result_offset = 0;
 };

@@ -8,9 +8,7 @@
 namespace taper::passes {
 namespace {
 
-using ir::Dim;
-using ir::Layout;
-using ir::TensorType;
+using namespace ir;
 
 int blocked_axis(Layout layout) {
   switch (layout) {
@@ -49,12 +47,11 @@ Walk walk_of(const TensorType& type) {
   return walk;
 }
 
-std::vector<std::int64_t> strides_along(const Walk& walk, const TensorType& operand,
-                                        const ir::Shape& shape) {
+ir::Indices strides_along(const Walk& walk, const TensorType& operand, const ir::Shape& shape) {
   const ir::PhysicalShape physical = ir::physical(operand);
   const int missing = static_cast<int>(shape.size()) - operand.rank();
   const int blocked = walk.lanes.empty() || !walk.lanes.back() ? -1 : walk.axes.back();
-  std::vector<std::int64_t> strides;
+  ir::Indices strides;
   for (std::size_t i = 0; i < walk.dims.size(); ++i) {
     const int axis = walk.axes[i] - missing;
     const bool repeated = axis < 0 || (operand.shape[static_cast<std::size_t>(axis)] == 1 &&
@@ -77,10 +74,9 @@ std::vector<std::int64_t> strides_along(const Walk& walk, const TensorType& oper
   return strides;
 }
 
-Collapsed collapse(const std::vector<Dim>& dims,
-                   const std::vector<std::vector<std::int64_t>>& streams,
+Collapsed collapse(const ir::Indices& dims, const std::vector<ir::Indices>& streams,
                    const Mergeable& mergeable) {
-  Collapsed out{{}, std::vector<std::vector<std::int64_t>>(streams.size()), {}};
+  Collapsed out{{}, std::vector<ir::Indices>(streams.size()), {}};
   for (std::size_t i = 0; i < dims.size(); ++i) {
     if (dims[i] == 1) continue;
     bool merge = !out.dims.empty() && out.dims.back() != ir::kBatch &&
@@ -106,7 +102,7 @@ Collapsed collapse(const std::vector<Dim>& dims,
   out.dims = {1};
   out.keep = {0};
   // A single element is read and written with unit stride.
-  for (std::vector<std::int64_t>& stream : out.streams) stream = {1};
+  for (ir::Indices& stream : out.streams) stream = {1};
   return out;
 }
 
@@ -121,7 +117,7 @@ ir::KernelSpec select_map(const Lowering& lowering) {
     for (std::size_t i = 0; i < outputs; ++i) types.push_back(attrs.results[s * outputs + i]);
     const TensorType& result = types.back();
     const Walk walk = walk_of(result);
-    std::vector<std::vector<std::int64_t>> streams;
+    std::vector<ir::Indices> streams;
     for (const TensorType& type : types) {
       streams.push_back(strides_along(walk, type, result.shape));
     }
@@ -145,8 +141,7 @@ ir::MapSpec map_of(const ir::ReduceSpec& reduce) {
   for (const ir::EpilogueOperand& operand : reduce.epilogue.operands) {
     const bool same = operand.access == ir::EpilogueAccess::same;
     map.segments[0].inputs.push_back(
-        {operand.dtype,
-         same ? reduce.result.strides : std::vector<std::int64_t>(reduce.dims.size(), 0)});
+        {operand.dtype, same ? reduce.result.strides : ir::Indices(reduce.dims.size(), 0)});
   }
   return map;
 }
@@ -164,12 +159,12 @@ ir::KernelSpec select_reduce(const Lowering& lowering) {
   const auto reduced = [&](std::size_t i) {
     return std::find(attrs.axes.begin(), attrs.axes.end(), walk.axes[i]) != attrs.axes.end();
   };
-  std::vector<std::int64_t> to = strides_along(walk, result, input.shape);
+  ir::Indices to = strides_along(walk, result, input.shape);
   for (std::size_t i = 0; i < to.size(); ++i) {
     if (reduced(i)) to[i] = 0;
   }
   const std::size_t own = ir::own_operand_count(lowering.node);
-  std::vector<std::vector<std::int64_t>> streams{std::move(to)};
+  std::vector<ir::Indices> streams{std::move(to)};
   for (std::size_t i = 0; i < own; ++i)
     streams.push_back(strides_along(walk, lowering.operands[i], input.shape));
   const Collapsed collapsed = collapse(

@@ -61,7 +61,7 @@ ValueId fold_constants(Builder& builder, ValueId id) {
 ValueId broadcast_after_elementwise(Builder& builder, ValueId id) {
   const Node node = builder.graph()[id];
   if (!traits(node.op).elementwise) return kNoValue;
-  std::vector<ValueId> operands = node.operands;
+  Operands operands = node.operands;
   for (ValueId& operand : operands) {
     const TensorType type = builder.type(operand);
     if (builder.graph()[operand].op == Op::broadcast_to) {

@@ -97,7 +97,7 @@ ValueId transpose_of_transpose(Builder& builder, ValueId id) {
   ValueId inner;
   if (!is_twice(builder, id, Op::transpose, inner)) return kNoValue;
   const auto& first = attrs_of<AxesAttrs>(builder, inner).axes;
-  std::vector<std::int64_t> axes = attrs_of<AxesAttrs>(builder, id).axes;
+  Indices axes = attrs_of<AxesAttrs>(builder, id).axes;
   for (std::int64_t& axis : axes) axis = first[static_cast<std::size_t>(axis)];
   return builder.transpose(first_operand(builder, inner), axes);
 }
@@ -121,10 +121,11 @@ ValueId slice_of_slice(Builder& builder, ValueId id) {
 ValueId transpose_of_unit_axes(Builder& builder, ValueId id) {
   if (builder.graph()[id].op != Op::transpose) return kNoValue;
   const ValueId x = first_operand(builder, id);
-  std::vector<std::int64_t> axes = attrs_of<AxesAttrs>(builder, id).axes;
+  Indices axes = attrs_of<AxesAttrs>(builder, id).axes;
   const Shape& before = builder.type(x).shape;
-  std::erase_if(axes,
-                [&](std::int64_t axis) { return before[static_cast<std::size_t>(axis)] == 1; });
+  const auto [unit, end] = std::ranges::remove_if(
+      axes, [&](std::int64_t axis) { return before[static_cast<std::size_t>(axis)] == 1; });
+  axes.erase(unit, end);
   if (!std::ranges::is_sorted(axes)) return kNoValue;
   const Shape shape = builder.type(id).shape;
   return builder.reshape(x, shape);
@@ -146,11 +147,11 @@ ValueId reduce_of_unit_axes(Builder& builder, ValueId id) {
 ValueId matmul_of_transpose(Builder& builder, ValueId id) {
   const Node node = builder.graph()[id];
   if (node.op != Op::matmul) return kNoValue;
-  std::vector<ValueId> operands = node.operands;
+  Operands operands = node.operands;
   MatmulAttrs attrs = std::get<MatmulAttrs>(node.attrs);
   const auto look_through = [&](ValueId& operand, bool& transposed) {
     if (builder.graph()[operand].op != Op::transpose) return;
-    if (attrs_of<AxesAttrs>(builder, operand).axes != std::vector<std::int64_t>{1, 0}) return;
+    if (attrs_of<AxesAttrs>(builder, operand).axes != Indices{1, 0}) return;
     operand = first_operand(builder, operand);
     transposed = !transposed;
   };
@@ -187,7 +188,7 @@ ValueId extent_of_input(Builder& builder, ValueId id) {
     return kNoValue;
   }
   if (graph[first_operand(builder, id)].op == Op::input) return kNoValue;
-  if (attrs_of<AxesAttrs>(builder, id).axes != std::vector<std::int64_t>{0}) return kNoValue;
+  if (attrs_of<AxesAttrs>(builder, id).axes != Indices{0}) return kNoValue;
   for (std::size_t i = 0; i < id.index; ++i) {
     const ValueId candidate = graph.id(i);
     if (graph[candidate].op == Op::input && graph[candidate].type.has_batch()) {

@@ -104,54 +104,31 @@ Gradients vjp(VjpBuilder& builder, const VjpRequest& r) {
   return none(r);
 }
 
-Gradients vjp_input(VjpBuilder&, const VjpRequest& r) {
-  return none(r);
-}
-Gradients vjp_parameter(VjpBuilder&, const VjpRequest& r) {
-  return none(r);
-}
-Gradients vjp_state(VjpBuilder&, const VjpRequest& r) {
-  return none(r);
-}
-Gradients vjp_constant(VjpBuilder&, const VjpRequest& r) {
-  return none(r);
-}
-Gradients vjp_random(VjpBuilder&, const VjpRequest& r) {
-  return none(r);
-}
-Gradients vjp_in_range(VjpBuilder&, const VjpRequest& r) {
-  return none(r);  // integers
-}
-Gradients vjp_extent(VjpBuilder&, const VjpRequest& r) {
-  return none(r);
-}
-
-Gradients vjp_gradient(VjpBuilder&, const VjpRequest& r) {
-  refuse(r);
-}
-Gradients vjp_cross_entropy_fused(VjpBuilder&, const VjpRequest& r) {
-  refuse(r);
-}
-Gradients vjp_max_pool2d_with_indices(VjpBuilder&, const VjpRequest& r) {
-  refuse(r);
-}
-Gradients vjp_max_unpool2d(VjpBuilder&, const VjpRequest& r) {
-  refuse(r);
-}
-Gradients vjp_relayout(VjpBuilder&, const VjpRequest& r) {
-  refuse(r);
-}
-Gradients vjp_map(VjpBuilder&, const VjpRequest& r) {
-  refuse(r);
-}
-Gradients vjp_result(VjpBuilder&, const VjpRequest& r) {
-  refuse(r);
-}
-Gradients vjp_view(VjpBuilder&, const VjpRequest& r) {
-  refuse(r);
-}
-Gradients vjp_kernel(VjpBuilder&, const VjpRequest& r) {
-  refuse(r);
-}
+#define TAPER_NO_GRADIENT(name)                            \
+  Gradients vjp_##name(VjpBuilder&, const VjpRequest& r) { \
+    return none(r);                                        \
+  }
+#define TAPER_REFUSED(name)                                \
+  Gradients vjp_##name(VjpBuilder&, const VjpRequest& r) { \
+    refuse(r);                                             \
+  }
+TAPER_NO_GRADIENT(input)
+TAPER_NO_GRADIENT(parameter)
+TAPER_NO_GRADIENT(state)
+TAPER_NO_GRADIENT(constant)
+TAPER_NO_GRADIENT(random)
+TAPER_NO_GRADIENT(in_range)  // integers
+TAPER_NO_GRADIENT(extent)
+TAPER_REFUSED(gradient)
+TAPER_REFUSED(cross_entropy_fused)
+TAPER_REFUSED(max_pool2d_with_indices)
+TAPER_REFUSED(max_unpool2d)
+TAPER_REFUSED(relayout)
+TAPER_REFUSED(map)
+TAPER_REFUSED(result)
+TAPER_REFUSED(view)
+TAPER_REFUSED(kernel)
+#undef TAPER_NO_GRADIENT
+#undef TAPER_REFUSED
 
 }  // namespace taper::passes

@@ -18,7 +18,7 @@ Shape operand_shape(const VjpBuilder& builder, const VjpRequest& r) {
   return builder.type(r.operand(0)).shape;
 }
 
-Shape with_ones(Shape shape, const std::vector<std::int64_t>& axes) {
+Shape with_ones(Shape shape, const Indices& axes) {
   for (const std::int64_t axis : axes) shape[static_cast<std::size_t>(axis)] = 1;
   return shape;
 }
@@ -51,7 +51,7 @@ Gradients vjp_reshape(VjpBuilder& builder, const VjpRequest& r) {
 
 Gradients vjp_transpose(VjpBuilder& builder, const VjpRequest& r) {
   const auto& axes = std::get<AxesAttrs>(r.node.attrs).axes;
-  std::vector<std::int64_t> inverse(axes.size());
+  Indices inverse(axes.size());
   for (std::size_t i = 0; i < axes.size(); ++i) {
     inverse[static_cast<std::size_t>(axes[i])] = static_cast<std::int64_t>(i);
   }
@@ -102,8 +102,7 @@ Gradients vjp_pad(VjpBuilder& builder, const VjpRequest& r) {
 Gradients vjp_concat(VjpBuilder& builder, const VjpRequest& r) {
   const auto axis = static_cast<std::size_t>(std::get<AxisAttrs>(r.node.attrs).axis);
   const std::size_t rank = r.node.type.shape.size();
-  SliceAttrs slice{std::vector<std::int64_t>(rank, 0), r.node.type.shape,
-                   std::vector<std::int64_t>(rank, 1)};
+  SliceAttrs slice{Indices(rank, 0), r.node.type.shape, Indices(rank, 1)};
   Gradients gradients;
   for (const ValueId operand : r.node.operands) {
     slice.end[axis] = slice.begin[axis] + builder.type(operand).shape[axis];

@@ -10,6 +10,7 @@
 
 #include "codegen/element_bits.h"
 #include "codegen/masm.h"
+#include "codegen/parallel.h"
 #include "passes/passes.h"
 #include "runtime/announce.h"
 #include "runtime/arena.h"
@@ -21,6 +22,8 @@ namespace taper::runtime {
 namespace {
 
 using ir::Op;
+
+constexpr std::int64_t kWorthThreads = std::int64_t{1} << 20;  // bytes of variables
 
 Variable& bound(const Variables& variables, const ir::Node& node) {
   const auto found = variables.find(name_of(node));
@@ -175,9 +178,23 @@ struct Compilation {
       const Buffer& buffer = p.plan.buffers[i];
       if (buffer.place == Buffer::Place::constant)
         p.constants.emplace(static_cast<int>(i), constant_storage(p.selected[buffer.value]));
-      if (buffer.place == Buffer::Place::variable)
-        p.variables.at(buffer.name)->set_layout(buffer.type.layout);
     }
+    set_layouts(p);
+  }
+
+  static void set_layouts(Program& p) {
+    std::map<std::string_view, ir::Layout> layouts;
+    std::int64_t bytes = 0;
+    for (const Buffer& buffer : p.plan.buffers) {
+      if (buffer.place != Buffer::Place::variable) continue;
+      if (layouts.emplace(buffer.name, buffer.type.layout).second)
+        bytes += ir::byte_size(buffer.type, 1);
+    }
+    const std::vector<std::pair<std::string_view, ir::Layout>> all(layouts.begin(), layouts.end());
+    const int threads = bytes < kWorthThreads ? 1 : p.options.threads;
+    codegen::for_each_in_parallel(all.size(), static_cast<std::size_t>(threads), [&](auto i) {
+      p.variables.at(std::string(all[i].first))->set_layout(all[i].second);
+    });
   }
 
   static AlignedBytes constant_storage(const ir::Node& node) {

@@ -20,13 +20,13 @@ using ir::ValueId;
 
 // A dense copy of one whole buffer of `type`.
 ir::CopySpec whole_copy(const ir::TensorType& type) {
-  std::vector<ir::Dim> dims = ir::physical(type).dims;
+  ir::Indices dims = ir::physical(type).dims;
   const bool batched = type.has_batch();
   const auto inner = std::accumulate(dims.begin() + (batched ? 1 : 0), dims.end(), ir::Dim{1},
                                      std::multiplies<>());
   ir::CopyPart part;
-  part.dims = batched ? std::vector<ir::Dim>{ir::kBatch, inner} : std::vector<ir::Dim>{inner};
-  part.source = batched ? std::vector<std::int64_t>{inner, 1} : std::vector<std::int64_t>{1};
+  part.dims = batched ? ir::Indices{ir::kBatch, inner} : ir::Indices{inner};
+  part.source = batched ? ir::Indices{inner, 1} : ir::Indices{1};
   part.result = part.source;
   ir::CopySpec spec;
   spec.dtype = type.dtype;
@@ -125,7 +125,7 @@ class Planner {
     const ir::Node& node = graph_[id];
     const auto& attrs = std::get<ir::KernelAttrs>(node.attrs);
     PlannedCall call;
-    call.spec = &attrs.spec;
+    call.spec = &*attrs.spec;
     call.node = id;
     for (const ValueId operand : node.operands) call.buffers.push_back(buffer_of(operand));
     call.operands = call.buffers.size();

@@ -12,7 +12,8 @@ namespace {
 
 // The elements of a tensor in two layouts at once. Offsets in storage are sums of one term per
 // axis. An axis that is blocked in one of them is cut into its blocks: the blocks are the outermost
-// loop and the lanes the innermost, so that each side is read or written a line at a time.
+// loop and the lanes, which are evenly spaced in both, the innermost, so that each side is read or
+// written a line at a time.
 class Walk {
  public:
   Walk(const ir::TensorType& a, const ir::TensorType& b) {
@@ -20,7 +21,7 @@ class Walk {
     const auto rank = a.shape.size();
     const int blocked = std::max(first.blocked_axis, second.blocked_axis);
     inner_ = blocked >= 0 ? static_cast<std::size_t>(blocked) : rank - 1;
-    std::vector<std::int64_t> at(rank, 0);
+    ir::Indices at(rank, 0);
     for (std::size_t axis = 0; axis < rank; ++axis) {
       std::vector<Offsets> offsets;
       for (at[axis] = 0; at[axis] < a.shape[axis]; ++at[axis])
@@ -30,30 +31,37 @@ class Walk {
     }
     if (rank == 0) lanes_ = {{0, 0}};
     block_ = blocked >= 0 ? static_cast<std::size_t>(ir::kBlock) : lanes_.size();
+    const int grouped = std::max(first.grouped_axis, second.grouped_axis);
+    if (static_cast<int>(inner_) == grouped) block_ = static_cast<std::size_t>(ir::kGroup);
   }
 
   // Calls visit(offset in the one, offset in the other) for every element.
   template <class Visit>
   void for_each(Visit&& visit) const {
     const std::span<const Offsets> lanes = lanes_;
-    for (std::size_t at = 0; at < lanes.size(); at += block_)
-      from_axis(0, {}, lanes.subspan(at, std::min(block_, lanes.size() - at)), visit);
+    for (std::size_t at = 0; at < lanes.size(); at += block_) {
+      const auto block = lanes.subspan(at, std::min(block_, lanes.size() - at));
+      Offsets step;
+      if (block.size() > 1)
+        step = {block[1].first - block[0].first, block[1].second - block[0].second};
+      from_axis(0, block.front(), step, block.size(), visit);
+    }
   }
 
  private:
   struct Offsets {
     std::int64_t first = 0, second = 0;
+    Offsets operator+(Offsets o) const { return {first + o.first, second + o.second}; }
   };
 
   template <class Visit>
-  void from_axis(std::size_t axis, Offsets base, std::span<const Offsets> lanes,
+  void from_axis(std::size_t axis, Offsets base, Offsets step, std::size_t lanes,
                  Visit& visit) const {
     if (axis == axes_.size()) {
-      for (const Offsets lane : lanes) visit(base.first + lane.first, base.second + lane.second);
+      for (; lanes > 0; --lanes, base = base + step) visit(base.first, base.second);
       return;
     }
-    for (const Offsets step : axes_[axis])
-      from_axis(axis + 1, {base.first + step.first, base.second + step.second}, lanes, visit);
+    for (const Offsets at : axes_[axis]) from_axis(axis + 1, base + at, step, lanes, visit);
   }
 
   std::vector<std::vector<Offsets>> axes_;  // by coordinate, of all axes but one

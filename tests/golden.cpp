@@ -173,7 +173,7 @@ TEST(Golden, EveryLoweringHasAFile) {
       const auto* kernel = std::get_if<ir::KernelAttrs>(&node.attrs);
       if (kernel == nullptr) continue;
       made.insert(lowering_of(kernel->spec));
-      variants.merge(std::visit([](const auto& s) { return variants_of(s); }, kernel->spec));
+      variants.merge(std::visit([](const auto& s) { return variants_of(s); }, *kernel->spec));
     }
   }
   EXPECT_EQ(made, all_lowerings(static_cast<const ir::KernelSpec*>(nullptr)));

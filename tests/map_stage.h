@@ -69,8 +69,8 @@ inline void fill(DType dtype, std::uint8_t* p, std::mt19937& generator) {
 }
 
 struct Stage {  // the buffers of one spec at N = batch
-  std::vector<ir::Dim> dims(const MapSegment& s) const {
-    std::vector<ir::Dim> dims = s.dims;
+  ir::Indices dims(const MapSegment& s) const {
+    ir::Indices dims = s.dims;
     if (!dims.empty() && dims[0] == kBatch) dims[0] = batch;
     return dims;
   }
@@ -79,8 +79,7 @@ struct Stage {  // the buffers of one spec at N = batch
     for (const ir::Dim d : dims(s)) n *= d;
     return n;
   }
-  static std::int64_t offset(const std::vector<ir::Dim>& dims, const ir::Stream& s,
-                             std::int64_t index) {
+  static std::int64_t offset(const ir::Indices& dims, const ir::Stream& s, std::int64_t index) {
     std::int64_t at = 0;
     for (std::size_t i = dims.size(); i-- > 0; index /= dims[i])
       at += index % dims[i] * s.strides[i];

@@ -23,7 +23,7 @@ std::vector<Spec> specs_of(const ir::Graph& graph) {
   for (const ir::Node& node : graph.nodes()) {
     if (node.op != Op::kernel) continue;
     const auto& spec = std::get<ir::KernelAttrs>(node.attrs).spec;
-    if (const auto* s = std::get_if<Spec>(&spec)) specs.push_back(*s);
+    if (const auto* s = std::get_if<Spec>(&*spec)) specs.push_back(*s);
   }
   return specs;
 }

@@ -19,9 +19,9 @@ inline std::int64_t extent(ir::Dim dim, ir::Dim batch) {
 }
 
 // Calls visit(coordinates) for every point of `dims`, the last dim fastest.
-inline void for_each_point(const std::vector<ir::Dim>& dims, ir::Dim batch,
-                           const std::function<void(const std::vector<std::int64_t>&)>& visit) {
-  std::vector<std::int64_t> at(dims.size(), 0);
+inline void for_each_point(const ir::Indices& dims, ir::Dim batch,
+                           const std::function<void(const ir::Indices&)>& visit) {
+  ir::Indices at(dims.size(), 0);
   for (const ir::Dim dim : dims) {
     if (extent(dim, batch) == 0) return;
   }
@@ -33,8 +33,7 @@ inline void for_each_point(const std::vector<ir::Dim>& dims, ir::Dim batch,
   }
 }
 
-inline std::size_t offset(const std::vector<std::int64_t>& at,
-                          const std::vector<std::int64_t>& strides) {
+inline std::size_t offset(const ir::Indices& at, const ir::Indices& strides) {
   std::int64_t sum = 0;
   for (std::size_t i = 0; i < at.size(); ++i) sum += at[i] * strides[i];
   return static_cast<std::size_t>(sum);

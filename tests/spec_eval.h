@@ -60,7 +60,7 @@ class SpecEvaluator {
     for (const ir::ValueId v : node.operands) operands_.push_back(&buffers_[v.index].front());
     Results results;
     for (const ir::TensorType& type : kernel.results) results.push_back(new_buffer(type, batch_));
-    std::visit([&](const auto& spec) { execute(spec, node, results); }, kernel.spec);
+    std::visit([&](const auto& spec) { execute(spec, node, results); }, *kernel.spec);
     return results;
   }
 

@@ -119,6 +119,7 @@ class Keys {
   static std::string kind(const std::string&) { return "(a string)"; }
   static std::string kind(const ir::Expr&) { return "(an expression)"; }
   static std::string kind(const ir::TensorType&) { return "(a type)"; }
+  static std::string kind(const ir::Indices&) { return "(a list)"; }
   static std::string kind(const ir::KernelSpec&) { return "(a kernel's specification)"; }
   template <class Enum>
   requires std::is_enum_v<Enum>
