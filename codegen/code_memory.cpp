@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <span>
 #include <system_error>
 
 #include "codegen/kernel.h"
@@ -12,20 +13,23 @@
 namespace taper::codegen {
 namespace {
 
-// Two mappings of one anonymous file, the writable one gone before the code may run. Null when the
-// system refuses. The private mapping keeps a forked child's memory apart.
-void* map_dual(const std::vector<std::uint8_t>& bytes, std::size_t mapped) {
+bool write_all(int file, std::span<const std::uint8_t> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = write(file, bytes.data(), bytes.size());
+    if (written <= 0) return false;
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+  return true;
+}
+
+// A mapping of an anonymous file, which the system writes: no page is ever writable here. Null when
+// the system refuses. The private mapping keeps a forked child's memory apart.
+void* map_file(const std::vector<std::uint8_t>& bytes, std::size_t mapped) {
   const int file = memfd_create("taper-code", MFD_CLOEXEC);
   if (file < 0) return nullptr;
-  void* executable = nullptr;
-  if (ftruncate(file, static_cast<off_t>(mapped)) == 0) {
-    void* writable = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    if (writable != MAP_FAILED) {
-      std::memcpy(writable, bytes.data(), bytes.size());
-      munmap(writable, mapped);
-      executable = mmap(nullptr, mapped, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
-    }
-  }
+  void* executable = MAP_FAILED;
+  if (write_all(file, bytes))
+    executable = mmap(nullptr, mapped, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_POPULATE, file, 0);
   close(file);
   return executable == MAP_FAILED ? nullptr : executable;
 }
@@ -47,7 +51,7 @@ void* map_protected(const std::vector<std::uint8_t>& bytes, std::size_t mapped) 
 CodeMemory::CodeMemory(const std::vector<std::uint8_t>& bytes) : size_(bytes.size()) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   mapped_ = (std::max<std::size_t>(size_, 1) + page - 1) / page * page;
-  executable_ = map_dual(bytes, mapped_);
+  executable_ = map_file(bytes, mapped_);
   if (executable_ == nullptr) executable_ = map_protected(bytes, mapped_);
   if (executable_ == nullptr)
     throw Error(fmt::format("the system grants no executable memory ({} bytes): {}", mapped_,

@@ -14,8 +14,8 @@ namespace {
 
 using ir::kBatch;
 constexpr int kUnrolledSteps = 8;
-// Products over the batch have tiles of 1, 2, 4, ... rows and of the largest numbers: a large batch
-// is made of these, and what a small one loses does not pay for the code of all others.
+// Products over the batch have tiles of 1, 2, 4, ... rows and of the largest numbers, which make up
+// a large batch: what a small one loses does not pay for the code of all others.
 constexpr int kLargeTiles = 3;
 // Panels of b that stay in the second-level cache while all rows pass by.
 constexpr std::int64_t kCachedPanels = 512 * 1024;

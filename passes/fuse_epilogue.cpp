@@ -9,19 +9,19 @@ namespace {
 using namespace ir;
 
 bool can_be_root(const Node& node) {
-  const bool accumulates = node.type.dtype == ir::DType::f32 || node.type.dtype == ir::DType::i32;
-  return ir::takes_epilogue(node.op) && node.epilogue.empty() && accumulates;
+  const bool accumulates = node.type.dtype == DType::f32 || node.type.dtype == DType::i32;
+  return takes_epilogue(node.op) && node.epilogue.empty() && accumulates;
 }
 
 // The depthwise kernel is none of these.
 bool is_contraction(const Node& node) {
-  if (node.op == ir::Op::conv2d) return std::get<ir::ConvAttrs>(node.attrs).groups == 1;
-  return node.op == ir::Op::matmul;
+  if (node.op == Op::conv2d) return std::get<ConvAttrs>(node.attrs).groups == 1;
+  return node.op == Op::matmul;
 }
 
 // What the kernel of `root` can store: convolutions and products of matrices quantize as well.
-bool can_store(const Node& root, ir::DType dtype) {
-  return dtype == ir::DType::f32 || (dtype == ir::DType::u8 && is_contraction(root));
+bool can_store(const Node& root, DType dtype) {
+  return dtype == DType::f32 || (dtype == DType::u8 && is_contraction(root));
 }
 
 // A root, the elementwise nodes fused into it and the last of them, whose value the node gets.
@@ -32,10 +32,10 @@ struct Region {
 
 class EpilogueFusion {
  public:
-  explicit EpilogueFusion(const ir::Graph& graph)
+  explicit EpilogueFusion(const Graph& graph)
       : graph_(graph), users_(users_of(graph)), taken_(graph.size(), false) {}
 
-  ir::Graph run() {
+  Graph run() {
     for (std::size_t i = 0; i < graph_.size(); ++i) {
       if (can_be_root(graph_[graph_.id(i)])) grow(graph_.id(i));
     }
@@ -74,10 +74,9 @@ class EpilogueFusion {
 
   bool joinable(ValueId root, ValueId v) const {
     const Node& node = graph_[v];
-    const bool quantizes = node.op == ir::Op::cast && is_contraction(graph_[root]) &&
-                           node.type.dtype != ir::DType::boolean;
-    return (ir::traits(node.op).elementwise || quantizes) &&
-           node.type.shape == graph_[root].type.shape;
+    const bool quantizes =
+        node.op == Op::cast && is_contraction(graph_[root]) && node.type.dtype != DType::boolean;
+    return (traits(node.op).elementwise || quantizes) && node.type.shape == graph_[root].type.shape;
   }
   bool can_join(ValueId root, ValueId v) const { return joinable(root, v) && !taken_[v.index]; }
 
@@ -102,7 +101,7 @@ class EpilogueFusion {
       for (const ValueId v : fused.operands) {
         if (!can_join(region.root, v)) continue;
         const bool exclusive = used_only_by(v, region.members);
-        if (!exclusive && graph_[v].type.dtype != ir::DType::boolean) continue;
+        if (!exclusive && graph_[v].type.dtype != DType::boolean) continue;
         std::set<ValueId> members = region.members;
         members.insert(v);
         if (!fits(members, region.exit, region.root)) continue;
@@ -120,7 +119,7 @@ class EpilogueFusion {
            std::all_of(users.begin(), users.end(), [&](ValueId u) { return members.contains(u); });
   }
 
-  ir::Graph rebuild() const {
+  Graph rebuild() const {
     std::map<ValueId, const Region*> by_exit;
     for (const Region& region : regions_) by_exit[region.exit] = &region;
     const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
@@ -138,7 +137,7 @@ class EpilogueFusion {
     return DemandCopy(graph_, rule).run();
   }
 
-  const ir::Graph& graph_;
+  const Graph& graph_;
   const Users users_;
   std::vector<bool> taken_;
   std::vector<Region> regions_;
@@ -146,7 +145,7 @@ class EpilogueFusion {
 
 }  // namespace
 
-ir::Graph fuse_epilogues(ir::Graph graph) {
+Graph fuse_epilogues(Graph graph) {
   return EpilogueFusion(graph).run();
 }
 

@@ -9,10 +9,10 @@ namespace {
 
 using namespace ir;
 
-ValueId slice_axis(Builder& b, ValueId x, std::size_t axis, ir::Dim begin, ir::Dim end) {
-  const ir::Shape shape = b.type(x).shape;
-  ir::SliceAttrs attrs{
-      .begin = ir::Indices(shape.size(), 0), .end = shape, .step = ir::Indices(shape.size(), 1)};
+ValueId slice_axis(Builder& b, ValueId x, std::size_t axis, Dim begin, Dim end) {
+  const Shape shape = b.type(x).shape;
+  SliceAttrs attrs{
+      .begin = Indices(shape.size(), 0), .end = shape, .step = Indices(shape.size(), 1)};
   attrs.begin[axis] = begin;
   attrs.end[axis] = end;
   return b.slice(x, std::move(attrs));
@@ -24,13 +24,13 @@ struct GroupAxes {
 };
 
 ValueId split_groups(Builder& b, const Node& node, ValueId first, ValueId second, GroupAxes axes) {
-  ir::ConvAttrs attrs = std::get<ir::ConvAttrs>(node.attrs);
+  ConvAttrs attrs = std::get<ConvAttrs>(node.attrs);
   const std::int64_t groups = attrs.groups;
   attrs.groups = 1;
   if (!attrs.shape.empty()) attrs.shape[axes.result] /= groups;
-  const ir::Dim first_size = b.type(first).shape[axes.first] / groups;
-  const ir::Dim second_size = b.type(second).shape[axes.second] / groups;
-  ir::Operands parts;
+  const Dim first_size = b.type(first).shape[axes.first] / groups;
+  const Dim second_size = b.type(second).shape[axes.second] / groups;
+  Operands parts;
   for (std::int64_t g = 0; g < groups; ++g) {
     const ValueId x = slice_axis(b, first, axes.first, g * first_size, (g + 1) * first_size);
     const ValueId y = slice_axis(b, second, axes.second, g * second_size, (g + 1) * second_size);
@@ -43,21 +43,21 @@ bool is_softmax(const Node& node) {
   return node.op == Op::softmax || node.op == Op::log_softmax;
 }
 
-bool needs_split(const Node& node, const ir::Graph& graph) {
-  const std::int64_t groups = std::get<ir::ConvAttrs>(node.attrs).groups;
+bool needs_split(const Node& node, const Graph& graph) {
+  const std::int64_t groups = std::get<ConvAttrs>(node.attrs).groups;
   if (groups == 1) return false;
-  const auto channels = [](const ir::TensorType& t) { return t.shape[1]; };
-  const ir::TensorType& second = graph[node.operands[1]].type;
-  const ir::Dim in = node.op == Op::conv2d_backward_data ? channels(node.type)
-                                                         : channels(graph[node.operands[0]].type);
-  const ir::Dim out = node.op == Op::conv2d_backward_weights ? channels(second) : second.shape[0];
+  const auto channels = [](const TensorType& t) { return t.shape[1]; };
+  const TensorType& second = graph[node.operands[1]].type;
+  const Dim in = node.op == Op::conv2d_backward_data ? channels(node.type)
+                                                     : channels(graph[node.operands[0]].type);
+  const Dim out = node.op == Op::conv2d_backward_weights ? channels(second) : second.shape[0];
   return groups != in || groups != out;
 }
 
 // What expand_structured spells out.
-bool structured(const Node& node, const ir::Graph& graph) {
+bool structured(const Node& node, const Graph& graph) {
   if (is_softmax(node)) {
-    const std::int64_t axis = std::get<ir::AxisAttrs>(node.attrs).axis;
+    const std::int64_t axis = std::get<AxisAttrs>(node.attrs).axis;
     return axis + 1 != node.type.rank() && node.type.rank() != 0;
   }
   const bool conv = node.op == Op::conv2d || node.op == Op::conv2d_backward_data ||
@@ -67,10 +67,10 @@ bool structured(const Node& node, const ir::Graph& graph) {
 
 // exp(x - max) / sum, or its logarithm, along an axis that is not the last.
 ValueId softmax_by_reductions(Builder& b, Op op, ValueId x, std::int64_t axis) {
-  const ValueId highest = b.reduce(x, ir::ReduceKind::max, {axis}, true);
+  const ValueId highest = b.reduce(x, ReduceKind::max, {axis}, true);
   const ValueId shifted = b.sub(x, highest);
   const ValueId exponential = b.exp(shifted);
-  const ValueId total = b.reduce(exponential, ir::ReduceKind::sum, {axis}, true);
+  const ValueId total = b.reduce(exponential, ReduceKind::sum, {axis}, true);
   if (op == Op::softmax) return b.div(exponential, total);
   const ValueId log_total = b.log(total);
   return b.sub(shifted, log_total);
@@ -78,7 +78,7 @@ ValueId softmax_by_reductions(Builder& b, Op op, ValueId x, std::int64_t axis) {
 
 }  // namespace
 
-ir::Graph expand_structured(ir::Graph graph) {
+Graph expand_structured(Graph graph) {
   if (std::none_of(graph.nodes().begin(), graph.nodes().end(),
                    [&](const Node& node) { return structured(node, graph); }))
     return graph;
@@ -87,7 +87,7 @@ ir::Graph expand_structured(ir::Graph graph) {
     if (!structured(node, graph)) return std::nullopt;
     Builder b(copy.to(), node.location);
     if (is_softmax(node)) {
-      const std::int64_t axis = std::get<ir::AxisAttrs>(node.attrs).axis;
+      const std::int64_t axis = std::get<AxisAttrs>(node.attrs).axis;
       return softmax_by_reductions(b, node.op, copy(node.operands[0]), axis);
     }
     const bool weights = node.op == Op::conv2d_backward_weights;

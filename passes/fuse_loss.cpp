@@ -9,7 +9,7 @@ namespace {
 
 using namespace ir;
 
-bool depends_on(const ir::Graph& graph, ValueId value, ValueId on) {
+bool depends_on(const Graph& graph, ValueId value, ValueId on) {
   std::vector<bool> depends(graph.size(), false);
   depends[on.index] = true;
   for (std::size_t i = on.index + 1; i <= value.index; ++i) {
@@ -22,14 +22,14 @@ bool depends_on(const ir::Graph& graph, ValueId value, ValueId on) {
 
 // What is computed from scalars only to be repeated is computed where it is needed: one map instead
 // of two.
-void repeat_scalar_ops(ir::Graph& graph) {
-  const std::vector<int> uses = ir::use_counts(graph);
+void repeat_scalar_ops(Graph& graph) {
+  const std::vector<int> uses = use_counts(graph);
   for (std::size_t i = 0; i < graph.size(); ++i) {
     Node& node = graph[graph.id(i)];
     if (node.op != Op::broadcast_to) continue;
     const ValueId source = node.operands[0];
     const Node& scalar = graph[source];
-    if (!ir::traits(scalar.op).elementwise || !scalar.type.shape.empty()) continue;
+    if (!traits(scalar.op).elementwise || !scalar.type.shape.empty()) continue;
     if (uses[source.index] != 1) continue;
     node.op = scalar.op;
     node.operands = scalar.operands;
@@ -39,7 +39,7 @@ void repeat_scalar_ops(ir::Graph& graph) {
 
 }  // namespace
 
-ir::Graph fuse_losses(ir::Graph graph) {
+Graph fuse_losses(Graph graph) {
   std::map<ValueId, ValueId> backward;  // by the forward node
   std::map<ValueId, ValueId> forward;
   for (std::size_t i = 0; i < graph.size(); ++i) {
@@ -73,7 +73,7 @@ ir::Graph fuse_losses(ir::Graph graph) {
       copy.bind(of, copy.to().append({.op = Op::result,
                                       .type = graph[of].type,
                                       .operands = {node},
-                                      .attrs = ir::ResultAttrs{index},
+                                      .attrs = ResultAttrs{index},
                                       .epilogue = {},
                                       .location = graph[of].location}));
     };
@@ -84,16 +84,16 @@ ir::Graph fuse_losses(ir::Graph graph) {
   return DemandCopy(graph, rule).run();
 }
 
-ir::Graph bypass_broadcasts(ir::Graph result) {
+Graph bypass_broadcasts(Graph result) {
   for (std::size_t i = 0; i < result.size(); ++i) {
     Node& node = result[result.id(i)];
-    if (!ir::traits(node.op).elementwise) continue;
+    if (!traits(node.op).elementwise) continue;
     for (ValueId& operand : node.operands) {
       while (result[operand].op == Op::broadcast_to) operand = result[operand].operands[0];
     }
   }
   repeat_scalar_ops(result);
-  return ir::canonical(std::move(result));
+  return canonical(std::move(result));
 }
 
 }  // namespace taper::passes

@@ -8,12 +8,12 @@ namespace {
 using namespace ir;
 
 bool mappable(const Node& node) {
-  return ir::traits(node.op).elementwise || node.op == Op::cast || node.op == Op::random;
+  return traits(node.op).elementwise || node.op == Op::cast || node.op == Op::random;
 }
 
 class MapFusion {
  public:
-  explicit MapFusion(const ir::Graph& graph)
+  explicit MapFusion(const Graph& graph)
       : graph_(graph), users_(users_of(graph)), group_(graph.size()), members_(graph.size()) {
     for (std::size_t i = 0; i < graph.size(); ++i) {
       group_[i] = i;
@@ -23,7 +23,7 @@ class MapFusion {
     rank_updates();
   }
 
-  ir::Graph run() {
+  Graph run() {
     // Consumers first: a producer goes where its value is needed last.
     for (std::size_t i = graph_.size(); i-- > 0;) {
       if (!mappable(graph_[graph_.id(i)])) continue;
@@ -63,8 +63,7 @@ class MapFusion {
 
   bool can_merge(ValueId producer, ValueId consumer) const {
     const Node& node = graph_[producer];
-    const bool inside_expr =
-        node.type.dtype == ir::DType::f32 || node.type.dtype == ir::DType::boolean;
+    const bool inside_expr = node.type.dtype == DType::f32 || node.type.dtype == DType::boolean;
     if (!mappable(node) || !inside_expr) return false;
     if (node.type.shape != graph_[consumer].type.shape) return false;
     if (mask_[producer.index] != mask_[consumer.index]) return false;
@@ -146,13 +145,12 @@ class MapFusion {
       copy.bind(results.front(), map);
     } else {
       for (std::size_t i = 0; i < results.size(); ++i) {
-        copy.bind(results[i],
-                  copy.to().append({.op = Op::result,
-                                    .type = graph_[results[i]].type,
-                                    .operands = {map},
-                                    .attrs = ir::ResultAttrs{static_cast<std::int64_t>(i)},
-                                    .epilogue = {},
-                                    .location = graph_[results[i]].location}));
+        copy.bind(results[i], copy.to().append({.op = Op::result,
+                                                .type = graph_[results[i]].type,
+                                                .operands = {map},
+                                                .attrs = ResultAttrs{static_cast<std::int64_t>(i)},
+                                                .epilogue = {},
+                                                .location = graph_[results[i]].location}));
       }
     }
     // What only the group itself uses has no value of its own any more.
@@ -162,7 +160,7 @@ class MapFusion {
   }
 
   ValueId emit(DemandCopy& copy, FusedExpr fused, const std::vector<ValueId>& results) const {
-    ir::MapAttrs attrs{.expr = std::move(fused.expr), .segments = 1, .results = {}};
+    MapAttrs attrs{.expr = std::move(fused.expr), .segments = 1, .results = {}};
     for (const ValueId v : results) attrs.results.push_back(graph_[v].type);
     return copy.to().append({.op = Op::map,
                              .type = attrs.results.front(),
@@ -172,7 +170,7 @@ class MapFusion {
                              .location = graph_[results.front()].location});
   }
 
-  const ir::Graph& graph_;
+  const Graph& graph_;
   const Users users_;
   std::vector<std::size_t> group_;          // by value
   std::vector<std::set<ValueId>> members_;  // by group
@@ -182,7 +180,7 @@ class MapFusion {
 
 }  // namespace
 
-ir::Graph fuse_maps(ir::Graph graph) {
+Graph fuse_maps(Graph graph) {
   return MapFusion(graph).run();
 }
 

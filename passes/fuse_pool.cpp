@@ -11,19 +11,19 @@ namespace {
 
 using namespace ir;
 
-const ir::PoolAttrs& pool_attrs(const Node& node) {
-  return std::get<ir::PoolAttrs>(node.attrs);
+const PoolAttrs& pool_attrs(const Node& node) {
+  return std::get<PoolAttrs>(node.attrs);
 }
 
 bool has_indices(const Node& pool) {
-  const ir::PoolAttrs& attrs = pool_attrs(pool);
-  return attrs.kind == ir::PoolKind::max && pool.type.dtype == ir::DType::f32 &&
+  const PoolAttrs& attrs = pool_attrs(pool);
+  return attrs.kind == PoolKind::max && pool.type.dtype == DType::f32 &&
          attrs.kernel[0] * attrs.kernel[1] <= 255;
 }
 
 class PoolFusion {
  public:
-  explicit PoolFusion(const ir::Graph& graph) : graph_(graph), users_(users_of(graph)) {
+  explicit PoolFusion(const Graph& graph) : graph_(graph), users_(users_of(graph)) {
     for (std::size_t i = 0; i < graph.size(); ++i) {
       const Node& pool = graph[graph.id(i)];
       if (pool.op == Op::pool2d && has_indices(pool)) pair_up(graph.id(i));
@@ -32,7 +32,7 @@ class PoolFusion {
 
   bool any() const { return !pool_of_.empty(); }
 
-  ir::Graph run() {
+  Graph run() {
     return DemandCopy(graph_, [this](DemandCopy& copy, ValueId old) { return replace(copy, old); })
         .run();
   }
@@ -52,24 +52,24 @@ class PoolFusion {
     }
     if (gradients.empty()) return;
     // The elements that a gradient reaches equal their window's max: that may be asked instead.
-    ir::PoolAttrs attrs = pool_attrs(graph_[pool]);
+    PoolAttrs attrs = pool_attrs(graph_[pool]);
     attrs.positive = std::all_of(gradients.begin(), gradients.end(),
-                                 [](const auto& pair) { return pair.second != ir::kNoValue; });
+                                 [](const auto& pair) { return pair.second != kNoValue; });
     for (const auto& [gradient, masked] : gradients) {
       if (attrs.positive) pool_of_[masked] = pool;
     }
-    indexed_[pool] = {ir::kNoValue, attrs};
+    indexed_[pool] = {kNoValue, attrs};
   }
 
   // select(x > 0, gradient, 0), when nothing else uses the gradient.
   ValueId positive_part(ValueId gradient, ValueId x) const {
     static const Pattern pattern = parse_pattern("select(gt(x, 0), g, 0)");
     const std::vector<ValueId>& users = users_.nodes[gradient.index];
-    if (users.size() != 1 || users_.escapes[gradient.index]) return ir::kNoValue;
+    if (users.size() != 1 || users_.escapes[gradient.index]) return kNoValue;
     Bindings bindings;
     const bool fits = match(graph_, users[0], pattern, bindings) && bindings['x'] == x &&
                       bindings['g'] == gradient;
-    return fits ? users[0] : ir::kNoValue;
+    return fits ? users[0] : kNoValue;
   }
 
   std::optional<ValueId> replace(DemandCopy& copy, ValueId old) {
@@ -82,34 +82,34 @@ class PoolFusion {
   }
 
   ValueId result(DemandCopy& copy, ValueId pool, std::int64_t index) {
-    ir::Builder builder(copy.to(), graph_[pool].location);
+    Builder builder(copy.to(), graph_[pool].location);
     auto& [node, attrs] = indexed_.at(pool);
-    if (node == ir::kNoValue) {
+    if (node == kNoValue) {
       const ValueId x = copy(graph_[pool].operands[0]);
       node = builder.add_node(Op::max_pool2d_with_indices, {x}, attrs);
     }
-    return builder.add_node(Op::result, {node}, ir::ResultAttrs{index});
+    return builder.add_node(Op::result, {node}, ResultAttrs{index});
   }
 
   ValueId unpool(DemandCopy& copy, ValueId pool, const Node& gradient) {
-    ir::PoolAttrs attrs = pool_attrs(gradient);
+    PoolAttrs attrs = pool_attrs(gradient);
     attrs.shape = gradient.type.shape;
     const ValueId indices = result(copy, pool, 1);
     const ValueId dy = copy(gradient.operands[1]);
-    ir::Builder builder(copy.to(), gradient.location);
+    Builder builder(copy.to(), gradient.location);
     return builder.add_node(Op::max_unpool2d, {indices, dy}, attrs);
   }
 
-  const ir::Graph& graph_;
+  const Graph& graph_;
   const Users users_;
   std::map<ValueId, ValueId> pool_of_;  // by the gradient, masked or not
   // By the pool: its node with indices, once it is made, and that node's attributes.
-  std::map<ValueId, std::pair<ValueId, ir::PoolAttrs>> indexed_;
+  std::map<ValueId, std::pair<ValueId, PoolAttrs>> indexed_;
 };
 
 }  // namespace
 
-ir::Graph fuse_pools(ir::Graph graph) {
+Graph fuse_pools(Graph graph) {
   PoolFusion fusion(graph);
   if (!fusion.any()) return graph;
   return fusion.run();

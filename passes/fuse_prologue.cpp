@@ -37,14 +37,14 @@ bool is_cheap(const Node& node) {
 }
 
 bool is_plain_reduce(const Node& node) {
-  return node.op == Op::reduce && std::get<ir::ReduceAttrs>(node.attrs).prologue == ir::Expr{};
+  return node.op == Op::reduce && std::get<ReduceAttrs>(node.attrs).prologue == Expr{};
 }
 
 // The values that are made of one tensor that is stored anyway and of what repeats along it, by
 // cheap ops, and that reductions read: computing them again costs nothing that counts.
 class Recomputation {
  public:
-  explicit Recomputation(const ir::Graph& graph)
+  explicit Recomputation(const Graph& graph)
       : graph_(graph), users_(users_of(graph)), cost_(graph.size(), 0), now_(graph.size()) {
     for (std::size_t i = 0; i < graph.size(); ++i) cost_[i] = cost_of(graph.id(i));
   }
@@ -53,30 +53,29 @@ class Recomputation {
     return std::any_of(cost_.begin(), cost_.end(), [](const auto cost) { return cost != 0; });
   }
 
-  ir::Graph run() {
+  Graph run() {
     for (std::size_t i = 0; i < graph_.size(); ++i) {
       if (cost_[i] == 0) now_[i] = copy(graph_.id(i));
     }
-    for (const ir::Output& output : graph_.outputs)
+    for (const Output& output : graph_.outputs)
       to_.outputs.push_back({output.name, now_[output.value.index]});
-    for (const ir::Update& update : graph_.updates)
+    for (const Update& update : graph_.updates)
       to_.updates.push_back({now_[update.variable.index], now_[update.value.index]});
-    return ir::canonical(std::move(to_));
+    return canonical(std::move(to_));
   }
 
  private:
   // Instructions from what is stored to the value; 0 for a value that is not computed again.
   int cost_of(ValueId v) const {
     const Node& node = graph_[v];
-    if (node.type.dtype != ir::DType::f32 || !is_cheap(node) || !repeated_for_reductions(v))
-      return 0;
-    ValueId tensor = ir::kNoValue;
+    if (node.type.dtype != DType::f32 || !is_cheap(node) || !repeated_for_reductions(v)) return 0;
+    ValueId tensor = kNoValue;
     for (const ValueId operand : node.operands) {
       if (graph_[operand].type.shape != node.type.shape || operand == tensor) continue;
-      if (tensor != ir::kNoValue) return 0;
+      if (tensor != kNoValue) return 0;
       tensor = operand;
     }
-    if (tensor == ir::kNoValue || !(cost_[tensor.index] > 0 || is_stored(tensor))) return 0;
+    if (tensor == kNoValue || !(cost_[tensor.index] > 0 || is_stored(tensor))) return 0;
     const int cost = cost_[tensor.index] + 1;
     return cost <= kMaxRecomputedInstrs ? cost : 0;
   }
@@ -84,9 +83,8 @@ class Recomputation {
   // A value that an op besides elementwise ones made, unless only an epilogue would read it.
   bool is_stored(ValueId v) const {
     const Node& node = graph_[v];
-    if (ir::traits(node.op).elementwise || node.op == Op::cast || node.op == Op::random)
-      return false;
-    return !ir::takes_epilogue(node.op) || users_.nodes[v.index].size() > 1;
+    if (traits(node.op).elementwise || node.op == Op::cast || node.op == Op::random) return false;
+    return !takes_epilogue(node.op) || users_.nodes[v.index].size() > 1;
   }
 
   bool repeated_for_reductions(ValueId v) const {
@@ -94,7 +92,7 @@ class Recomputation {
     if (users_.escapes[v.index] || users.size() < 2) return false;
     const auto in_expression = [&](ValueId u) {
       return is_plain_reduce(graph_[u]) ||
-             (ir::traits(graph_[u].op).elementwise && graph_[u].type.shape == graph_[v].type.shape);
+             (traits(graph_[u].op).elementwise && graph_[u].type.shape == graph_[v].type.shape);
     };
     const auto reduces = [&](ValueId u) {
       const std::vector<ValueId>& next = users_.nodes[u.index];
@@ -121,18 +119,18 @@ class Recomputation {
     return again[old] = to_.append(std::move(node));
   }
 
-  const ir::Graph& graph_;
+  const Graph& graph_;
   const Users users_;
   std::vector<int> cost_;
-  ir::Graph to_;
+  Graph to_;
   std::vector<ValueId> now_;
 };
 
 class PrologueFusion {
  public:
-  explicit PrologueFusion(const ir::Graph& graph) : graph_(graph), users_(users_of(graph)) {}
+  explicit PrologueFusion(const Graph& graph) : graph_(graph), users_(users_of(graph)) {}
 
-  ir::Graph run() const {
+  Graph run() const {
     const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
       if (!is_plain_reduce(graph_[old])) return std::nullopt;
       const std::set<ValueId> members = grow(old);
@@ -143,14 +141,14 @@ class PrologueFusion {
   }
 
  private:
-  const ir::Shape& shape_of(ValueId reduce) const {
+  const Shape& shape_of(ValueId reduce) const {
     return graph_[graph_[reduce].operands[0]].type.shape;
   }
 
   // What the reduction alone reads, from its operand upwards.
   std::set<ValueId> grow(ValueId reduce) const {
     std::set<ValueId> members;
-    ir::Operands candidates{graph_[reduce].operands[0]};
+    Operands candidates{graph_[reduce].operands[0]};
     while (!candidates.empty()) {
       const ValueId v = candidates.back();
       candidates.pop_back();
@@ -178,14 +176,14 @@ class PrologueFusion {
   }
 
   bool fits(ValueId reduce, const FusedExpr& fused) const {
-    const ir::Shape& shape = shape_of(reduce);
-    const auto& axes = std::get<ir::ReduceAttrs>(graph_[reduce].attrs).axes;
+    const Shape& shape = shape_of(reduce);
+    const auto& axes = std::get<ReduceAttrs>(graph_[reduce].attrs).axes;
     std::size_t tensors = 0;
     for (const ValueId v : fused.operands) {
-      const ir::TensorType& type = graph_[v].type;
+      const TensorType& type = graph_[v].type;
       if (type.shape == shape) {
         ++tensors;
-      } else if (!ir::repeats_along(type, shape, axes)) {
+      } else if (!repeats_along(type, shape, axes)) {
         return false;
       }
     }
@@ -199,15 +197,15 @@ class PrologueFusion {
     FusedExpr prologue = expression(reduce, members);
     tensor_first(prologue, shape_of(reduce));
     Node node = graph_[reduce];
-    ir::Operands operands = prologue.operands;
+    Operands operands = prologue.operands;
     operands.insert(operands.end(), node.operands.begin() + 1, node.operands.end());
     node.operands = copy(operands);
-    std::get<ir::ReduceAttrs>(node.attrs).prologue = std::move(prologue.expr);
+    std::get<ReduceAttrs>(node.attrs).prologue = std::move(prologue.expr);
     return copy.to().append(std::move(node));
   }
 
   // Operand 0 has the shape that is reduced.
-  void tensor_first(FusedExpr& fused, const ir::Shape& shape) const {
+  void tensor_first(FusedExpr& fused, const Shape& shape) const {
     std::int16_t first = 0;
     while (graph_[fused.operands[static_cast<std::size_t>(first)]].type.shape != shape) ++first;
     if (first == 0) return;
@@ -215,25 +213,25 @@ class PrologueFusion {
     const auto exchange = [&](std::int16_t& arg) {
       if (arg == 0 || arg == first) arg = static_cast<std::int16_t>(first - arg);
     };
-    for (ir::ExprInstr& instr : fused.expr.instrs) {
+    for (ExprInstr& instr : fused.expr.instrs) {
       for (std::int16_t& arg : instr.args) exchange(arg);
     }
     for (std::int16_t& output : fused.expr.outputs) exchange(output);
   }
 
-  const ir::Graph& graph_;
+  const Graph& graph_;
   const Users users_;
 };
 
 }  // namespace
 
-ir::Graph recompute_for_reductions(ir::Graph graph) {
+Graph recompute_for_reductions(Graph graph) {
   Recomputation recomputation(graph);
   if (!recomputation.any()) return graph;
   return recomputation.run();
 }
 
-ir::Graph fuse_prologues(ir::Graph graph) {
+Graph fuse_prologues(Graph graph) {
   return PrologueFusion(graph).run();
 }
 

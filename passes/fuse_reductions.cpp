@@ -15,12 +15,11 @@ const ReduceAttrs& attrs_of(const Node& node) {
 
 // The inputs of both expressions, each once, and the outputs of `a`, then those of `b`.
 struct Joined {
-  ir::Expr expr;
-  ir::Operands operands;
+  Expr expr;
+  Operands operands;
 };
 
-Joined join(const ir::Expr& a, const ir::Operands& of_a, const ir::Expr& b,
-            const ir::Operands& of_b) {
+Joined join(const Expr& a, const Operands& of_a, const Expr& b, const Operands& of_b) {
   Joined joined{{}, of_a};
   std::vector<std::size_t> inputs;  // of b
   for (const ValueId v : of_b) {
@@ -29,7 +28,7 @@ Joined join(const ir::Expr& a, const ir::Operands& of_a, const ir::Expr& b,
     if (it == joined.operands.end()) joined.operands.push_back(v);
   }
   joined.expr.inputs = static_cast<std::int64_t>(joined.operands.size());
-  const auto append = [&](const ir::Expr& from, const auto& input) {
+  const auto append = [&](const Expr& from, const auto& input) {
     const std::size_t before = joined.expr.instrs.size();
     const auto renamed = [&](std::int16_t arg) {
       if (arg < 0) return arg;
@@ -38,7 +37,7 @@ Joined join(const ir::Expr& a, const ir::Operands& of_a, const ir::Expr& b,
       return static_cast<std::int16_t>(i < own ? input(i)
                                                : joined.operands.size() + before + i - own);
     };
-    for (ir::ExprInstr instr : from.instrs) {
+    for (ExprInstr instr : from.instrs) {
       for (std::int16_t& arg : instr.args) arg = renamed(arg);
       joined.expr.instrs.push_back(instr);
     }
@@ -51,7 +50,7 @@ Joined join(const ir::Expr& a, const ir::Operands& of_a, const ir::Expr& b,
 
 class ReductionPairs {
  public:
-  explicit ReductionPairs(const ir::Graph& graph) : graph_(graph) {
+  explicit ReductionPairs(const Graph& graph) : graph_(graph) {
     for (std::size_t i = 0; i < graph.size(); ++i) {
       if (is_candidate(graph.id(i))) find_partner(graph.id(i));
     }
@@ -59,7 +58,7 @@ class ReductionPairs {
 
   bool any() const { return !pair_of_.empty(); }
 
-  ir::Graph run() const {
+  Graph run() const {
     const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
       const auto it = pair_of_.find(old);
       if (it == pair_of_.end()) return std::nullopt;
@@ -77,15 +76,15 @@ class ReductionPairs {
   // Blocks of channels are whole, so that the results need not move to another layout.
   bool is_candidate(ValueId v) const {
     const Node& node = graph_[v];
-    if (node.op != Op::reduce || node.epilogue != ir::Expr{}) return false;
-    const ir::Shape& shape = graph_[node.operands[0]].type.shape;
+    if (node.op != Op::reduce || node.epilogue != Expr{}) return false;
+    const Shape& shape = graph_[node.operands[0]].type.shape;
     return attrs_of(node).prologue.outputs.size() <= 1 && shape.size() > 1 &&
-           shape[1] % ir::kBlock == 0;
+           shape[1] % kBlock == 0;
   }
 
-  static ir::Expr prologue_of(const Node& node) {
-    const ir::Expr& prologue = attrs_of(node).prologue;
-    if (prologue != ir::Expr{}) return prologue;
+  static Expr prologue_of(const Node& node) {
+    const Expr& prologue = attrs_of(node).prologue;
+    if (prologue != Expr{}) return prologue;
     return {.inputs = 1, .instrs = {}, .outputs = {0}};
   }
 
@@ -109,7 +108,7 @@ class ReductionPairs {
   bool alike(const Pair& pair) const {
     const Node &a = graph_[pair.first], &b = graph_[pair.second];
     const ReduceAttrs &x = attrs_of(a), &y = attrs_of(b);
-    const ir::Shape& shape = graph_[a.operands[0]].type.shape;
+    const Shape& shape = graph_[a.operands[0]].type.shape;
     if (x.kind != y.kind || x.axes != y.axes || x.keep_dims != y.keep_dims ||
         shape != graph_[b.operands[0]].type.shape)
       return false;
@@ -128,7 +127,7 @@ class ReductionPairs {
     while (!pending.empty()) {
       const ValueId next = pending.back();
       pending.pop_back();
-      ir::Operands needed = graph_[next].operands;
+      Operands needed = graph_[next].operands;
       if (const auto it = pair_of_.find(next); it != pair_of_.end())
         for (const ValueId v : {it->second.first, it->second.second}) needed.push_back(v);
       for (const ValueId v : needed) {
@@ -152,20 +151,20 @@ class ReductionPairs {
       copy.bind(v, copy.to().append({.op = Op::result,
                                      .type = graph_[v].type,
                                      .operands = {reduce},
-                                     .attrs = ir::ResultAttrs{index++},
+                                     .attrs = ResultAttrs{index++},
                                      .epilogue = {},
                                      .location = graph_[v].location}));
     }
   }
 
-  const ir::Graph& graph_;
+  const Graph& graph_;
   std::vector<ValueId> unpaired_;
   std::map<ValueId, Pair> pair_of_;
 };
 
 }  // namespace
 
-ir::Graph pair_reductions(ir::Graph graph) {
+Graph pair_reductions(Graph graph) {
   const ReductionPairs pairs(graph);
   if (!pairs.any()) return graph;
   return pairs.run();

@@ -15,9 +15,9 @@ struct Segment {
 
 class SegmentMerger {
  public:
-  explicit SegmentMerger(const ir::Graph& graph) : graph_(graph), users_(users_of(graph)) {}
+  explicit SegmentMerger(const Graph& graph) : graph_(graph), users_(users_of(graph)) {}
 
-  ir::Graph run() {
+  Graph run() {
     for (std::size_t i = 0; i < graph_.size(); ++i) {
       if (is_sink(graph_.id(i))) place(graph_.id(i));
     }
@@ -45,8 +45,8 @@ class SegmentMerger {
       if (attrs(a).results[i].dtype != attrs(b).results[i].dtype) return false;
     }
     for (std::size_t i = 0; i < graph_[a].operands.size(); ++i) {
-      const ir::TensorType& x = graph_[graph_[a].operands[i]].type;
-      const ir::TensorType& y = graph_[graph_[b].operands[i]].type;
+      const TensorType& x = graph_[graph_[a].operands[i]].type;
+      const TensorType& y = graph_[graph_[b].operands[i]].type;
       if (x.dtype != y.dtype) return false;
     }
     return true;
@@ -72,10 +72,9 @@ class SegmentMerger {
     if (buckets_[bucket].size() < 2) return std::nullopt;
     const ValueId merged = merged_map(copy, bucket);
     if (!through_result && attrs(map).results.size() > 1) return merged;
-    const std::int64_t output =
-        through_result ? std::get<ir::ResultAttrs>(graph_[old].attrs).index : 0;
+    const std::int64_t output = through_result ? std::get<ResultAttrs>(graph_[old].attrs).index : 0;
     const auto outputs = static_cast<std::int64_t>(attrs(map).results.size());
-    const ir::ResultAttrs which{static_cast<std::int64_t>(segment) * outputs + output};
+    const ResultAttrs which{static_cast<std::int64_t>(segment) * outputs + output};
     return copy.to().append({.op = Op::result,
                              .type = graph_[old].type,
                              .operands = {merged},
@@ -93,7 +92,7 @@ class SegmentMerger {
                  .results = {}};
     node.operands.clear();
     for (const ValueId map : maps) {
-      const ir::Operands operands = copy(graph_[map].operands);
+      const Operands operands = copy(graph_[map].operands);
       node.operands.insert(node.operands.end(), operands.begin(), operands.end());
       all.results.insert(all.results.end(), attrs(map).results.begin(), attrs(map).results.end());
     }
@@ -103,7 +102,7 @@ class SegmentMerger {
     return merged;
   }
 
-  const ir::Graph& graph_;
+  const Graph& graph_;
   const Users users_;
   std::vector<std::vector<ValueId>> buckets_;
   std::map<ValueId, Segment> segments_;
@@ -112,7 +111,7 @@ class SegmentMerger {
 
 }  // namespace
 
-ir::Graph merge_maps(ir::Graph graph) {
+Graph merge_maps(Graph graph) {
   return SegmentMerger(graph).run();
 }
 

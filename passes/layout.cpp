@@ -11,27 +11,27 @@ using namespace ir;
 
 class Placement {
  public:
-  explicit Placement(const ir::Graph& graph)
+  explicit Placement(const Graph& graph)
       : graph_(graph),
         variables_(variable_layouts(graph)),
         wanted_(wanted_o16(graph, variables_)),
         holders_(map_results(graph)),
         out_(graph) {}
 
-  ir::Graph run() {
+  Graph run() {
     for (std::size_t i = 0; i < graph_.size(); ++i) {
       const ValueId old = graph_.id(i);
       out_.bind(old, place(old));
     }
-    for (const ir::Output& output : graph_.outputs) {
+    for (const Output& output : graph_.outputs) {
       out_.graph.outputs.push_back({output.name, out_.as(output.value, Layout::plain)});
     }
-    for (const ir::Update& update : graph_.updates) {
+    for (const Update& update : graph_.updates) {
       const ValueId variable = out_.native(update.variable);
       const ValueId value = out_.as(update.value, out_.native_layout(update.variable));
       out_.graph.updates.push_back({variable, value});
     }
-    return ir::canonical(std::move(out_.graph));
+    return canonical(std::move(out_.graph));
   }
 
  private:
@@ -88,7 +88,7 @@ class Placement {
       case Op::kernel:
         return apply(old, {std::vector<Layout>(node.operands.size(), Layout::plain)});
     }
-    return ir::kNoValue;
+    return kNoValue;
   }
 
   // Operands of the op itself as chosen; of the epilogue, those with the result's shape like the
@@ -97,8 +97,7 @@ class Placement {
     Node node = graph_[old];
     for (std::size_t i = 0; i < node.operands.size(); ++i) {
       const bool of_result = graph_[node.operands[i]].type.shape == node.type.shape;
-      const bool own =
-          node.epilogue.empty() || i < static_cast<std::size_t>(ir::traits(node.op).arity);
+      const bool own = node.epilogue.empty() || i < static_cast<std::size_t>(traits(node.op).arity);
       const Layout layout = own ? choice.operands[i] : of_result ? choice.result : Layout::plain;
       node.operands[i] = out_.as(node.operands[i], layout);
     }
@@ -109,8 +108,8 @@ class Placement {
   ValueId place_result(ValueId old) {
     Node node = graph_[old];
     node.operands[0] = out_.native(node.operands[0]);
-    const auto index = static_cast<std::size_t>(std::get<ir::ResultAttrs>(node.attrs).index);
-    node.type = ir::result_types(out_.graph, out_.graph[node.operands[0]])[index];
+    const auto index = static_cast<std::size_t>(std::get<ResultAttrs>(node.attrs).index);
+    node.type = result_types(out_.graph, out_.graph[node.operands[0]])[index];
     return out_.graph.append(std::move(node));
   }
 
@@ -128,7 +127,7 @@ class Placement {
     return wanted;
   }
 
-  const ir::Graph& graph_;
+  const Graph& graph_;
   const std::vector<Layout> variables_;
   const std::vector<bool> wanted_;
   const std::map<std::pair<ValueId, std::size_t>, std::vector<ValueId>> holders_;
@@ -137,7 +136,7 @@ class Placement {
 
 }  // namespace
 
-ir::Graph layout(ir::Graph graph, const PassOptions&) {
+Graph layout(Graph graph, const PassOptions&) {
   return Placement(graph).run();
 }
 
@@ -150,12 +149,12 @@ ValueId LaidOut::relayout(ValueId now, Layout layout) {
   }
   const auto key = std::pair{now, layout};
   if (const auto it = relayouts_.find(key); it != relayouts_.end()) return it->second;
-  ir::TensorType type = graph[now].type;
+  TensorType type = graph[now].type;
   type.layout = layout;
   const ValueId moved = graph.append({.op = Op::relayout,
                                       .type = std::move(type),
                                       .operands = {now},
-                                      .attrs = ir::LayoutAttrs{layout},
+                                      .attrs = LayoutAttrs{layout},
                                       .epilogue = {},
                                       .location = graph[now].location});
   relayouts_[key] = moved;

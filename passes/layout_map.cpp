@@ -13,19 +13,19 @@ std::size_t channel_axis(Layout layout) {
   return layout == Layout::c16 ? 1 : 0;
 }
 
-bool fits_blocks(const ir::Graph& graph, const SegmentView& segment, Layout layout) {
-  const ir::Shape& shape = segment.results.front().shape;
+bool fits_blocks(const Graph& graph, const SegmentView& segment, Layout layout) {
+  const Shape& shape = segment.results.front().shape;
   if (layout == Layout::c16 && shape.size() != 4) return false;
-  if (layout == Layout::o16 && (shape.size() < 2 || shape.front() == ir::kBatch)) return false;
+  if (layout == Layout::o16 && (shape.size() < 2 || shape.front() == kBatch)) return false;
   return std::all_of(segment.operands.begin(), segment.operands.end(), [&](ValueId v) {
     return blocked_operand(graph[v].type.shape, shape, layout) != BlockedOperand::unfit;
   });
 }
 
-Layout segment_layout(const ir::Graph& graph, const ir::Expr& expr, const SegmentView& segment,
+Layout segment_layout(const Graph& graph, const Expr& expr, const SegmentView& segment,
                       const LaidOut& out, bool wants_o16) {
   // The random number of an element is a function of its row-major index.
-  for (const ir::ExprInstr& instr : expr.instrs) {
+  for (const ExprInstr& instr : expr.instrs) {
     if (instr.op == Op::random) return Layout::plain;
   }
   const auto has_operand = [&](Layout layout) {
@@ -39,39 +39,39 @@ Layout segment_layout(const ir::Graph& graph, const ir::Expr& expr, const Segmen
   return Layout::plain;
 }
 
-bool reduces(const ir::ReduceAttrs& attrs, std::int64_t axis) {
+bool reduces(const ReduceAttrs& attrs, std::int64_t axis) {
   return std::find(attrs.axes.begin(), attrs.axes.end(), axis) != attrs.axes.end();
 }
 
 // Whether a reduction reads its blocked operand as it is, given a result that keeps its dimensions.
-bool reads_blocks(const ir::TensorType& type, const ir::ReduceAttrs& attrs) {
+bool reads_blocks(const TensorType& type, const ReduceAttrs& attrs) {
   const auto axis = static_cast<std::int64_t>(channel_axis(type.layout));
   // Padding lanes must not be summed up.
-  if (reduces(attrs, axis)) return type.shape[channel_axis(type.layout)] % ir::kBlock == 0;
+  if (reduces(attrs, axis)) return type.shape[channel_axis(type.layout)] % kBlock == 0;
   if (type.layout != Layout::c16) return false;
   return attrs.keep_dims || (reduces(attrs, 2) && reduces(attrs, 3));
 }
 
-ir::Shape kept_shape(const ir::Shape& shape, const ir::ReduceAttrs& attrs) {
-  ir::Shape kept = shape;
+Shape kept_shape(const Shape& shape, const ReduceAttrs& attrs) {
+  Shape kept = shape;
   for (const std::int64_t axis : attrs.axes) kept[static_cast<std::size_t>(axis)] = 1;
   return kept;
 }
 
-ValueId reshaped(ir::Graph& graph, ValueId v, const ir::TensorType& type) {
+ValueId reshaped(Graph& graph, ValueId v, const TensorType& type) {
   if (graph[v].type.shape == type.shape) return v;
   return graph.append({.op = Op::reshape,
                        .type = type,
                        .operands = {v},
-                       .attrs = ir::ShapeAttrs{type.shape},
+                       .attrs = ShapeAttrs{type.shape},
                        .epilogue = {},
                        .location = graph[v].location});
 }
 
 // The tensor that decides the layout of those that a reduction walks: one in blocks, if any is.
-ir::TensorType reduced_tensor(const ir::Graph& from, const Node& node, const LaidOut& out) {
-  const ir::Shape& shape = from[node.operands[0]].type.shape;
-  for (std::size_t i = 0; i < ir::own_operand_count(node); ++i) {
+TensorType reduced_tensor(const Graph& from, const Node& node, const LaidOut& out) {
+  const Shape& shape = from[node.operands[0]].type.shape;
+  for (std::size_t i = 0; i < own_operand_count(node); ++i) {
     const ValueId v = node.operands[i];
     if (from[v].type.shape != shape || out.native_layout(v) == Layout::plain) continue;
     return out.graph[out.native(v)].type;
@@ -80,9 +80,9 @@ ir::TensorType reduced_tensor(const ir::Graph& from, const Node& node, const Lai
 }
 
 // What a reduction reads for itself: tensors in `layout`, and what repeats along the axes.
-void place_inputs(const ir::Graph& from, Node& node, LaidOut& out, Layout layout) {
-  const ir::Shape shape = from[node.operands[0]].type.shape;
-  for (std::size_t i = 0; i < ir::own_operand_count(node); ++i) {
+void place_inputs(const Graph& from, Node& node, LaidOut& out, Layout layout) {
+  const Shape shape = from[node.operands[0]].type.shape;
+  for (std::size_t i = 0; i < own_operand_count(node); ++i) {
     const bool blocked = layout != Layout::plain &&
                          blocked_operand(from[node.operands[i]].type.shape, shape, layout) ==
                              BlockedOperand::blocked;
@@ -92,20 +92,20 @@ void place_inputs(const ir::Graph& from, Node& node, LaidOut& out, Layout layout
 
 // The result keeps its dimensions and stays in blocks, so that whole vectors are stored; moving it
 // to the place it should have is cheap, as it is small.
-ValueId reduce_in_blocks(const ir::Graph& from, ValueId old, LaidOut& out, Layout result) {
+ValueId reduce_in_blocks(const Graph& from, ValueId old, LaidOut& out, Layout result) {
   Node node = from[old];
-  const ir::TensorType wanted = node.type;
-  auto& attrs = std::get<ir::ReduceAttrs>(node.attrs);
+  const TensorType wanted = node.type;
+  auto& attrs = std::get<ReduceAttrs>(node.attrs);
   attrs.keep_dims = true;
   node.type.shape = kept_shape(from[node.operands[0]].type.shape, attrs);
   node.type.layout = result;
   place_inputs(from, node, out, result);
-  for (std::size_t i = ir::own_operand_count(node); i < node.operands.size(); ++i) {
-    const ir::TensorType& operand = from[node.operands[i]].type;
+  for (std::size_t i = own_operand_count(node); i < node.operands.size(); ++i) {
+    const TensorType& operand = from[node.operands[i]].type;
     const bool same = operand.shape == wanted.shape;
     node.operands[i] = out.as(node.operands[i], Layout::plain);
     if (!same) continue;
-    const ir::TensorType as_kept{operand.dtype, node.type.shape, Layout::plain};
+    const TensorType as_kept{operand.dtype, node.type.shape, Layout::plain};
     const ValueId kept = reshaped(out.graph, node.operands[i], as_kept);
     node.operands[i] = out.relayout(kept, result);
   }
@@ -114,10 +114,10 @@ ValueId reduce_in_blocks(const ir::Graph& from, ValueId old, LaidOut& out, Layou
   return reshaped(out.graph, out.relayout(reduced, Layout::plain), wanted);
 }
 
-ValueId reduce_plain_result(const ir::Graph& from, ValueId old, LaidOut& out, Layout input) {
+ValueId reduce_plain_result(const Graph& from, ValueId old, LaidOut& out, Layout input) {
   Node node = from[old];
   place_inputs(from, node, out, input);
-  for (std::size_t i = ir::own_operand_count(node); i < node.operands.size(); ++i) {
+  for (std::size_t i = own_operand_count(node); i < node.operands.size(); ++i) {
     node.operands[i] = out.as(node.operands[i], Layout::plain);
   }
   return out.graph.append(std::move(node));
@@ -125,25 +125,25 @@ ValueId reduce_plain_result(const ir::Graph& from, ValueId old, LaidOut& out, La
 
 }  // namespace
 
-BlockedOperand blocked_operand(const ir::Shape& operand, const ir::Shape& shape, Layout layout) {
+BlockedOperand blocked_operand(const Shape& operand, const Shape& shape, Layout layout) {
   if (operand == shape) return BlockedOperand::blocked;
   const std::size_t axis = channel_axis(layout);
   const std::size_t missing = shape.size() - operand.size();
   if (axis < missing || operand[axis - missing] == 1) return BlockedOperand::plain;
-  const auto spans = [](ir::Dim d) { return d != 1; };
+  const auto spans = [](Dim d) { return d != 1; };
   if (std::count_if(operand.begin(), operand.end(), spans) == 1) return BlockedOperand::plain;
   return missing == 0 ? BlockedOperand::blocked : BlockedOperand::unfit;
 }
 
-ValueId place_map(const ir::Graph& graph, ValueId old, LaidOut& out,
+ValueId place_map(const Graph& graph, ValueId old, LaidOut& out,
                   const std::vector<bool>& segment_wants_o16) {
   Node node = graph[old];
-  auto& attrs = std::get<ir::MapAttrs>(node.attrs);
+  auto& attrs = std::get<MapAttrs>(node.attrs);
   const std::vector<SegmentView> segments = segments_of(node);
   for (std::size_t s = 0; s < segments.size(); ++s) {
     const SegmentView& segment = segments[s];
     const Layout layout = segment_layout(graph, attrs.expr, segment, out, segment_wants_o16[s]);
-    const ir::Shape shape = segment.results.front().shape;
+    const Shape shape = segment.results.front().shape;
     for (std::size_t i = 0; i < segment.operands.size(); ++i) {
       const ValueId v = segment.operands[i];
       const bool blocked =
@@ -159,10 +159,10 @@ ValueId place_map(const ir::Graph& graph, ValueId old, LaidOut& out,
   return out.graph.append(std::move(node));
 }
 
-ValueId place_reduce(const ir::Graph& graph, ValueId old, LaidOut& out) {
+ValueId place_reduce(const Graph& graph, ValueId old, LaidOut& out) {
   const Node& node = graph[old];
-  const auto& attrs = std::get<ir::ReduceAttrs>(node.attrs);
-  const ir::TensorType operand = reduced_tensor(graph, node, out);
+  const auto& attrs = std::get<ReduceAttrs>(node.attrs);
+  const TensorType operand = reduced_tensor(graph, node, out);
   if (operand.layout == Layout::plain || operand.layout == Layout::i16 ||
       !reads_blocks(operand, attrs)) {
     return reduce_plain_result(graph, old, out, Layout::plain);
@@ -171,7 +171,7 @@ ValueId place_reduce(const ir::Graph& graph, ValueId old, LaidOut& out) {
     return reduce_plain_result(graph, old, out, operand.layout);
   }
   const bool image_result = attrs.keep_dims && !reduces(attrs, 0);
-  const bool whole_blocks = operand.shape[1] % ir::kBlock == 0;
+  const bool whole_blocks = operand.shape[1] % kBlock == 0;
   if (whole_blocks && !image_result && reduces(attrs, 2) && reduces(attrs, 3)) {
     return reduce_plain_result(graph, old, out, operand.layout);
   }

@@ -9,19 +9,19 @@ namespace {
 
 using namespace ir;
 
-bool is_weight_shape(const ir::TensorType& type) {
+bool is_weight_shape(const TensorType& type) {
   return type.rank() >= 2 && !type.has_batch();
 }
 
 // The first extra operand of an epilogue; the number of operands when there is none.
 std::size_t epilogue_begin(const Node& node) {
-  return node.epilogue.empty() ? node.operands.size() : ir::own_operand_count(node);
+  return node.epilogue.empty() ? node.operands.size() : own_operand_count(node);
 }
 
 // Sets of values that elementwise computations tie to one layout.
 class Ties {
  public:
-  explicit Ties(const ir::Graph& graph) : graph_(graph), parent_(graph.size()) {
+  explicit Ties(const Graph& graph) : graph_(graph), parent_(graph.size()) {
     std::iota(parent_.begin(), parent_.end(), 0u);
     const auto holders = map_results(graph);
     for (std::size_t i = 0; i < graph.size(); ++i) {
@@ -32,7 +32,7 @@ class Ties {
       }
       if (node.op == Op::map) tie_segments(v, holders);
     }
-    for (const ir::Update& update : graph.updates) tie(update.variable, update.value);
+    for (const Update& update : graph.updates) tie(update.variable, update.value);
   }
 
   std::uint32_t set_of(ValueId v) const {
@@ -50,10 +50,10 @@ class Ties {
   void tie_segments(
       ValueId map, const std::map<std::pair<ValueId, std::size_t>, std::vector<ValueId>>& holders) {
     for (const SegmentView& segment : segments_of(graph_[map])) {
-      ValueId representative = ir::kNoValue;
+      ValueId representative = kNoValue;
       const auto join = [&](ValueId v) {
         if (graph_[v].type.shape != segment.results.front().shape) return;
-        if (representative != ir::kNoValue) tie(v, representative);
+        if (representative != kNoValue) tie(v, representative);
         representative = v;
       };
       for (const ValueId operand : segment.operands) join(operand);
@@ -65,14 +65,14 @@ class Ties {
     }
   }
 
-  const ir::Graph& graph_;
+  const Graph& graph_;
   std::vector<std::uint32_t> parent_;
 };
 
 }  // namespace
 
 std::vector<SegmentView> segments_of(const Node& map) {
-  const auto& attrs = std::get<ir::MapAttrs>(map.attrs);
+  const auto& attrs = std::get<MapAttrs>(map.attrs);
   const auto inputs = static_cast<std::size_t>(attrs.expr.inputs);
   const std::size_t outputs = attrs.expr.outputs.size();
   std::vector<SegmentView> segments(static_cast<std::size_t>(attrs.segments));
@@ -90,27 +90,26 @@ std::vector<SegmentView> segments_of(const Node& map) {
   return segments;
 }
 
-std::map<std::pair<ValueId, std::size_t>, std::vector<ValueId>> map_results(
-    const ir::Graph& graph) {
+std::map<std::pair<ValueId, std::size_t>, std::vector<ValueId>> map_results(const Graph& graph) {
   std::map<std::pair<ValueId, std::size_t>, std::vector<ValueId>> holders;
   for (std::size_t i = 0; i < graph.size(); ++i) {
     const Node& node = graph[graph.id(i)];
-    if (node.op == Op::map && std::get<ir::MapAttrs>(node.attrs).results.size() == 1) {
+    if (node.op == Op::map && std::get<MapAttrs>(node.attrs).results.size() == 1) {
       holders[{graph.id(i), 0}].push_back(graph.id(i));
     }
     if (node.op == Op::result && graph[node.operands[0]].op == Op::map) {
-      const std::int64_t index = std::get<ir::ResultAttrs>(node.attrs).index;
+      const std::int64_t index = std::get<ResultAttrs>(node.attrs).index;
       holders[{node.operands[0], static_cast<std::size_t>(index)}].push_back(graph.id(i));
     }
   }
   return holders;
 }
 
-std::vector<Layout> variable_layouts(const ir::Graph& graph) {
+std::vector<Layout> variable_layouts(const Graph& graph) {
   std::vector<Layout> layouts(graph.size(), Layout::plain);
   const auto mark_weight = [&](ValueId v) {
     if (!is_variable(graph[v]) || layouts[v.index] != Layout::plain) return;
-    const bool integers = graph[v].type.dtype == ir::DType::i8;
+    const bool integers = graph[v].type.dtype == DType::i8;
     layouts[v.index] = integers ? Layout::o16x4 : Layout::o16;
   };
   for (std::size_t i = 0; i < graph.size(); ++i) {
@@ -119,7 +118,7 @@ std::vector<Layout> variable_layouts(const ir::Graph& graph) {
   }
   for (const Node& node : graph.nodes()) {
     if (node.op == Op::conv2d) mark_weight(node.operands[1]);
-    if (node.op == Op::matmul && std::get<ir::MatmulAttrs>(node.attrs).transpose_b) {
+    if (node.op == Op::matmul && std::get<MatmulAttrs>(node.attrs).transpose_b) {
       mark_weight(node.operands[1]);
     }
   }
@@ -136,9 +135,9 @@ std::vector<Layout> variable_layouts(const ir::Graph& graph) {
   return layouts;
 }
 
-std::vector<bool> wanted_o16(const ir::Graph& graph, const std::vector<Layout>& variables) {
+std::vector<bool> wanted_o16(const Graph& graph, const std::vector<Layout>& variables) {
   std::vector<bool> wanted(graph.size(), false);
-  for (const ir::Update& update : graph.updates) {
+  for (const Update& update : graph.updates) {
     if (variables[update.variable.index] == Layout::o16) wanted[update.value.index] = true;
   }
   const auto holders = map_results(graph);

@@ -8,9 +8,9 @@ namespace taper::passes {
 namespace {
 
 using namespace ir;
-using Strides = ir::Indices;
+using Strides = Indices;
 
-CopyPart part_of(std::int64_t operand, const ir::Indices& dims, const Strides& source,
+CopyPart part_of(std::int64_t operand, const Indices& dims, const Strides& source,
                  const Strides& result, std::int64_t source_offset, std::int64_t result_offset) {
   const Collapsed collapsed = collapse(dims, {source, result});
   return {operand,       collapsed.dims, collapsed.streams[0], collapsed.streams[1],
@@ -30,13 +30,13 @@ Dense dense(const TensorType& type) {
 }
 
 // Elements to skip for `offsets`, one per logical axis; along a blocked axis whole blocks.
-std::int64_t offset_along(const Dense& d, const ir::Indices& offsets) {
+std::int64_t offset_along(const Dense& d, const Indices& offsets) {
   std::int64_t offset = 0;
   for (std::size_t i = 0; i < d.strides.size(); ++i) {
     if (d.walk.lanes[i]) continue;
     const bool blocked = d.walk.lanes.back() && d.walk.axes.back() == d.walk.axes[i];
     const std::int64_t steps = offsets[static_cast<std::size_t>(d.walk.axes[i])];
-    offset += (blocked ? steps / ir::kBlock : steps) * d.strides[i];
+    offset += (blocked ? steps / kBlock : steps) * d.strides[i];
   }
   return offset;
 }
@@ -46,14 +46,14 @@ std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
 }
 
 std::int64_t size_per_image(const TensorType& type) {
-  const ir::Indices dims = walk_of(type).dims;
+  const Indices dims = walk_of(type).dims;
   return std::accumulate(dims.begin(), dims.end(), std::int64_t{1},
-                         [](std::int64_t n, Dim d) { return d == ir::kBatch ? n : n * d; });
+                         [](std::int64_t n, Dim d) { return d == kBatch ? n : n * d; });
 }
 
 // One piece of a logical axis, as dims of a copy: whole blocks and lanes, or what is left.
 struct Piece {
-  ir::Indices dims;
+  Indices dims;
   Strides source, result;
   std::int64_t source_offset = 0, result_offset = 0;
 };
@@ -61,7 +61,7 @@ struct Piece {
 class Relayout {
  public:
   Relayout(const TensorType& from, const TensorType& to)
-      : type_(to), from_(ir::physical(from)), to_(ir::physical(to)) {}
+      : type_(to), from_(physical(from)), to_(physical(to)) {}
 
   std::vector<CopyPart> parts() {
     combine(0, {});
@@ -71,11 +71,11 @@ class Relayout {
  private:
   bool blocked(int axis) const { return axis == from_.blocked_axis || axis == to_.blocked_axis; }
 
-  static std::int64_t block_step(const ir::PhysicalShape& p, std::size_t axis) {
+  static std::int64_t block_step(const PhysicalShape& p, std::size_t axis) {
     const bool in_blocks = p.blocked_axis == static_cast<int>(axis);
-    return in_blocks ? p.strides[axis] : p.strides[axis] * ir::kBlock;
+    return in_blocks ? p.strides[axis] : p.strides[axis] * kBlock;
   }
-  static std::int64_t lane_step(const ir::PhysicalShape& p, std::size_t axis) {
+  static std::int64_t lane_step(const PhysicalShape& p, std::size_t axis) {
     return p.blocked_axis == static_cast<int>(axis) ? 1 : p.strides[axis];
   }
 
@@ -86,12 +86,12 @@ class Relayout {
     }
     const Strides source{block_step(from_, axis), lane_step(from_, axis)};
     const Strides result{block_step(to_, axis), lane_step(to_, axis)};
-    const Dim whole = dim / ir::kBlock;
+    const Dim whole = dim / kBlock;
     std::vector<Piece> pieces;
-    if (whole > 0) pieces.push_back({{whole, ir::kBlock}, source, result});
-    if (dim % ir::kBlock != 0) {
+    if (whole > 0) pieces.push_back({{whole, kBlock}, source, result});
+    if (dim % kBlock != 0) {
       pieces.push_back(
-          {{dim % ir::kBlock}, {source[1]}, {result[1]}, whole * source[0], whole * result[0]});
+          {{dim % kBlock}, {source[1]}, {result[1]}, whole * source[0], whole * result[0]});
     }
     return pieces;
   }
@@ -130,7 +130,7 @@ class Relayout {
   }
 
   const TensorType& type_;
-  const ir::PhysicalShape from_, to_;
+  const PhysicalShape from_, to_;
   std::vector<CopyPart> parts_;
 };
 
@@ -144,19 +144,19 @@ CopySpec copy_to(const TensorType& type) {
 
 }  // namespace
 
-std::optional<ir::KernelSpec> select_relayout(const Lowering& lowering) {
+std::optional<KernelSpec> select_relayout(const Lowering& lowering) {
   CopySpec spec = copy_to(lowering.node.type);
   spec.parts = Relayout(lowering.operands[0], lowering.node.type).parts();
   // Without a partial block nothing is padded, and equal strides mean equal places.
   if (spec.parts.size() == 1 && spec.parts[0].source == spec.parts[0].result &&
-      ir::byte_size(lowering.operands[0], 1) == ir::byte_size(lowering.node.type, 1)) {
+      byte_size(lowering.operands[0], 1) == byte_size(lowering.node.type, 1)) {
     return std::nullopt;
   }
   return spec;
 }
 
-ir::KernelSpec select_transpose(const Lowering& lowering) {
-  const auto& axes = std::get<ir::AxesAttrs>(lowering.node.attrs).axes;
+KernelSpec select_transpose(const Lowering& lowering) {
+  const auto& axes = std::get<AxesAttrs>(lowering.node.attrs).axes;
   const Dense from = dense(lowering.operands[0]);
   const Dense to = dense(lowering.node.type);
   Strides source;
@@ -168,8 +168,8 @@ ir::KernelSpec select_transpose(const Lowering& lowering) {
   return spec;
 }
 
-ir::KernelSpec select_slice(const Lowering& lowering) {
-  const auto& attrs = std::get<ir::SliceAttrs>(lowering.node.attrs);
+KernelSpec select_slice(const Lowering& lowering) {
+  const auto& attrs = std::get<SliceAttrs>(lowering.node.attrs);
   const Dense from = dense(lowering.operands[0]);
   const Dense to = dense(lowering.node.type);
   Strides source = from.strides;
@@ -182,8 +182,8 @@ ir::KernelSpec select_slice(const Lowering& lowering) {
   return spec;
 }
 
-ir::KernelSpec select_pad(const Lowering& lowering) {
-  const auto& attrs = std::get<ir::PadAttrs>(lowering.node.attrs);
+KernelSpec select_pad(const Lowering& lowering) {
+  const auto& attrs = std::get<PadAttrs>(lowering.node.attrs);
   const Dense from = dense(lowering.operands[0]);
   const Dense to = dense(lowering.node.type);
   CopySpec spec = copy_to(lowering.node.type);
@@ -197,8 +197,8 @@ ir::KernelSpec select_pad(const Lowering& lowering) {
     const std::int64_t low = to.walk.lanes[i] ? 0 : attrs.low[axis];
     const std::int64_t begin = std::max<std::int64_t>(0, -floor_divide(low, step));
     const std::int64_t last = std::min(dim - 1, floor_divide(to.walk.dims[i] - 1 - low, step));
-    if (dim != ir::kBatch && last < begin) return spec;
-    kept.dims.push_back(dim == ir::kBatch ? dim : last - begin + 1);
+    if (dim != kBatch && last < begin) return spec;
+    kept.dims.push_back(dim == kBatch ? dim : last - begin + 1);
     kept.source.push_back(from.strides[i]);
     kept.result.push_back(to.strides[i] * step);
     kept.source_offset += begin * from.strides[i];
@@ -209,8 +209,8 @@ ir::KernelSpec select_pad(const Lowering& lowering) {
   return spec;
 }
 
-ir::KernelSpec select_concat(const Lowering& lowering) {
-  const std::int64_t axis = std::get<ir::AxisAttrs>(lowering.node.attrs).axis;
+KernelSpec select_concat(const Lowering& lowering) {
+  const std::int64_t axis = std::get<AxisAttrs>(lowering.node.attrs).axis;
   const Dense to = dense(lowering.node.type);
   std::size_t along_dim = 0;
   while (to.walk.axes[along_dim] != axis) ++along_dim;
@@ -226,18 +226,18 @@ ir::KernelSpec select_concat(const Lowering& lowering) {
   return spec;
 }
 
-ir::KernelSpec select_gather(const Lowering& lowering) {
-  const ir::Shape& indices = lowering.operands[1].shape;
-  const bool backward = lowering.node.op == ir::Op::gather_backward;
-  const ir::Shape& table = backward ? lowering.node.type.shape : lowering.operands[0].shape;
+KernelSpec select_gather(const Lowering& lowering) {
+  const Shape& indices = lowering.operands[1].shape;
+  const bool backward = lowering.node.op == Op::gather_backward;
+  const Shape& table = backward ? lowering.node.type.shape : lowering.operands[0].shape;
   std::int64_t rows = 1;
-  for (const ir::Dim extent : indices) rows *= extent == ir::kBatch ? 1 : extent;
-  const bool batched = !indices.empty() && indices.front() == ir::kBatch;
-  return ir::GatherSpec{.backward = backward,
-                        .rows = batched ? ir::kBatch : rows,
-                        .rows_per_image = batched ? rows : 1,
-                        .entries = table[0],
-                        .columns = table[1]};
+  for (const Dim extent : indices) rows *= extent == kBatch ? 1 : extent;
+  const bool batched = !indices.empty() && indices.front() == kBatch;
+  return GatherSpec{.backward = backward,
+                    .rows = batched ? kBatch : rows,
+                    .rows_per_image = batched ? rows : 1,
+                    .entries = table[0],
+                    .columns = table[1]};
 }
 
 }  // namespace taper::passes

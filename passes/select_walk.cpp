@@ -37,21 +37,21 @@ Walk walk_of(const TensorType& type) {
   };
   const auto add_axis = [&](int axis) {
     const Dim dim = type.shape[static_cast<std::size_t>(axis)];
-    add(axis == blocked ? (dim + ir::kBlock - 1) / ir::kBlock : dim, axis, false);
+    add(axis == blocked ? (dim + kBlock - 1) / kBlock : dim, axis, false);
   };
   if (type.layout == Layout::i16) add_axis(1);
   for (int axis = 0; axis < type.rank(); ++axis) {
     if (type.layout != Layout::i16 || axis != 1) add_axis(axis);
   }
-  if (blocked >= 0) add(ir::kBlock, blocked, true);
+  if (blocked >= 0) add(kBlock, blocked, true);
   return walk;
 }
 
-ir::Indices strides_along(const Walk& walk, const TensorType& operand, const ir::Shape& shape) {
-  const ir::PhysicalShape physical = ir::physical(operand);
+Indices strides_along(const Walk& walk, const TensorType& operand, const Shape& shape) {
+  const PhysicalShape physical = ir::physical(operand);
   const int missing = static_cast<int>(shape.size()) - operand.rank();
   const int blocked = walk.lanes.empty() || !walk.lanes.back() ? -1 : walk.axes.back();
-  ir::Indices strides;
+  Indices strides;
   for (std::size_t i = 0; i < walk.dims.size(); ++i) {
     const int axis = walk.axes[i] - missing;
     const bool repeated = axis < 0 || (operand.shape[static_cast<std::size_t>(axis)] == 1 &&
@@ -66,7 +66,7 @@ ir::Indices strides_along(const Walk& walk, const TensorType& operand, const ir:
     if (walk.lanes[i]) {
       strides.push_back(in_blocks ? 1 : step);
     } else if (walk.axes[i] == blocked) {
-      strides.push_back(in_blocks ? step : step * ir::kBlock);
+      strides.push_back(in_blocks ? step : step * kBlock);
     } else {
       strides.push_back(step);
     }
@@ -74,12 +74,12 @@ ir::Indices strides_along(const Walk& walk, const TensorType& operand, const ir:
   return strides;
 }
 
-Collapsed collapse(const ir::Indices& dims, const std::vector<ir::Indices>& streams,
+Collapsed collapse(const Indices& dims, const std::vector<Indices>& streams,
                    const Mergeable& mergeable) {
-  Collapsed out{{}, std::vector<ir::Indices>(streams.size()), {}};
+  Collapsed out{{}, std::vector<Indices>(streams.size()), {}};
   for (std::size_t i = 0; i < dims.size(); ++i) {
     if (dims[i] == 1) continue;
-    bool merge = !out.dims.empty() && out.dims.back() != ir::kBatch &&
+    bool merge = !out.dims.empty() && out.dims.back() != kBatch &&
                  (!mergeable || mergeable(out.keep.back(), i));
     for (std::size_t s = 0; s < streams.size() && merge; ++s) {
       merge = out.streams[s].back() == streams[s][i] * dims[i];
@@ -102,27 +102,27 @@ Collapsed collapse(const ir::Indices& dims, const std::vector<ir::Indices>& stre
   out.dims = {1};
   out.keep = {0};
   // A single element is read and written with unit stride.
-  for (ir::Indices& stream : out.streams) stream = {1};
+  for (Indices& stream : out.streams) stream = {1};
   return out;
 }
 
-ir::KernelSpec select_map(const Lowering& lowering) {
-  const auto& attrs = std::get<ir::MapAttrs>(lowering.node.attrs);
+KernelSpec select_map(const Lowering& lowering) {
+  const auto& attrs = std::get<MapAttrs>(lowering.node.attrs);
   const auto inputs = static_cast<std::size_t>(attrs.expr.inputs);
   const std::size_t outputs = attrs.expr.outputs.size();
-  ir::MapSpec spec{attrs.expr, {}};
+  MapSpec spec{attrs.expr, {}};
   for (std::size_t s = 0; s < static_cast<std::size_t>(attrs.segments); ++s) {
     std::vector<TensorType> types;
     for (std::size_t i = 0; i < inputs; ++i) types.push_back(lowering.operands[s * inputs + i]);
     for (std::size_t i = 0; i < outputs; ++i) types.push_back(attrs.results[s * outputs + i]);
     const TensorType& result = types.back();
     const Walk walk = walk_of(result);
-    std::vector<ir::Indices> streams;
+    std::vector<Indices> streams;
     for (const TensorType& type : types) {
       streams.push_back(strides_along(walk, type, result.shape));
     }
     const Collapsed collapsed = collapse(walk.dims, streams);
-    ir::MapSegment segment{collapsed.dims, {}, {}};
+    MapSegment segment{collapsed.dims, {}, {}};
     for (std::size_t i = 0; i < types.size(); ++i) {
       auto& side = i < inputs ? segment.inputs : segment.outputs;
       side.push_back({types[i].dtype, collapsed.streams[i]});
@@ -135,47 +135,47 @@ ir::KernelSpec select_map(const Lowering& lowering) {
 namespace {
 
 // A reduction over single elements leaves only its epilogue.
-ir::MapSpec map_of(const ir::ReduceSpec& reduce) {
-  ir::MapSpec map{reduce.epilogue.expr, {{reduce.dims, reduce.inputs, {reduce.result}}}};
+MapSpec map_of(const ReduceSpec& reduce) {
+  MapSpec map{reduce.epilogue.expr, {{reduce.dims, reduce.inputs, {reduce.result}}}};
   if (map.expr.empty()) map.expr = {.inputs = 1, .instrs = {}, .outputs = {0}};
-  for (const ir::EpilogueOperand& operand : reduce.epilogue.operands) {
-    const bool same = operand.access == ir::EpilogueAccess::same;
+  for (const EpilogueOperand& operand : reduce.epilogue.operands) {
+    const bool same = operand.access == EpilogueAccess::same;
     map.segments[0].inputs.push_back(
-        {operand.dtype, same ? reduce.result.strides : ir::Indices(reduce.dims.size(), 0)});
+        {operand.dtype, same ? reduce.result.strides : Indices(reduce.dims.size(), 0)});
   }
   return map;
 }
 
 }  // namespace
 
-ir::KernelSpec select_reduce(const Lowering& lowering) {
-  const auto& attrs = std::get<ir::ReduceAttrs>(lowering.node.attrs);
+KernelSpec select_reduce(const Lowering& lowering) {
+  const auto& attrs = std::get<ReduceAttrs>(lowering.node.attrs);
   const TensorType& input = lowering.operands[0];
   // The result, with its reduced dims kept, has the strides that it has without them.
-  ir::Shape kept = input.shape;
+  Shape kept = input.shape;
   for (const std::int64_t axis : attrs.axes) kept[static_cast<std::size_t>(axis)] = 1;
   const TensorType result{lowering.node.type.dtype, kept, lowering.node.type.layout};
   const Walk walk = walk_of(input);
   const auto reduced = [&](std::size_t i) {
     return std::find(attrs.axes.begin(), attrs.axes.end(), walk.axes[i]) != attrs.axes.end();
   };
-  ir::Indices to = strides_along(walk, result, input.shape);
+  Indices to = strides_along(walk, result, input.shape);
   for (std::size_t i = 0; i < to.size(); ++i) {
     if (reduced(i)) to[i] = 0;
   }
-  const std::size_t own = ir::own_operand_count(lowering.node);
-  std::vector<ir::Indices> streams{std::move(to)};
+  const std::size_t own = own_operand_count(lowering.node);
+  std::vector<Indices> streams{std::move(to)};
   for (std::size_t i = 0; i < own; ++i)
     streams.push_back(strides_along(walk, lowering.operands[i], input.shape));
   const Collapsed collapsed = collapse(
       walk.dims, streams, [&](std::size_t i, std::size_t j) { return reduced(i) == reduced(j); });
-  ir::ReduceSpec spec{.kind = attrs.kind,
-                      .dims = collapsed.dims,
-                      .reduced = {},
-                      .inputs = {},
-                      .result = {lowering.node.type.dtype, collapsed.streams[0]},
-                      .prologue = attrs.prologue,
-                      .epilogue = lower_epilogue(lowering, own)};
+  ReduceSpec spec{.kind = attrs.kind,
+                  .dims = collapsed.dims,
+                  .reduced = {},
+                  .inputs = {},
+                  .result = {lowering.node.type.dtype, collapsed.streams[0]},
+                  .prologue = attrs.prologue,
+                  .epilogue = lower_epilogue(lowering, own)};
   for (std::size_t i = 0; i < own; ++i)
     spec.inputs.push_back({lowering.operands[i].dtype, collapsed.streams[1 + i]});
   for (std::size_t i = 0; i < spec.dims.size(); ++i) {
@@ -183,18 +183,18 @@ ir::KernelSpec select_reduce(const Lowering& lowering) {
   }
   const auto is_reduced = [](bool r) { return r; };
   const bool alone = std::none_of(spec.reduced.begin(), spec.reduced.end(), is_reduced);
-  if (alone && spec.prologue == ir::Expr{}) return map_of(spec);
+  if (alone && spec.prologue == Expr{}) return map_of(spec);
   return spec;
 }
 
-ir::Epilogue lower_epilogue(const Lowering& lowering, std::size_t own) {
-  ir::Epilogue epilogue{lowering.node.epilogue, {}, lowering.node.type.dtype};
+Epilogue lower_epilogue(const Lowering& lowering, std::size_t own) {
+  Epilogue epilogue{lowering.node.epilogue, {}, lowering.node.type.dtype};
   for (std::size_t i = own; i < lowering.operands.size(); ++i) {
     const TensorType& type = lowering.operands[i];
     const auto access = epilogue_access(lowering.node, type);
     if (!access) {
-      throw Error("select: an epilogue of " + ir::to_string(lowering.node.type) +
-                      " cannot read an operand " + ir::to_string(type),
+      throw Error("select: an epilogue of " + to_string(lowering.node.type) +
+                      " cannot read an operand " + to_string(type),
                   lowering.node.location);
     }
     epilogue.operands.push_back({type.dtype, *access});

@@ -183,18 +183,17 @@ struct Compilation {
   }
 
   static void set_layouts(Program& p) {
-    std::map<std::string_view, ir::Layout> layouts;
+    std::map<Variable*, ir::Layout> layouts;
     std::int64_t bytes = 0;
     for (const Buffer& buffer : p.plan.buffers) {
       if (buffer.place != Buffer::Place::variable) continue;
-      if (layouts.emplace(buffer.name, buffer.type.layout).second)
-        bytes += ir::byte_size(buffer.type, 1);
+      layouts[&*p.variables.at(buffer.name)] = buffer.type.layout;
+      bytes += ir::byte_size(buffer.type, 1);
     }
-    const std::vector<std::pair<std::string_view, ir::Layout>> all(layouts.begin(), layouts.end());
+    const std::vector<std::pair<Variable*, ir::Layout>> all(layouts.begin(), layouts.end());
     const int threads = bytes < kWorthThreads ? 1 : p.options.threads;
-    codegen::for_each_in_parallel(all.size(), static_cast<std::size_t>(threads), [&](auto i) {
-      p.variables.at(std::string(all[i].first))->set_layout(all[i].second);
-    });
+    codegen::for_each_in_parallel(all.size(), static_cast<std::size_t>(threads),
+                                  [&](auto i) { all[i].first->set_layout(all[i].second); });
   }
 
   static AlignedBytes constant_storage(const ir::Node& node) {

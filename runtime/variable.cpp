@@ -38,13 +38,10 @@ class Walk {
   // Calls visit(offset in the one, offset in the other) for every element.
   template <class Visit>
   void for_each(Visit&& visit) const {
-    const std::span<const Offsets> lanes = lanes_;
-    for (std::size_t at = 0; at < lanes.size(); at += block_) {
-      const auto block = lanes.subspan(at, std::min(block_, lanes.size() - at));
-      Offsets step;
-      if (block.size() > 1)
-        step = {block[1].first - block[0].first, block[1].second - block[0].second};
-      from_axis(0, block.front(), step, block.size(), visit);
+    for (std::size_t at = 0; at < lanes_.size(); at += block_) {
+      const std::size_t count = std::min(block_, lanes_.size() - at);
+      const Offsets step = count > 1 ? lanes_[at + 1] - lanes_[at] : Offsets{};
+      from_axis(0, lanes_[at], step, count, visit);
     }
   }
 
@@ -52,6 +49,7 @@ class Walk {
   struct Offsets {
     std::int64_t first = 0, second = 0;
     Offsets operator+(Offsets o) const { return {first + o.first, second + o.second}; }
+    Offsets operator-(Offsets o) const { return {first - o.first, second - o.second}; }
   };
 
   template <class Visit>
