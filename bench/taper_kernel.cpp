@@ -80,7 +80,7 @@ class TaperKernel final : public Contestant {
     } else {
       buffers[1] = points;
       add_stage(filter.spec, {buffers_[1], points});
-      add_stage(spec, buffers);
+      add_stage(passes::shared_images(spec, batch_), buffers);
     }
   }
 

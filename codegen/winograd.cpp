@@ -20,7 +20,8 @@ constexpr std::int64_t kLargeFilters = 4 * 1024 * 1024;
 class WinogradKernel final : public Kernel {
  public:
   WinogradKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
-      : walk_(winograd_walk(spec)),
+      : images_(spec.images),
+        walk_(winograd_walk(spec)),
         epilogue_(spec.epilogue),
         products_(isa, {}, "winograd_product") {
     check_epilogue(epilogue_, "winograd", true);
@@ -41,8 +42,12 @@ class WinogradKernel final : public Kernel {
     add_transforms(isa);
   }
 
-  std::int64_t units(std::int64_t batch) const override { return batch; }
-  Partition partition() const override { return Partition::images; }
+  std::int64_t units(std::int64_t batch) const override {
+    return images_ == ir::kBatch ? batch : images_ * walk_.tiles_y;
+  }
+  Partition partition() const override {
+    return images_ == ir::kBatch ? Partition::images : Partition::units;
+  }
   std::size_t scratch_bytes(std::int64_t) const override {
     return kWinogradScratch + kTileScratch +
            static_cast<std::size_t>(kWinogradPoints * (source_point_ + result_point_));
@@ -56,8 +61,9 @@ class WinogradKernel final : public Kernel {
   }
 
   void run(const Call& call) const override {
-    const std::int64_t end = call.end * walk_.tiles_y;
-    for (std::int64_t row = call.begin * walk_.tiles_y; row < end; row += group_rows_) {
+    const std::int64_t rows = images_ == ir::kBatch ? walk_.tiles_y : 1;
+    const std::int64_t end = call.end * rows;
+    for (std::int64_t row = call.begin * rows; row < end; row += group_rows_) {
       const TileGroup group{row, std::min(group_rows_, end - row)};
       transform_inputs(call, group);
       for (std::int64_t block = 0; block < walk_.result_blocks(); block += together_) {
@@ -117,9 +123,6 @@ class WinogradKernel final : public Kernel {
   static std::uintptr_t address(const Call& call, std::size_t buffer) {
     return reinterpret_cast<std::uintptr_t>(call.buffers[buffer]);
   }
-  std::uintptr_t result_data(const Call& call) const {
-    return address(call, 2 + epilogue_.operands.size());
-  }
   std::uintptr_t source_points(const Call& call) const {
     return reinterpret_cast<std::uintptr_t>(call.scratch) + kWinogradScratch + kTileScratch;
   }
@@ -176,7 +179,8 @@ class WinogradKernel final : public Kernel {
       args.count = run.count;
       for (std::int64_t b = 0; b < blocks; ++b) {
         const std::int64_t offset = walk_.result_at(image, block + b, y, run.first);
-        args.image = result_data(call) + static_cast<std::uintptr_t>(offset);
+        args.image =
+            address(call, 2 + epilogue_.operands.size()) + static_cast<std::uintptr_t>(offset);
         args.points =
             result_points(call) + static_cast<std::uintptr_t>((b * capacity_ + tile) * kPixel);
         set_operand_pointers(args.operands, epilogue_, call.buffers + 2, offset / kF32,
@@ -186,6 +190,7 @@ class WinogradKernel final : public Kernel {
     });
   }
 
+  ir::Dim images_;
   WinogradWalk walk_;
   ir::Epilogue epilogue_;
   TileSet products_;

@@ -148,6 +148,27 @@ TEST(Plan, OneImageIsWorkForAllThreads) {
   }
 }
 
+// The same where the convolution is Winograd's: the rows of its tiles, a number that no number of
+// threads divides.
+TEST(Plan, OneImageByWinogradIsWorkForAllThreads) {
+  Tape tape;
+  const Tensor x = tape.input("x", {N, 32, 34, 30});
+  const Tensor y = relu(nn::Conv2d(32, 48, 3, {.padding = nn::same_padding(1)})(x));
+  std::vector<float> image(32 * 34 * 30);
+  for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<float>(i % 13) / 9 - 1;
+  const auto run = [&](Function f) {
+    const std::span<const float> result = f(image);
+    return std::vector<float>(result.begin(), result.end());
+  };
+  const std::vector<float> expected = run(compile(y, {.max_batch = 2, .threads = 1}));
+  for (const int threads : {1, 2, 3, 7}) {
+    Function one = compile(y, {.max_batch = 1, .threads = threads});
+    EXPECT_NE(one.plan().find("pass=forward images=1 "), std::string::npos);
+    EXPECT_NE(one.plan().find("input=c16 winograd"), std::string::npos);
+    EXPECT_EQ(run(std::move(one)), expected) << threads << " threads";
+  }
+}
+
 // conv -> relu -> pool -> conv: only the first convolution's result is wanted nowhere else.
 TEST(Plan, BuffersInsideAChainHoldAGroupOfImages) {
   Tape tape;
