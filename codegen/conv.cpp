@@ -58,7 +58,7 @@ class ConvKernel final : public Kernel {
   }
 
   std::int64_t units(std::int64_t batch) const override {
-    return images_ == kBatch ? batch : images_ * walk_.result_height;
+    return images_ == kBatch ? batch : groups() * images_ * walk_.result_height;
   }
   Partition partition() const override {
     return images_ == kBatch ? Partition::images : Partition::units;
@@ -67,22 +67,27 @@ class ConvKernel final : public Kernel {
   std::vector<const Routine*> routines() const override { return tiles_.routines(); }
 
   void run(const Call& call) const override {
-    const std::int64_t rows = images_ == kBatch ? walk_.result_height : 1;
-    const std::int64_t end = call.end * rows;
-    const std::size_t groups = pieces_.empty() ? 0 : pieces_.front().groups.size();
+    if (images_ != kBatch) {
+      // Of large weights a thread reads a part.
+      const std::int64_t rows = images_ * walk_.result_height;
+      for (std::int64_t unit = call.begin; unit < call.end; ++unit)
+        run_row(call, unit % rows, unit / rows);
+      return;
+    }
+    const std::int64_t end = call.end * walk_.result_height;
     const std::int64_t images =
         std::max<std::int64_t>(1, kCachedImages / std::max<std::int64_t>(1, walk_.image));
-    const std::int64_t step = groups > 1 ? images * walk_.result_height : end;
-    for (std::int64_t first = call.begin * rows; first < end; first += step) {
-      for (std::size_t group = 0; group < groups; ++group) {
-        for (std::int64_t row = first; row < std::min(end, first + step); ++row) {
-          run_row(call, row / walk_.result_height, row % walk_.result_height, group);
-        }
-      }
-    }
+    const std::int64_t step = groups() > 1 ? images * walk_.result_height : end;
+    for (std::int64_t first = call.begin * walk_.result_height; first < end; first += step)
+      for (std::int64_t group = 0; group < groups(); ++group)
+        for (std::int64_t row = first; row < std::min(end, first + step); ++row)
+          run_row(call, row, group);
   }
 
  private:
+  std::int64_t groups() const {
+    return pieces_.empty() ? 0 : static_cast<std::int64_t>(pieces_.front().groups.size());
+  }
   std::int64_t blocks() const { return (walk_.result_channels + ir::kBlock - 1) / ir::kBlock; }
 
   void add_piece(const ir::Isa& isa, const ConvColumns& columns, const Piece& piece, bool large) {
@@ -104,31 +109,37 @@ class ConvKernel final : public Kernel {
       t.a = tap.column * walk_.pixel;
       if (t.first_row < t.end_row) shape.taps.push_back(t);
     }
-    // Panels of large weights hold the same blocks for all pieces, whatever their sizes.
-    const std::int64_t rows = large ? isa.tile_rows : piece.size;
-    RowPiece result{piece.first * columns.source_step * walk_.pixel,
-                    (columns.first + piece.first * columns.step) * walk_.result_pixel,
-                    {}};
-    std::int64_t group_bytes = 0;
-    for (const Piece& p : split_evenly(blocks(), max_tile_blocks(isa, static_cast<int>(rows)))) {
-      shape.blocks = static_cast<int>(p.size);
-      shape.last_columns = 16;
-      const std::int64_t bytes = p.size * walk_.weight_block;
-      shape.b_ahead = bytes > kSmallPanel;
-      if (p.first + p.size == blocks()) {
-        shape.last_columns = static_cast<int>(walk_.result_channels - (blocks() - 1) * ir::kBlock);
-      }
-      if (result.groups.empty() || (large && group_bytes + bytes > kLargeWeights)) {
-        result.groups.emplace_back();
-        group_bytes = 0;
-      }
-      group_bytes += bytes;
-      result.groups.back().push_back({p.first, tiles_.add(shape)});
-    }
-    pieces_.push_back(std::move(result));
+    pieces_.push_back({piece.first * columns.source_step * walk_.pixel,
+                       (columns.first + piece.first * columns.step) * walk_.result_pixel,
+                       panel_groups(isa, shape, large)});
   }
 
-  void run_row(const Call& call, std::int64_t image, std::int64_t row, std::size_t group) const {
+  // Panels of large weights hold the same blocks for all pieces, whatever their sizes.
+  std::vector<std::vector<ConvTile>> panel_groups(const ir::Isa& isa, TileShape& shape,
+                                                  bool large) {
+    const int widest = max_tile_blocks(isa, large ? isa.tile_rows : shape.rows);
+    const std::vector<Piece> panels = split_evenly(blocks(), widest);
+    const auto count = static_cast<std::int64_t>(panels.size());
+    const std::int64_t most = large ? kLargeWeights / (widest * walk_.weight_block) : count;
+    std::vector<std::vector<ConvTile>> groups;
+    for (const Piece& group : split_evenly(count, std::max<std::int64_t>(1, most))) {
+      groups.emplace_back();
+      for (std::int64_t i = group.first; i < group.first + group.size; ++i) {
+        const Piece& p = panels[static_cast<std::size_t>(i)];
+        const bool last = p.first + p.size == blocks();
+        shape.blocks = static_cast<int>(p.size);
+        shape.last_columns =
+            last ? static_cast<int>(walk_.result_channels - (blocks() - 1) * ir::kBlock) : 16;
+        shape.b_ahead = p.size * walk_.weight_block > kSmallPanel;
+        groups.back().push_back({p.first, tiles_.add(shape)});
+      }
+    }
+    return groups;
+  }
+
+  // Row `at`, counted through all images.
+  void run_row(const Call& call, std::int64_t at, std::int64_t group) const {
+    const auto [image, row] = divide(at, walk_.result_height);
     const ConvRow& from = walk_.rows[static_cast<std::size_t>(row)];
     const ConvTable& table = walk_.tables[from.table];
     const auto a = reinterpret_cast<std::uintptr_t>(call.buffers[0]) +
@@ -146,7 +157,7 @@ class ConvKernel final : public Kernel {
     tile.scratch = call.scratch;
     for (const RowPiece& piece : pieces_) {
       tile.a = a + static_cast<std::uintptr_t>(piece.source);
-      for (const ConvTile& t : piece.groups[group]) {
+      for (const ConvTile& t : piece.groups[static_cast<std::size_t>(group)]) {
         const std::int64_t c_offset = c_row + piece.result + t.block * plane;
         tile.b = b + static_cast<std::uintptr_t>(t.block * walk_.weight_block);
         tile.c = c + static_cast<std::uintptr_t>(c_offset);

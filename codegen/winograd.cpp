@@ -62,9 +62,8 @@ class WinogradKernel final : public Kernel {
 
   void run(const Call& call) const override {
     const std::int64_t rows = images_ == ir::kBatch ? walk_.tiles_y : 1;
-    const std::int64_t end = call.end * rows;
-    for (std::int64_t row = call.begin * rows; row < end; row += group_rows_) {
-      const TileGroup group{row, std::min(group_rows_, end - row)};
+    for (std::int64_t row = call.begin * rows; row < call.end * rows; row += group_rows_) {
+      const TileGroup group{row, std::min(group_rows_, call.end * rows - row)};
       transform_inputs(call, group);
       for (std::int64_t block = 0; block < walk_.result_blocks(); block += together_) {
         const std::int64_t blocks = std::min(together_, walk_.result_blocks() - block);

@@ -21,7 +21,6 @@ class InlineVector {
 
  public:
   using value_type = T;
-  using size_type = std::size_t;
   using iterator = T*;
   using const_iterator = const T*;
 

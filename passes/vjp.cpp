@@ -104,31 +104,26 @@ Gradients vjp(VjpBuilder& builder, const VjpRequest& r) {
   return none(r);
 }
 
-#define TAPER_NO_GRADIENT(name)                            \
+#define TAPER_VJP(name, gradients)                         \
   Gradients vjp_##name(VjpBuilder&, const VjpRequest& r) { \
-    return none(r);                                        \
+    gradients(r);                                          \
   }
-#define TAPER_REFUSED(name)                                \
-  Gradients vjp_##name(VjpBuilder&, const VjpRequest& r) { \
-    refuse(r);                                             \
-  }
-TAPER_NO_GRADIENT(input)
-TAPER_NO_GRADIENT(parameter)
-TAPER_NO_GRADIENT(state)
-TAPER_NO_GRADIENT(constant)
-TAPER_NO_GRADIENT(random)
-TAPER_NO_GRADIENT(in_range)  // integers
-TAPER_NO_GRADIENT(extent)
-TAPER_REFUSED(gradient)
-TAPER_REFUSED(cross_entropy_fused)
-TAPER_REFUSED(max_pool2d_with_indices)
-TAPER_REFUSED(max_unpool2d)
-TAPER_REFUSED(relayout)
-TAPER_REFUSED(map)
-TAPER_REFUSED(result)
-TAPER_REFUSED(view)
-TAPER_REFUSED(kernel)
-#undef TAPER_NO_GRADIENT
-#undef TAPER_REFUSED
+TAPER_VJP(input, return none)
+TAPER_VJP(parameter, return none)
+TAPER_VJP(state, return none)
+TAPER_VJP(constant, return none)
+TAPER_VJP(random, return none)
+TAPER_VJP(in_range, return none)  // integers
+TAPER_VJP(extent, return none)
+TAPER_VJP(gradient, refuse)
+TAPER_VJP(cross_entropy_fused, refuse)
+TAPER_VJP(max_pool2d_with_indices, refuse)
+TAPER_VJP(max_unpool2d, refuse)
+TAPER_VJP(relayout, refuse)
+TAPER_VJP(map, refuse)
+TAPER_VJP(result, refuse)
+TAPER_VJP(view, refuse)
+TAPER_VJP(kernel, refuse)
+#undef TAPER_VJP
 
 }  // namespace taper::passes

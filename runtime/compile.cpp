@@ -23,7 +23,7 @@ namespace {
 
 using ir::Op;
 
-constexpr std::int64_t kWorthThreads = std::int64_t{1} << 20;  // bytes of variables
+constexpr std::int64_t kWorthThreads = 1 << 20;  // bytes of variables
 
 Variable& bound(const Variables& variables, const ir::Node& node) {
   const auto found = variables.find(name_of(node));
