@@ -123,9 +123,8 @@ ValueId transpose_of_unit_axes(Builder& builder, ValueId id) {
   const ValueId x = first_operand(builder, id);
   Indices axes = attrs_of<AxesAttrs>(builder, id).axes;
   const Shape& before = builder.type(x).shape;
-  const auto [unit, end] = std::ranges::remove_if(
-      axes, [&](std::int64_t axis) { return before[static_cast<std::size_t>(axis)] == 1; });
-  axes.erase(unit, end);
+  const auto unit = [&](std::int64_t axis) { return before[static_cast<std::size_t>(axis)] == 1; };
+  axes.erase(std::remove_if(axes.begin(), axes.end(), unit), axes.end());
   if (!std::ranges::is_sorted(axes)) return kNoValue;
   const Shape shape = builder.type(id).shape;
   return builder.reshape(x, shape);
