@@ -27,16 +27,22 @@ void place_b(GemmSpec& spec, const TensorType& b) {
   }
 }
 
-GemmSpec plain_result(const MatmulAttrs& attrs, const TensorType& a, const TensorType& b,
-                      const TensorType& result) {
+// `a`, transposed or not, times `b`: [m,n].
+GemmSpec product(const TensorType& a, bool transposed, const TensorType& b, Dim m, Dim n) {
   const Steps step = steps(a);
-  GemmSpec spec{.m = result.shape[0],
-                .n = result.shape[1],
-                .k = attrs.transpose_a ? a.shape[0] : a.shape[1],
-                .a_m = attrs.transpose_a ? step.column : step.row,
-                .a_k = attrs.transpose_a ? step.row : step.column,
+  GemmSpec spec{.m = m,
+                .n = n,
+                .k = transposed ? a.shape[0] : a.shape[1],
+                .a_m = transposed ? step.column : step.row,
+                .a_k = transposed ? step.row : step.column,
                 .epilogue = {}};
   place_b(spec, b);
+  return spec;
+}
+
+GemmSpec plain_result(const MatmulAttrs& attrs, const TensorType& a, const TensorType& b,
+                      const TensorType& result) {
+  GemmSpec spec = product(a, attrs.transpose_a, b, result.shape[0], result.shape[1]);
   spec.c_m = result.shape[1];
   spec.c_block = kBlock;
   return spec;
@@ -46,14 +52,7 @@ GemmSpec plain_result(const MatmulAttrs& attrs, const TensorType& a, const Tenso
 // columns of the result, so that 16 rows of the result lie side by side.
 GemmSpec o16_result(const MatmulAttrs& attrs, const TensorType& a, const TensorType& b,
                     const TensorType& result) {
-  const Steps step = steps(b);
-  GemmSpec spec{.m = result.shape[1],
-                .n = result.shape[0],
-                .k = attrs.transpose_b ? b.shape[1] : b.shape[0],
-                .a_m = attrs.transpose_b ? step.row : step.column,
-                .a_k = attrs.transpose_b ? step.column : step.row,
-                .epilogue = {}};
-  place_b(spec, a);
+  GemmSpec spec = product(b, !attrs.transpose_b, a, result.shape[1], result.shape[0]);
   spec.c_m = kBlock;
   spec.c_block = result.shape[1] * kBlock;
   spec.c_padded = true;

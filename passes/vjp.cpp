@@ -73,7 +73,7 @@ Gradients none(const VjpRequest& r) {
   return Gradients(r.node.operands.size(), kNoGradient);
 }
 
-[[noreturn]] void refuse(const VjpRequest& r) {
+[[noreturn]] Gradients refuse(const VjpRequest& r) {
   throw Error("differentiate: op '" + std::string(traits(r.node.op).name) +
                   "' has no gradient, because it is made by a later pass",
               r.node.location);
@@ -106,15 +106,15 @@ Gradients vjp(VjpBuilder& builder, const VjpRequest& r) {
 
 #define TAPER_VJP(name, gradients)                         \
   Gradients vjp_##name(VjpBuilder&, const VjpRequest& r) { \
-    gradients(r);                                          \
+    return gradients(r);                                   \
   }
-TAPER_VJP(input, return none)
-TAPER_VJP(parameter, return none)
-TAPER_VJP(state, return none)
-TAPER_VJP(constant, return none)
-TAPER_VJP(random, return none)
-TAPER_VJP(in_range, return none)  // integers
-TAPER_VJP(extent, return none)
+TAPER_VJP(input, none)
+TAPER_VJP(parameter, none)
+TAPER_VJP(state, none)
+TAPER_VJP(constant, none)
+TAPER_VJP(random, none)
+TAPER_VJP(in_range, none)  // integers
+TAPER_VJP(extent, none)
 TAPER_VJP(gradient, refuse)
 TAPER_VJP(cross_entropy_fused, refuse)
 TAPER_VJP(max_pool2d_with_indices, refuse)

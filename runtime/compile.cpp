@@ -187,7 +187,9 @@ struct Compilation {
     std::int64_t bytes = 0;
     for (const Buffer& buffer : p.plan.buffers) {
       if (buffer.place != Buffer::Place::variable) continue;
-      layouts[&*p.variables.at(buffer.name)] = buffer.type.layout;
+      Variable& variable = *p.variables.at(buffer.name);
+      if (variable.type().layout == buffer.type.layout) continue;
+      layouts[&variable] = buffer.type.layout;
       bytes += ir::byte_size(buffer.type, 1);
     }
     const std::vector<std::pair<Variable*, ir::Layout>> all(layouts.begin(), layouts.end());
