@@ -131,42 +131,44 @@ TEST(Plan, LiveBuffersDoNotShareBytes) {
   EXPECT_LT(plan.arena_bytes, sum) << "nothing was reused";
 }
 
-// Threads share the rows of the only image that there can be.
-TEST(Plan, OneImageIsWorkForAllThreads) {
-  Net net;
-  std::vector<float> image(64);
-  for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<float>(i % 11) / 7;
-  const auto run = [&](Function f) {
-    const std::span<const float> logits = f(image);
-    return std::vector<float>(logits.begin(), logits.end());
-  };
-  const std::vector<float> expected = run(compile(net.logits, {.max_batch = 8, .threads = 1}));
-  for (const int threads : {1, 2, 3, 7}) {
-    Function one = compile(net.logits, {.max_batch = 1, .threads = threads});
-    EXPECT_NE(one.plan().find("images=1 "), std::string::npos);
-    EXPECT_EQ(run(std::move(one)), expected) << threads << " threads";
-  }
-}
-
-// The same where the convolution is Winograd's: the rows of its tiles, a number that no number of
-// threads divides.
-TEST(Plan, OneImageByWinogradIsWorkForAllThreads) {
-  Tape tape;
-  const Tensor x = tape.input("x", {N, 32, 34, 30});
-  const Tensor y = relu(nn::Conv2d(32, 48, 3, {.padding = nn::same_padding(1)})(x));
-  std::vector<float> image(32 * 34 * 30);
+// That a kernel of `plan` shares the only image that there can be among threads, and that the
+// result is that of a larger batch on one.
+void expect_shared_image(const Tensor& y, std::int64_t values, std::string_view plan) {
+  std::vector<float> image(static_cast<std::size_t>(values));
   for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<float>(i % 13) / 9 - 1;
   const auto run = [&](Function f) {
     const std::span<const float> result = f(image);
     return std::vector<float>(result.begin(), result.end());
   };
-  const std::vector<float> expected = run(compile(y, {.max_batch = 2, .threads = 1}));
+  const std::vector<float> expected = run(compile(y, {.max_batch = 8, .threads = 1}));
   for (const int threads : {1, 2, 3, 7}) {
     Function one = compile(y, {.max_batch = 1, .threads = threads});
-    EXPECT_NE(one.plan().find("pass=forward images=1 "), std::string::npos);
-    EXPECT_NE(one.plan().find("input=c16 winograd"), std::string::npos);
+    EXPECT_NE(one.plan().find(plan), std::string::npos);
     EXPECT_EQ(run(std::move(one)), expected) << threads << " threads";
   }
+}
+
+TEST(Plan, OneImageIsWorkForAllThreads) {
+  Net net;
+  expect_shared_image(net.logits, 64, "images=1 ");
+}
+
+// The rows of tiles are a number that no number of threads divides.
+TEST(Plan, OneImageByWinogradIsWorkForAllThreads) {
+  Tape tape;
+  const Tensor x = tape.input("x", {N, 32, 34, 30});
+  const Tensor y = relu(nn::Conv2d(32, 48, 3, {.padding = nn::same_padding(1)})(x));
+  expect_shared_image(y, 32 * 34 * 30,
+                      "images=1 ic=32 ih=34 iw=30 oc=48 oh=34 ow=30 kh=3 kw=3 stride=[1,1] "
+                      "dilation=[1,1] pad_top=1 pad_left=1 groups=1 input=c16 winograd");
+}
+
+// 256 channels: weights of several groups, which threads share as well as the rows.
+TEST(Plan, OneImageWithLargeWeightsIsWorkForAllThreads) {
+  Tape tape;
+  const Tensor x = tape.input("x", {N, 256, 7, 5});
+  const Tensor y = relu(nn::Conv2d(256, 250, 3, {.padding = nn::same_padding(1)})(x));
+  expect_shared_image(y, 256 * 7 * 5, "images=1 ic=256 ih=7 iw=5 oc=250");
 }
 
 // conv -> relu -> pool -> conv: only the first convolution's result is wanted nowhere else.
