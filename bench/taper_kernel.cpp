@@ -16,7 +16,8 @@ struct Stage {
 };
 
 // What the pipeline would run: one kernel or, where it chooses Winograd's convolution, also the one
-// that transforms the filters, whose time counts.
+// that transforms the filters. Its time counts in backward passes, which come after an update of
+// the filters; inference keeps their transforms from one run to the next.
 class TaperKernel final : public Contestant {
  public:
   TaperKernel(const Problem& problem, const ir::Isa& isa, int threads, const Operands& operands)
@@ -30,7 +31,8 @@ class TaperKernel final : public Contestant {
     if (problem.epilogue) pack(operands.bias, problem.bias(), allocate(problem.bias()));
     allocate(tensors[2]);
     const auto* convolution = std::get_if<ir::ConvSpec>(&problem.spec);
-    if (convolution != nullptr && passes::prefers_winograd(*convolution, batch_)) {
+    if (convolution != nullptr &&
+        passes::prefers_winograd(*convolution, batch_, convolution->pass == Pass::forward)) {
       add_winograd(*convolution);
     } else if (convolution != nullptr) {
       add_stage(passes::shared_images(*convolution, batch_), buffers_);
@@ -57,7 +59,7 @@ class TaperKernel final : public Contestant {
   std::vector<float> result() override {
     return unpack(static_cast<const float*>(buffers_.back()), result_type_);
   }
-  std::string implementation() const override { return stages_.size() > 1 ? "winograd" : ""; }
+  std::string implementation() const override { return winograd_ ? "winograd" : ""; }
 
  private:
   float* allocate(const ir::TensorType& type) {
@@ -67,7 +69,7 @@ class TaperKernel final : public Contestant {
   }
 
   void add_winograd(ir::ConvSpec spec) {
-    spec.winograd = true;
+    spec.winograd = winograd_ = true;
     const passes::FilterTransform filter = passes::filter_transform(spec);
     std::vector<void*> buffers = buffers_;
     memory_.push_back(
@@ -80,6 +82,10 @@ class TaperKernel final : public Contestant {
     } else {
       buffers[1] = points;
       add_stage(filter.spec, {buffers_[1], points});
+      if (spec.pass == Pass::forward) {
+        run();
+        stages_.clear();
+      }
       add_stage(passes::shared_images(spec, batch_), buffers);
     }
   }
@@ -103,6 +109,7 @@ class TaperKernel final : public Contestant {
   std::vector<runtime::AlignedBytes> memory_;
   std::vector<void*> buffers_;  // operands and result of the problem
   std::vector<Stage> stages_;
+  bool winograd_ = false;
 };
 
 }  // namespace

@@ -126,7 +126,8 @@ class Selector {
 
   // Winograd's is two kernels: the filters are transformed before the others use them.
   ValueId convolution(const Node& node, ConvSpec spec) {
-    if (!options_.winograd || !prefers_winograd(spec, options_.max_batch)) {
+    const bool kept = graph_.updates.empty();
+    if (!options_.winograd || !prefers_winograd(spec, options_.max_batch, kept)) {
       return kernel(node, shared_images(spec, options_.max_batch));
     }
     spec.winograd = true;

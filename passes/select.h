@@ -26,8 +26,9 @@ struct FilterTransform {
   ir::TensorType points;
 };
 FilterTransform filter_transform(const ir::ConvSpec& spec);
-// Whether a direct convolution would be slower than Winograd's: the cost model, of shapes alone.
-bool prefers_winograd(const ir::ConvSpec&, ir::Dim max_batch);
+// Whether a direct convolution would be slower than Winograd's: the cost model, of shapes alone and
+// of whether the filters are those of the run before (`kept`): then their transforms are, too.
+bool prefers_winograd(const ir::ConvSpec&, ir::Dim max_batch, bool kept);
 // The convolution for a batch that is never more than one image: threads share its rows.
 ir::ConvSpec shared_images(ir::ConvSpec, ir::Dim max_batch);
 ir::KernelSpec select_pool(const Lowering&);

@@ -9,8 +9,9 @@ namespace {
 constexpr std::int64_t kTile = 4, kPoints = 36;
 // With fewer channels, transforms cost more than the multiplications that they save.
 constexpr std::int64_t kFewestChannels = 32;
-// Tiles that use a transformed filter often enough to pay for it.
-constexpr std::int64_t kFewestTiles = 64;
+// Tiles that use a transformed filter often enough to pay for it, and for reading it: it is four
+// times as large.
+constexpr std::int64_t kFewestTiles = 32, kFewestTilesKept = 16;
 
 std::int64_t tiles_along(std::int64_t results) {
   return (results + kTile - 1) / kTile;
@@ -36,7 +37,7 @@ FilterTransform filter_transform(const ir::ConvSpec& s) {
   return {spec, {ir::DType::f32, {blocks, kPoints, data ? s.oc : s.ic, ir::kBlock}}};
 }
 
-bool prefers_winograd(const ir::ConvSpec& s, ir::Dim max_batch) {
+bool prefers_winograd(const ir::ConvSpec& s, ir::Dim max_batch, bool kept) {
   using Pair = std::array<std::int64_t, 2>;
   const bool possible = s.kh == 3 && s.kw == 3 && s.stride == Pair{1, 1} &&
                         s.dilation == Pair{1, 1} && s.groups == 1 && !s.integers &&
@@ -48,7 +49,7 @@ bool prefers_winograd(const ir::ConvSpec& s, ir::Dim max_batch) {
   const std::int64_t tiles = tiles_along(height) * tiles_along(width);
   // Half of the multiplications would be of no result.
   if (height * width * 2 < tiles * kTile * kTile) return false;
-  return tiles * max_batch >= kFewestTiles;
+  return tiles * max_batch >= (kept ? kFewestTilesKept : kFewestTiles);
 }
 
 ir::ConvSpec shared_images(ir::ConvSpec spec, ir::Dim max_batch) {

@@ -279,6 +279,18 @@ struct Compilation {
       p.output_data.push_back(static_cast<const float*>(address(p, index)));
   }
 
+  static void watch_variables(Program& p) {
+    for (const ir::Update& update : p.recorded.updates)
+      p.updated.push_back(&bound(p.variables, p.recorded[update.variable]));
+    for (const Chain& chain : p.chains) p.kept_chains += chain.end <= p.plan.kept;
+    for (std::size_t c = 0; c < p.plan.kept; ++c)
+      for (const int index : p.plan.calls[c].buffers) {
+        const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
+        if (buffer.place == Buffer::Place::variable)
+          p.kept_from.push_back({p.variables.at(buffer.name).get(), 0});
+      }
+  }
+
   static void report(Program& p) {
     p.report.isa = p.options.interpret ? "interpreter" : std::string(p.options.isa->name);
     p.report.threads = p.options.interpret ? 1 : p.options.threads;
@@ -308,6 +320,7 @@ Executable compile(const ir::Graph& graph, const Variables& variables,
     Compilation::allocate(p);
     Compilation::schedule(p);
     Compilation::bind_buffers(p);
+    Compilation::watch_variables(p);
     announce(p.kernels, p.options.jit_profile);
   }
   Compilation::report(p);

@@ -88,15 +88,21 @@ bool Executable::Program::prefers_one_thread() const {
   return work_fixed + work_per_image * static_cast<double>(batch) < kWorthForking;
 }
 
-void Executable::Program::bind_inputs(std::span<const std::span<const std::byte>> inputs) {
+void Executable::Program::begin_run(std::span<const std::span<const std::byte>> inputs) {
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (input_data[i] != nullptr)  // else no kernel reads it any more
       std::ranges::copy(inputs[i], input_data[i]);
   if (batch_scalar != nullptr) *batch_scalar = static_cast<float>(batch);
+  for (Variable* variable : updated) variable->data();
+  first_chain = std::exchange(has_kept, true) ? kept_chains : 0;
+  for (Seen& seen : kept_from) {
+    if (seen.version != seen.variable->version()) first_chain = 0;
+    seen.version = seen.variable->version();
+  }
 }
 
 void Executable::Program::run_generated(std::span<const std::span<const std::byte>> inputs) {
-  bind_inputs(inputs);
+  begin_run(inputs);
   if (options.threads == 1 || prefers_one_thread()) {
     const FlushDenormals flush;
     run_thread(0, 1);

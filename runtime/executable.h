@@ -28,10 +28,14 @@ class Variable {
   // Throw taper::Error when the size is wrong.
   std::vector<float> read() const;
   void write(std::span<const float> values);
+  // Another number after every write, by whomever: what was computed from the contents is stale.
+  std::uint64_t version() const { return version_; }
 
   void set_layout(ir::Layout layout);  // converts the contents
+  // Who writes to it says so by calling this again.
   void* data() {
     zeros_ = false;
+    ++version_;
     return data_.get();
   }
 
@@ -40,6 +44,7 @@ class Variable {
   ir::TensorType type_;
   AlignedBytes data_;
   bool zeros_ = true;  // nothing has been written and nobody could
+  std::uint64_t version_ = 0;
 };
 
 using Variables = std::map<std::string, std::shared_ptr<Variable>>;

@@ -12,7 +12,8 @@ using ir::Node;
 using ir::Op;
 using ir::ValueId;
 
-// Results of kernels of weights alone that are larger would occupy too much of the arena.
+// Larger results of kernels of weights alone would occupy too much of the arena, unless they are
+// kept from one run to the next.
 constexpr std::int64_t kMostEarlyBytes = std::int64_t{2} << 20;
 
 bool is_leaf(const Node& node) {
@@ -20,13 +21,15 @@ bool is_leaf(const Node& node) {
 }
 
 std::vector<bool> find_early(const ir::Graph& graph) {
+  const bool kept = graph.updates.empty();
   std::vector<bool> early;
   for (const Node& node : graph.nodes()) {
     bool is_early = node.op != Op::input;
     for (const ValueId operand : node.operands) is_early = is_early && early[operand.index];
     if (const auto* kernel = std::get_if<ir::KernelAttrs>(&node.attrs))
       for (const ir::TensorType& type : kernel->results)
-        is_early = is_early && !type.has_batch() && ir::byte_size(type, 1) <= kMostEarlyBytes;
+        is_early =
+            is_early && !type.has_batch() && (kept || ir::byte_size(type, 1) <= kMostEarlyBytes);
     early.push_back(is_early);
   }
   return early;

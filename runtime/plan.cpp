@@ -219,8 +219,18 @@ class Planner {
       }
     for (Buffer& b : plan_.buffers)
       if (b.last >= 0 && order_.early[b.value.index]) b.last = static_cast<int>(plan_.calls.size());
+    keep_early();
     for (const int index : plan_.inputs) buffer(index).first = 0;
     for (const int index : plan_.outputs) buffer(index).last = static_cast<int>(plan_.calls.size());
+  }
+
+  void keep_early() {
+    if (!graph_.updates.empty()) return;
+    const auto is_early = [&](const PlannedCall& call) {
+      return call.node != ir::kNoValue && order_.early[call.node.index];
+    };
+    for (; plan_.kept < plan_.calls.size() && is_early(plan_.calls[plan_.kept]); ++plan_.kept)
+      for (const int index : plan_.calls[plan_.kept].buffers) buffer(index).first = 0;
   }
 
   const ir::Graph& graph_;

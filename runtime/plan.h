@@ -36,6 +36,9 @@ struct Plan {
   std::vector<int> outputs;  // buffer of each graph output
   std::vector<std::unique_ptr<ir::KernelSpec>> copies;
   std::int64_t arena_bytes = 0;
+  // Calls [0, kept) compute from weights alone in a graph that updates none: their results stay in
+  // the arena and hold until a weight is written.
+  std::size_t kept = 0;
 };
 
 // Plans `graph`, which must be at Stage::selected and outlive the plan. An updated variable is

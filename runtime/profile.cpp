@@ -47,7 +47,7 @@ struct ProfiledRun {
 
 Executable::Program::Recording Executable::Program::record(
     std::span<const std::span<const std::byte>> inputs) {
-  bind_inputs(inputs);
+  begin_run(inputs);
   const bool alone = options.threads == 1 || prefers_one_thread();
   using Run = ProfiledRun<Program>;
   Run recording{*this, alone ? 1 : options.threads, {}, {}};

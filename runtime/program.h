@@ -48,6 +48,15 @@ struct Executable::Program {
   std::unique_ptr<Barrier> barrier;
   std::vector<std::byte*> input_data;
   std::vector<const float*> output_data;
+  struct Seen {
+    const Variable* variable;
+    std::uint64_t version;
+  };
+  std::vector<Seen> kept_from;                // what the kept calls read, as it was when they ran
+  std::size_t kept_chains = 0;                // their chains
+  bool has_kept = false;                      // they have run
+  std::size_t first_chain = 0;                // of the present run
+  std::vector<Variable*> updated;             // by each run
   float* batch_scalar = nullptr;              // the input "$batch"; nullptr when the graph has none
   double work_per_image = 0, work_fixed = 0;  // see prefers_one_thread
 
@@ -61,7 +70,7 @@ struct Executable::Program {
 
   void check_inputs(std::span<const std::span<const std::byte>> inputs, ir::Dim n) const;
   void run_generated(std::span<const std::span<const std::byte>> inputs);
-  void bind_inputs(std::span<const std::span<const std::byte>> inputs);
+  void begin_run(std::span<const std::span<const std::byte>> inputs);
   std::map<std::string, ir::Value> bindings(
       std::span<const std::span<const std::byte>> inputs) const;
   void run_interpreter(std::span<const std::span<const std::byte>> inputs);
@@ -78,7 +87,7 @@ struct Executable::Program {
   // of this thread's share of its units.
   template <class Wait, class Run>
   void walk(int thread, int threads, const Wait& wait, const Run& run) const {
-    for (const Chain& chain : chains) {
+    for (const Chain& chain : std::span(chains).subspan(first_chain)) {
       const ScheduledCall& first = schedule[chain.first];
       if (first.barrier_before && threads > 1) wait(chain.first);
       const std::int64_t units = first.kernel->units(batch);

@@ -111,15 +111,14 @@ void Variable::write(std::span<const float> values) {
   if (values.size() != count)
     throw Error(fmt::format("variable \"{}\": {} holds {} elements but {} were given", name_,
                             ir::to_string(type_), count, values.size()));
-  zeros_ = false;
   if (type_.dtype == ir::DType::i8) {
-    auto* bytes = reinterpret_cast<std::int8_t*>(data_.get());
+    auto* bytes = static_cast<std::int8_t*>(data());
     Walk(type_, row_major(type_)).for_each([&](std::int64_t offset, std::int64_t index) {
       bytes[offset] = static_cast<std::int8_t>(
           ir::round_to(ir::DType::i8, values[static_cast<std::size_t>(index)]));
     });
   } else {
-    auto* floats = reinterpret_cast<float*>(data_.get());
+    auto* floats = static_cast<float*>(data());
     Walk(type_, row_major(type_)).for_each([&](std::int64_t offset, std::int64_t index) {
       floats[offset] = values[static_cast<std::size_t>(index)];
     });
