@@ -1,8 +1,6 @@
 // AArch64: frame, general registers, control flow.
 #include "codegen/masm_a64.h"
 
-#include <fmt/format.h>
-
 #include <limits>
 
 #include "ir/error.h"
@@ -21,39 +19,9 @@ a64::Gp x(Gp r) {
   return r.id == a64::Gp::kIdSp ? a64::Gp(a64::sp) : a64::Gp(a64::x(r.id));
 }
 
-a64::CondCode condition_of(Condition c) {
-  switch (c) {
-    case Condition::equal:
-      return a64::CondCode::kEQ;
-    case Condition::not_equal:
-      return a64::CondCode::kNE;
-    case Condition::less:
-      return a64::CondCode::kSignedLT;
-    case Condition::less_equal:
-      return a64::CondCode::kSignedLE;
-    case Condition::greater:
-      return a64::CondCode::kSignedGT;
-    case Condition::greater_equal:
-      return a64::CondCode::kSignedGE;
-  }
-  throw Error("unknown condition");
-}
-
-#ifdef NDEBUG
-constexpr bool kValidated = false;
-#else
-constexpr bool kValidated = true;
-#endif
-
 }  // namespace
 
-MasmA64::MasmA64(const ir::Isa& isa) : Masm(isa) {
-  code_.init(Environment(Arch::kAArch64));
-  code_.setErrorHandler(&error_);
-  if (recording_listings()) code_.setLogger(&logger_);
-  code_.attach(&a_);
-  if (recording_listings() || kValidated)
-    a_.addDiagnosticOptions(DiagnosticOptions::kValidateAssembler);
+MasmA64::MasmA64(const ir::Isa& isa) : AsmjitMasm(isa) {
   free_vec_ = (1u << temp().id) - 1;
   free_gp_ = ((1u << kGeneralRegisters) - 1) << 1;
 }
@@ -160,12 +128,6 @@ void MasmA64::shift_left(Gp d, int bits) {
   a_.lsl(x(d), x(d), bits);
 }
 
-codegen::Label MasmA64::label() {
-  return {a_.newLabel().id()};
-}
-void MasmA64::bind(codegen::Label l) {
-  a_.bind(asmjit::Label(l.id));
-}
 void MasmA64::jump(codegen::Label l) {
   a_.b(asmjit::Label(l.id));
 }
@@ -181,12 +143,12 @@ void MasmA64::compare_with(Gp a, std::int64_t b) {
 
 void MasmA64::jump_if(Condition c, Gp a, std::int64_t b, codegen::Label l) {
   compare_with(a, b);
-  a_.b(condition_of(c), asmjit::Label(l.id));
+  a_.b(condition_code(c), asmjit::Label(l.id));
 }
 
 void MasmA64::jump_if(Condition c, Gp a, Gp b, codegen::Label l) {
   a_.cmp(x(a), x(b));
-  a_.b(condition_of(c), asmjit::Label(l.id));
+  a_.b(condition_code(c), asmjit::Label(l.id));
 }
 
 void MasmA64::loop(Gp count, codegen::Label top, std::int64_t step) {
@@ -206,11 +168,7 @@ void MasmA64::prefetch(Address a) {
 }
 
 Masm::Code MasmA64::finish() {
-  if (!error_.message.empty())
-    throw Error(fmt::format("invalid {} code: {}", isa_.name, error_.message));
-  if (code_.hasUnresolvedLinks()) throw Error("a label of a kernel was never bound");
-  const CodeBuffer& buffer = code_.textSection()->buffer();
-  return {{buffer.begin(), buffer.end()}, {logger_.data(), logger_.dataSize()}};
+  return encoded();
 }
 
 }  // namespace taper::codegen

@@ -6,27 +6,19 @@
 #pragma once
 
 #include <asmjit/arm/a64assembler.h>
-#include <asmjit/core.h>
 
-#include "codegen/masm.h"
+#include "codegen/masm_asmjit.h"
 
 namespace taper::codegen {
 
-class MasmA64 final : public Masm {
+class MasmA64 final
+    : public AsmjitMasm<asmjit::a64::Assembler, asmjit::a64::CondCode, asmjit::Arch::kAArch64> {
  public:
   explicit MasmA64(const ir::Isa& isa);
 
 #include "codegen/masm_overrides.def"
 
  private:
-  // Keeps the first message; finish() throws it.
-  struct FirstError : asmjit::ErrorHandler {
-    std::string message;
-    void handleError(asmjit::Error, const char* text, asmjit::BaseEmitter*) override {
-      if (message.empty()) message = text;
-    }
-  };
-
   static Vec temp() {
     return {30};
   }
@@ -48,11 +40,6 @@ class MasmA64 final : public Masm {
   void store_narrow(Address a, int bytes, bool tail);
   void dot_half(Vec acc, bool high, Vec a, Vec b);
   void dot_by_signed(Vec acc, Vec a, Vec b);
-
-  asmjit::StringLogger logger_;
-  FirstError error_;
-  asmjit::CodeHolder code_;
-  asmjit::a64::Assembler a_;
 };
 
 }  // namespace taper::codegen

@@ -1,7 +1,5 @@
 #include "codegen/masm_x86.h"
 
-#include <fmt/format.h>
-
 #include <bit>
 #include <limits>
 
@@ -28,40 +26,9 @@ bool fits_i32(std::int64_t value) {
          value <= std::numeric_limits<std::int32_t>::max();
 }
 
-x86::CondCode condition_code(Condition c) {
-  switch (c) {
-    case Condition::equal:
-      return x86::CondCode::kEqual;
-    case Condition::not_equal:
-      return x86::CondCode::kNotEqual;
-    case Condition::less:
-      return x86::CondCode::kSignedLT;
-    case Condition::less_equal:
-      return x86::CondCode::kSignedLE;
-    case Condition::greater:
-      return x86::CondCode::kSignedGT;
-    case Condition::greater_equal:
-      return x86::CondCode::kSignedGE;
-  }
-  throw Error("unknown condition");
-}
-
-#ifdef NDEBUG
-constexpr bool kAssertions = false;
-#else
-constexpr bool kAssertions = true;
-#endif
-
 }  // namespace
 
-MasmX86::MasmX86(const ir::Isa& isa) : Masm(isa) {
-  code_.init(Environment(Arch::kX64));
-  code_.setErrorHandler(&error_);
-  if (recording_listings()) code_.setLogger(&logger_);
-  code_.attach(&a_);
-  // Takes as long as encoding: for whoever works on a kernel.
-  if (recording_listings() || kAssertions)
-    a_.addDiagnosticOptions(DiagnosticOptions::kValidateAssembler);
+MasmX86::MasmX86(const ir::Isa& isa) : AsmjitMasm(isa) {
   free_vec_ = (1u << temp().id) - 1;
   for (const int id : kPool) free_gp_ |= 1u << id;
 }
@@ -161,12 +128,6 @@ void MasmX86::shift_left(Gp d, int bits) {
   a_.shl(gpq(d), bits);
 }
 
-codegen::Label MasmX86::label() {
-  return {a_.newLabel().id()};
-}
-void MasmX86::bind(codegen::Label l) {
-  a_.bind(asmjit::Label(l.id));
-}
 void MasmX86::jump(codegen::Label l) {
   a_.jmp(asmjit::Label(l.id));
 }
@@ -205,11 +166,7 @@ Masm::Code MasmX86::finish() {
     a_.bind(entry.label);
     a_.embed(entry.words.data(), 4 * entry.words.size());
   }
-  if (!error_.message.empty())
-    throw Error(fmt::format("invalid {} code: {}", isa_.name, error_.message));
-  if (code_.hasUnresolvedLinks()) throw Error("a label of a kernel was never bound");
-  const CodeBuffer& buffer = code_.textSection()->buffer();
-  return {{buffer.begin(), buffer.end()}, {logger_.data(), logger_.dataSize()}};
+  return encoded();
 }
 
 }  // namespace taper::codegen

@@ -8,11 +8,12 @@
 
 #include <asmjit/x86.h>
 
-#include "codegen/masm.h"
+#include "codegen/masm_asmjit.h"
 
 namespace taper::codegen {
 
-class MasmX86 final : public Masm {
+class MasmX86 final
+    : public AsmjitMasm<asmjit::x86::Assembler, asmjit::x86::CondCode, asmjit::Arch::kX64> {
  public:
   explicit MasmX86(const ir::Isa& isa);
 
@@ -22,13 +23,6 @@ class MasmX86 final : public Masm {
   using Mem = asmjit::x86::Mem;
   using InstId = asmjit::InstId;
 
-  // Keeps the first message; finish() throws it.
-  struct FirstError : asmjit::ErrorHandler {
-    std::string message;
-    void handleError(asmjit::Error, const char* text, asmjit::BaseEmitter*) override {
-      if (message.empty()) message = text;
-    }
-  };
   struct PoolEntry {
     std::vector<std::uint32_t> words;
     asmjit::Label label;
@@ -59,10 +53,6 @@ class MasmX86 final : public Masm {
   void clear_nan(Vec s);
   void fold_lanes(const std::vector<Vec>& regs, InstId op);
 
-  asmjit::StringLogger logger_;
-  FirstError error_;
-  asmjit::CodeHolder code_;
-  asmjit::x86::Assembler a_;
   std::vector<PoolEntry> pool_;
 };
 

@@ -67,44 +67,37 @@ void for_each_tap(const Convolution& conv, Tap tap) {
   }
 }
 
+// Forward, and with `data` backward: each weight carries what lies at one end of it to the other.
+Results carried(const EvalRequest& r, bool data) {
+  Value to = r.result();
+  const Value& from = r.operand(0);
+  const Value& weight = r.operand(1);
+  const Convolution conv{r.attrs<ConvAttrs>(), (data ? to : from).type.shape, weight.type.shape,
+                         (data ? from : to).type.shape};
+  const std::int64_t stride = conv.attrs.stride[1];
+  const std::int64_t to_step = data ? stride : 1, from_step = data ? 1 : stride;
+  for_each_tap(conv, [&](std::int64_t index, std::int64_t x_plane, std::int64_t y_plane,
+                         std::int64_t ky, std::int64_t kx) {
+    const double w = element(weight, index);
+    for_each_row(conv, ky, kx, [&](std::int64_t out, std::int64_t in, std::int64_t count) {
+      const std::int64_t x = x_plane + in, y = y_plane + out;
+      double* sums = to.data.data() + (data ? x : y);
+      const double* values = from.data.data() + (data ? y : x);
+      for (std::int64_t i = 0; i < count; ++i) sums[i * to_step] += w * values[i * from_step];
+    });
+  });
+  round_all(to);
+  return {std::move(to)};
+}
+
 }  // namespace
 
 Results eval_conv2d(const EvalRequest& r) {
-  Value y = r.result();
-  const Value& x = r.operand(0);
-  const Value& weight = r.operand(1);
-  const Convolution conv{r.attrs<ConvAttrs>(), x.type.shape, weight.type.shape, y.type.shape};
-  const std::int64_t stride = conv.attrs.stride[1];
-  for_each_tap(conv, [&](std::int64_t index, std::int64_t x_plane, std::int64_t y_plane,
-                         std::int64_t ky, std::int64_t kx) {
-    const double w = element(weight, index);
-    for_each_row(conv, ky, kx, [&](std::int64_t out, std::int64_t in, std::int64_t count) {
-      double* to = y.data.data() + y_plane + out;
-      const double* from = x.data.data() + x_plane + in;
-      for (std::int64_t i = 0; i < count; ++i) to[i] += w * from[i * stride];
-    });
-  });
-  round_all(y);
-  return {std::move(y)};
+  return carried(r, false);
 }
 
 Results eval_conv2d_backward_data(const EvalRequest& r) {
-  Value dx = r.result();
-  const Value& dy = r.operand(0);
-  const Value& weight = r.operand(1);
-  const Convolution conv{r.attrs<ConvAttrs>(), dx.type.shape, weight.type.shape, dy.type.shape};
-  const std::int64_t stride = conv.attrs.stride[1];
-  for_each_tap(conv, [&](std::int64_t index, std::int64_t x_plane, std::int64_t y_plane,
-                         std::int64_t ky, std::int64_t kx) {
-    const double w = element(weight, index);
-    for_each_row(conv, ky, kx, [&](std::int64_t out, std::int64_t in, std::int64_t count) {
-      const double* from = dy.data.data() + y_plane + out;
-      double* to = dx.data.data() + x_plane + in;
-      for (std::int64_t i = 0; i < count; ++i) to[i * stride] += w * from[i];
-    });
-  });
-  round_all(dx);
-  return {std::move(dx)};
+  return carried(r, true);
 }
 
 Results eval_conv2d_backward_weights(const EvalRequest& r) {
