@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <string>
@@ -100,5 +101,13 @@ std::shared_ptr<const Kernel> compile_pool(const ir::PoolSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_row(const ir::RowSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_gather(const ir::GatherSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_copy(const ir::CopySpec&, const ir::Isa&);
+
+// What Kernel::routines() gives: those of `lists` behind `all`.
+inline std::vector<const Routine*> with_routines(
+    std::initializer_list<std::span<const Routine>> lists, std::vector<const Routine*> all = {}) {
+  for (const std::span<const Routine> list : lists)
+    for (const Routine& routine : list) all.push_back(&routine);
+  return all;
+}
 
 }  // namespace taper::codegen

@@ -132,11 +132,7 @@ class MapKernel final : public Kernel {
     }
   }
 
-  std::vector<const Routine*> routines() const override {
-    std::vector<const Routine*> all;
-    for (const Routine& r : routines_) all.push_back(&r);
-    return all;
-  }
+  std::vector<const Routine*> routines() const override { return with_routines({routines_}); }
 
  private:
   static std::vector<MapAccess> accesses(const Walk& walk, const std::vector<ir::Stream>& streams,

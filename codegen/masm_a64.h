@@ -16,15 +16,9 @@ class MasmA64 final
  public:
   explicit MasmA64(const ir::Isa& isa);
 
-#include "codegen/masm_overrides.def"
-
  private:
-  static Vec temp() {
-    return {30};
-  }
-  static Vec other_temp() {
-    return {31};
-  }
+  static Vec temp() { return {30}; }
+  static Vec other_temp() { return {31}; }
   // [base + offset] for an access of `size` bytes; what does not fit goes through a temporary.
   asmjit::arm::Mem mem(Address a, std::int64_t size);
   asmjit::arm::Mem tail_mask() const;
@@ -40,6 +34,9 @@ class MasmA64 final
   void store_narrow(Address a, int bytes, bool tail);
   void dot_half(Vec acc, bool high, Vec a, Vec b);
   void dot_by_signed(Vec acc, Vec a, Vec b);
+
+ public:
+#include "codegen/masm_overrides.def"
 };
 
 }  // namespace taper::codegen

@@ -17,8 +17,6 @@ class MasmX86 final
  public:
   explicit MasmX86(const ir::Isa& isa);
 
-#include "codegen/masm_overrides.def"
-
  private:
   using Mem = asmjit::x86::Mem;
   using InstId = asmjit::InstId;
@@ -28,14 +26,10 @@ class MasmX86 final
     asmjit::Label label;
   };
 
-  bool wide() const {
-    return isa_.lanes == 16;
-  }
+  bool wide() const { return isa_.lanes == 16; }
   asmjit::x86::Vec v(Vec r) const;     // all lanes
   asmjit::x86::Vec half(Vec r) const;  // the lower half of the lanes
-  Vec temp() const {
-    return {static_cast<std::uint8_t>(isa_.vector_registers - 1)};
-  }
+  Vec temp() const { return {static_cast<std::uint8_t>(isa_.vector_registers - 1)}; }
   Mem mem(Address a) const;
   Mem splat(std::uint32_t bits);  // an operand with `bits` in every lane
   Mem pool(std::vector<std::uint32_t> words);
@@ -54,6 +48,9 @@ class MasmX86 final
   void fold_lanes(const std::vector<Vec>& regs, InstId op);
 
   std::vector<PoolEntry> pool_;
+
+ public:
+#include "codegen/masm_overrides.def"
 };
 
 }  // namespace taper::codegen

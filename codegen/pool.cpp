@@ -199,11 +199,7 @@ class PoolKernel final : public Kernel {
     return spec_.images == ir::kBatch ? batch : spec_.images;
   }
   Partition partition() const override { return Partition::images; }
-  std::vector<const Routine*> routines() const override {
-    std::vector<const Routine*> all;
-    for (const Routine& routine : routines_) all.push_back(&routine);
-    return all;
-  }
+  std::vector<const Routine*> routines() const override { return with_routines({routines_}); }
 
   void run(const Call& call) const override {
     const std::int64_t blocks = pool_blocks(spec_);

@@ -32,10 +32,7 @@ class PoolBackwardKernel final : public Kernel {
   }
   Partition partition() const override { return Partition::images; }
   std::vector<const Routine*> routines() const override {
-    std::vector<const Routine*> all{&clipped_};
-    for (const Routine& routine : whole_) all.push_back(&routine);
-    for (const Routine& routine : sweep_) all.push_back(&routine);
-    return all;
+    return with_routines({whole_, sweep_}, {&clipped_});
   }
 
   void run(const Call& call) const override {

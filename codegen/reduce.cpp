@@ -125,10 +125,7 @@ class ReduceKernel final : public Kernel {
   }
   Partition partition() const override { return images_ ? Partition::images : Partition::units; }
   std::vector<const Routine*> routines() const override {
-    std::vector<const Routine*> all;
-    for (const Routine& routine : accumulate_) all.push_back(&routine);
-    all.push_back(&finish_);
-    return all;
+    return with_routines({accumulate_, {&finish_, 1}});
   }
 
   void run(const Call& call) const override {

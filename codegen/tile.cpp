@@ -292,9 +292,7 @@ std::size_t TileSet::add(const TileShape& shape) {
 }
 
 std::vector<const Routine*> TileSet::routines() const {
-  std::vector<const Routine*> all;
-  for (const Routine& r : routines_) all.push_back(&r);
-  return all;
+  return with_routines({routines_});
 }
 
 void TileSet::bind_operands(TileCall& call, void* const* buffers, std::int64_t c_offset,

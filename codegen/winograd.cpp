@@ -54,10 +54,7 @@ class WinogradKernel final : public Kernel {
   }
 
   std::vector<const Routine*> routines() const override {
-    std::vector<const Routine*> all = products_.routines();
-    for (const Routine& r : inputs_) all.push_back(&r);
-    for (const Routine& r : outputs_) all.push_back(&r);
-    return all;
+    return with_routines({inputs_, outputs_}, products_.routines());
   }
 
   void run(const Call& call) const override {

@@ -48,10 +48,7 @@ class WinogradWeightsKernel final : public Kernel {
            static_cast<std::size_t>(kWinogradPatch * (source_point_ + result_point_));
   }
   std::vector<const Routine*> routines() const override {
-    std::vector<const Routine*> all = products_.routines();
-    for (const Routine& r : inputs_) all.push_back(&r);
-    for (const Routine& r : gradients_) all.push_back(&r);
-    return all;
+    return with_routines({inputs_, gradients_}, products_.routines());
   }
 
   void run(const Call& call) const override {

@@ -140,7 +140,7 @@ void expect_shared_image(const Tensor& y, std::int64_t values, std::string_view 
     const std::span<const float> result = f(image);
     return std::vector<float>(result.begin(), result.end());
   };
-  const std::vector<float> expected = run(compile(y, {.max_batch = 8, .threads = 1}));
+  const std::vector<float> expected = run(compile(y, {.max_batch = 2, .threads = 1}));
   for (const int threads : {1, 2, 3, 7}) {
     Function one = compile(y, {.max_batch = 1, .threads = threads});
     EXPECT_NE(one.plan().find(plan), std::string::npos);
