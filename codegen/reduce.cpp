@@ -112,10 +112,14 @@ class ReduceKernel final : public Kernel {
     check_epilogue(spec.epilogue, "reduce", false);
     check_inputs(spec);
     plan(merged_loops(spec));
-    for (std::size_t term = 0; term < terms(); ++term)
+    const auto add = [&](const ir::Expr& prologue) {
       accumulate_.push_back(emit_reduce_accumulate(
-          isa,
-          {spec.kind, row_stride(), lanes_reduced_, sources(), only_output(spec.prologue, term)}));
+          isa, {spec.kind, row_stride(), lanes_reduced_, sources(), prologue}));
+    };
+    if (terms() > 1 && reduces_together(isa, spec.prologue))
+      add(spec.prologue);
+    else
+      for (std::size_t term = 0; term < terms(); ++term) add(only_output(spec.prologue, term));
     finish_ = emit_reduce_finish(isa, spec);
   }
 
@@ -238,9 +242,9 @@ class ReduceKernel final : public Kernel {
       args.tail = first + args.rows == rows ? tail : 0;
       for (std::size_t i = 0; i < spec_.inputs.size(); ++i)
         args.sources[i] = source(call, i, offsets[i], first * row_stride());
-      for (std::size_t term = 0; term < terms(); ++term) {
-        args.totals = totals[term].data();
-        accumulate_[term](&args);
+      for (std::size_t i = 0; i < accumulate_.size(); ++i) {
+        args.totals = totals[i].data();
+        accumulate_[i](&args);
       }
       first += args.rows;
     } while (first < rows);
@@ -288,7 +292,7 @@ class ReduceKernel final : public Kernel {
   Loop row_, lanes_;                // an absent one has extent 1
   bool lanes_reduced_ = false, images_ = false;
   std::int64_t blocks_ = 1, per_image_ = 1;
-  std::vector<Routine> accumulate_;  // one for each result
+  std::vector<Routine> accumulate_;  // one for each result, or one for all
   Routine finish_;
 };
 

@@ -20,6 +20,10 @@ namespace {
 
 constexpr int kChains = 4;
 
+int terms_of(const ir::Expr& prologue) {
+  return std::max(1, static_cast<int>(prologue.outputs.size()));
+}
+
 class AccumulateEmitter {
  public:
   AccumulateEmitter(const ir::Isa& isa, const AccumulateSpec& spec)
@@ -34,7 +38,7 @@ class AccumulateEmitter {
     }
     if (compares()) scratch_ = m_.vec();
     for (auto& chain : chains_) {
-      for (int h = 0; h < halves(); ++h) {
+      for (int i = 0; i < terms_of(spec_.prologue) * halves(); ++i) {
         chain.push_back(m_.vec());
         m_.constant(chain.back(), start());
       }
@@ -68,7 +72,7 @@ class AccumulateEmitter {
   }
 
   // What is reduced, for vector h of the row `row` rows ahead; the caller releases it.
-  Vec emit_value(int h, int row, bool tail) {
+  std::vector<Vec> emit_values(int h, int row, bool tail) {
     const auto load = [&](Vec d, int i) {
       const auto k = static_cast<std::size_t>(i);
       const ReduceSource& source = spec_.sources[k];
@@ -81,18 +85,25 @@ class AccumulateEmitter {
     if (spec_.prologue == ir::Expr{}) {
       const Vec x = m_.vec();
       load(x, 0);
-      return x;
+      return {x};
     }
     std::vector<ir::DType> types;
     for (const ReduceSource& source : spec_.sources) types.push_back(source.dtype);
-    return emit_expr(m_, spec_.prologue, {}, load, {}, types).front();
+    return emit_expr(m_, spec_.prologue, {}, load, {}, types);
+  }
+
+  Vec total(int chain, std::size_t term, int h) const {
+    const std::size_t i = term * static_cast<std::size_t>(halves()) + static_cast<std::size_t>(h);
+    return chains_[static_cast<std::size_t>(chain)][i];
   }
 
   void emit_row(int chain, int row) {
     for (int h = 0; h < halves(); ++h) {
-      const Vec x = emit_value(h, row, false);
-      combine(chains_[static_cast<std::size_t>(chain)][static_cast<std::size_t>(h)], x);
-      m_.release(x);
+      const std::vector<Vec> values = emit_values(h, row, false);
+      for (std::size_t term = 0; term < values.size(); ++term) {
+        combine(total(chain, term, h), values[term]);
+        m_.release(values[term]);
+      }
     }
   }
 
@@ -133,10 +144,12 @@ class AccumulateEmitter {
     m_.constant(identity, start());
     for (int h = 0; h < halves(); ++h) {
       m_.set_tail(tail);
-      const Vec x = emit_value(h, 0, true);
-      m_.select_tail(x, x, identity);
-      combine(chains_[0][static_cast<std::size_t>(h)], x);
-      m_.release(x);
+      const std::vector<Vec> values = emit_values(h, 0, true);
+      for (std::size_t term = 0; term < values.size(); ++term) {
+        m_.select_tail(values[term], values[term], identity);
+        combine(total(0, term, h), values[term]);
+        m_.release(values[term]);
+      }
       m_.add(tail, -m_.isa().lanes);
     }
     m_.bind(done);
@@ -148,14 +161,14 @@ class AccumulateEmitter {
     const Gp totals = m_.gp();
     m_.load(totals, {m_.args(), offsetof(AccumulateArgs, totals)});
     const Vec x = m_.vec();
-    for (int h = 0; h < halves(); ++h) {
-      const auto i = static_cast<std::size_t>(h);
+    for (std::size_t i = 0; i < chains_[0].size(); ++i) {
+      const auto at = static_cast<std::int64_t>(i) * bytes();
       combine(chains_[0][i], chains_[1][i]);
       combine(chains_[2][i], chains_[3][i]);
       combine(chains_[0][i], chains_[2][i]);
-      m_.load(x, {totals, h * bytes()});
+      m_.load(x, {totals, at});
       combine(x, chains_[0][i]);
-      m_.store({totals, h * bytes()}, x);
+      m_.store({totals, at}, x);
     }
     m_.release(x);
     m_.release(totals);
@@ -170,6 +183,12 @@ class AccumulateEmitter {
 };
 
 }  // namespace
+
+bool reduces_together(const ir::Isa& isa, const ir::Expr& prologue) {
+  constexpr int kReserved = 4;  // the tail, a maximum's, the emitter's
+  const int chains = terms_of(prologue) * kChains * isa.vectors_per_block();
+  return chains + max_registers(prologue) + kReserved <= isa.vector_registers;
+}
 
 Routine emit_reduce_accumulate(const ir::Isa& isa, const AccumulateSpec& spec) {
   return AccumulateEmitter(isa, spec).emit();

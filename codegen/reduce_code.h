@@ -22,7 +22,7 @@ inline constexpr std::size_t kMaxReduceTerms = 4;
 
 struct AccumulateArgs {
   std::array<const void*, kMaxReduceInputs> sources;
-  float* totals;            // 16 lanes, which the piece is added to
+  float* totals;            // 16 lanes of each result, which the piece is added to
   std::int64_t rows, tail;  // rows of 16 elements, then `tail` more elements
 };
 struct FinishArgs {
@@ -47,6 +47,9 @@ struct AccumulateSpec {
   std::vector<ReduceSource> sources;
   ir::Expr prologue;  // empty: source 0 itself
 };
+
+// Whether a routine has the registers for all results of the prologue.
+bool reduces_together(const ir::Isa& isa, const ir::Expr& prologue);
 
 // Adds (or compares) one piece of rows in the order that reduce.cpp states. Throws taper::Error for
 // a prologue that needs more registers than there are.

@@ -15,6 +15,10 @@ namespace taper::passes {
 // per group; softmax and log_softmax over another axis than the last become reductions.
 ir::Graph expand_structured(ir::Graph);
 
+// The mean over the batch and planes, and the variance about it, are made of those of each image,
+// which take one walk while the image is in the caches and wait for no other image.
+ir::Graph fuse_moments(ir::Graph);
+
 // cross_entropy and a cross_entropy_backward of the same operands become cross_entropy_fused,
 // unless the gradient that flows in depends on the loss.
 ir::Graph fuse_losses(ir::Graph);
