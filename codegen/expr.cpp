@@ -141,7 +141,7 @@ class ExprEmitter {
   case Op::name:                                                \
     emit;                                                       \
     return;
-#define TAPER_STRUCTURAL(name, arity) case Op::name:
+#define TAPER_STRUCTURAL(name, arity, attrs) case Op::name:
 #include "ir/ops.def"
       break;
     }

@@ -83,43 +83,14 @@ void check_inputs(const ir::ReduceSpec& spec) {
   }
 }
 
-// `expr` with output i alone; its inputs keep their numbers.
-ir::Expr only_output(const ir::Expr& expr, std::size_t i) {
-  if (expr.outputs.size() <= 1) return expr;
-  const auto inputs = static_cast<std::size_t>(expr.inputs);
-  std::vector<bool> needed(inputs + expr.instrs.size());
-  needed[static_cast<std::size_t>(expr.outputs[i])] = true;
-  for (std::size_t k = needed.size(); k-- > inputs;) {
-    for (const std::int16_t arg : expr.instrs[k - inputs].args)
-      if (needed[k] && arg >= 0) needed[static_cast<std::size_t>(arg)] = true;
-  }
-  ir::Expr only{.inputs = expr.inputs, .instrs = {}, .outputs = {}};
-  std::vector<std::int16_t> now(needed.size());
-  for (std::size_t k = 0; k < needed.size(); ++k) {
-    now[k] = static_cast<std::int16_t>(k < inputs ? k : inputs + only.instrs.size());
-    if (k < inputs || !needed[k]) continue;
-    ir::ExprInstr instr = expr.instrs[k - inputs];
-    for (std::int16_t& arg : instr.args) arg = arg < 0 ? arg : now[static_cast<std::size_t>(arg)];
-    only.instrs.push_back(instr);
-  }
-  only.outputs = {now[static_cast<std::size_t>(expr.outputs[i])]};
-  return only;
-}
-
 class ReduceKernel final : public Kernel {
  public:
   ReduceKernel(const ir::ReduceSpec& spec, const ir::Isa& isa) : spec_(spec) {
     check_epilogue(spec.epilogue, "reduce", false);
     check_inputs(spec);
     plan(merged_loops(spec));
-    const auto add = [&](const ir::Expr& prologue) {
-      accumulate_.push_back(emit_reduce_accumulate(
-          isa, {spec.kind, row_stride(), lanes_reduced_, sources(), prologue}));
-    };
-    if (terms() > 1 && reduces_together(isa, spec.prologue))
-      add(spec.prologue);
-    else
-      for (std::size_t term = 0; term < terms(); ++term) add(only_output(spec.prologue, term));
+    accumulate_ = emit_reduce_accumulate(
+        isa, {spec.kind, row_stride(), lanes_reduced_, sources(), spec.prologue});
     finish_ = emit_reduce_finish(isa, spec);
   }
 
@@ -128,9 +99,7 @@ class ReduceKernel final : public Kernel {
     return per_image_;
   }
   Partition partition() const override { return images_ ? Partition::images : Partition::units; }
-  std::vector<const Routine*> routines() const override {
-    return with_routines({accumulate_, {&finish_, 1}});
-  }
+  std::vector<const Routine*> routines() const override { return {&accumulate_, &finish_}; }
 
   void run(const Call& call) const override {
     const std::int64_t each = images_ ? per_image_ : 1;
@@ -230,7 +199,6 @@ class ReduceKernel final : public Kernel {
     }
   }
 
-  // All results take a piece while it is in the cache.
   void accumulate(const Call& call, const Offsets& offsets, Totals& totals,
                   std::int64_t size) const {
     const std::int64_t rows = lanes_reduced_ ? size / kLanes : size;
@@ -242,10 +210,8 @@ class ReduceKernel final : public Kernel {
       args.tail = first + args.rows == rows ? tail : 0;
       for (std::size_t i = 0; i < spec_.inputs.size(); ++i)
         args.sources[i] = source(call, i, offsets[i], first * row_stride());
-      for (std::size_t i = 0; i < accumulate_.size(); ++i) {
-        args.totals = totals[i].data();
-        accumulate_[i](&args);
-      }
+      args.totals = totals.front().data();
+      accumulate_(&args);
       first += args.rows;
     } while (first < rows);
   }
@@ -292,8 +258,7 @@ class ReduceKernel final : public Kernel {
   Loop row_, lanes_;                // an absent one has extent 1
   bool lanes_reduced_ = false, images_ = false;
   std::int64_t blocks_ = 1, per_image_ = 1;
-  std::vector<Routine> accumulate_;  // one for each result, or one for all
-  Routine finish_;
+  Routine accumulate_, finish_;
 };
 
 }  // namespace

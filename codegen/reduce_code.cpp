@@ -20,47 +20,43 @@ namespace {
 
 constexpr int kChains = 4;
 
-int terms_of(const ir::Expr& prologue) {
-  return std::max(1, static_cast<int>(prologue.outputs.size()));
-}
-
 class AccumulateEmitter {
  public:
   AccumulateEmitter(const ir::Isa& isa, const AccumulateSpec& spec)
       : masm_(make_masm(isa)), m_(*masm_), spec_(spec) {}
 
+  // As many vectors of a row together as there are registers for, then the next ones.
   Routine emit() {
     m_.begin("reduce_accumulate");
-    for (std::size_t i = 0; i < spec_.sources.size(); ++i) {
-      sources_[i] = m_.gp();
-      const auto at = static_cast<std::int64_t>(i * sizeof(void*));
-      m_.load(sources_[i], Address{m_.args(), offsetof(AccumulateArgs, sources)} + at);
-    }
+    for (std::size_t i = 0; i < spec_.sources.size(); ++i) sources_[i] = m_.gp();
     if (compares()) scratch_ = m_.vec();
-    for (auto& chain : chains_) {
-      for (int i = 0; i < terms_of(spec_.prologue) * halves(); ++i) {
-        chain.push_back(m_.vec());
-        m_.constant(chain.back(), start());
-      }
-    }
-    check_registers();
-    emit_rows();
-    if (spec_.with_tail) emit_tail();
-    emit_total();
+    const int others = std::max(1, max_registers(spec_.prologue)) + (spec_.with_tail ? 1 : 0);
+    const int vectors = m_.isa().vectors_per_block();
+    group_ = std::min(vectors, (m_.free_vecs() - others) / (kChains * terms()));
+    if (group_ < 1) throw Error("reduce: the prologue needs more vector registers than there are");
+    while (vectors % group_ != 0) --group_;
+    for (auto& chain : chains_)
+      for (int i = 0; i < terms() * group_; ++i) chain.push_back(m_.vec());
+    for (first_ = 0; first_ < vectors; first_ += group_) emit_group();
     m_.end();
     return finish_routine(m_, "reduce_accumulate");
   }
 
  private:
-  int halves() const { return m_.isa().vectors_per_block(); }
-  std::int64_t bytes() const { return m_.isa().lanes * kF32; }
+  int terms() const { return std::max(1, static_cast<int>(spec_.prologue.outputs.size())); }
   bool compares() const { return spec_.kind == ir::ReduceKind::max; }
   float start() const { return compares() ? kLowest : 0.0f; }
 
-  void check_registers() const {
-    const int needed = std::max(1, max_registers(spec_.prologue)) + (spec_.with_tail ? 1 : 0);
-    if (needed > m_.free_vecs())
-      throw Error("reduce: the prologue needs more vector registers than there are");
+  void emit_group() {
+    for (std::size_t i = 0; i < spec_.sources.size(); ++i) {
+      const auto at = static_cast<std::int64_t>(i * sizeof(void*));
+      m_.load(sources_[i], Address{m_.args(), offsetof(AccumulateArgs, sources)} + at);
+    }
+    for (const auto& chain : chains_)
+      for (const Vec acc : chain) m_.constant(acc, start());
+    emit_rows();
+    if (spec_.with_tail) emit_tail();
+    emit_total();
   }
 
   void combine(Vec acc, Vec x) {
@@ -71,14 +67,20 @@ class AccumulateEmitter {
     }
   }
 
-  // What is reduced, for vector h of the row `row` rows ahead; the caller releases it.
-  std::vector<Vec> emit_values(int h, int row, bool tail) {
+  Vec chain(int chain, int term, int vector) const {
+    return chains_[static_cast<std::size_t>(chain)]
+                  [static_cast<std::size_t>(term * group_ + vector)];
+  }
+
+  // What is reduced, for a vector of the group, of the row `row` rows ahead; the caller releases
+  // it.
+  std::vector<Vec> emit_values(int vector, int row, bool tail) {
     const auto load = [&](Vec d, int i) {
       const auto k = static_cast<std::size_t>(i);
       const ReduceSource& source = spec_.sources[k];
       const auto size = static_cast<std::int64_t>(ir::byte_size(source.dtype));
       if (source.splat) return m_.broadcast(d, {sources_[k], 0});
-      const std::int64_t lane = h * m_.isa().lanes;
+      const std::int64_t lane = (first_ + vector) * m_.isa().lanes;
       const std::int64_t element = lane + (source.walked ? row * spec_.stride : 0);
       load_lanes(m_, d, {sources_[k], element * size}, source.dtype, tail);
     };
@@ -92,18 +94,15 @@ class AccumulateEmitter {
     return emit_expr(m_, spec_.prologue, {}, load, {}, types);
   }
 
-  Vec total(int chain, std::size_t term, int h) const {
-    const std::size_t i = term * static_cast<std::size_t>(halves()) + static_cast<std::size_t>(h);
-    return chains_[static_cast<std::size_t>(chain)][i];
-  }
-
-  void emit_row(int chain, int row) {
-    for (int h = 0; h < halves(); ++h) {
-      const std::vector<Vec> values = emit_values(h, row, false);
-      for (std::size_t term = 0; term < values.size(); ++term) {
-        combine(total(chain, term, h), values[term]);
-        m_.release(values[term]);
-      }
+  // `identity`, when valid, stands for the lanes that the tail leaves out.
+  void emit_row(int to, int vector, int row, Vec identity = {}) {
+    const bool tail = !(identity == Vec{});
+    const std::vector<Vec> values = emit_values(vector, row, tail);
+    for (int term = 0; term < terms(); ++term) {
+      const Vec x = values[static_cast<std::size_t>(term)];
+      if (tail) m_.select_tail(x, x, identity);
+      combine(chain(to, term, vector), x);
+      m_.release(x);
     }
   }
 
@@ -121,14 +120,15 @@ class AccumulateEmitter {
     const Label main = m_.label(), rest = m_.label(), one = m_.label(), done = m_.label();
     m_.jump_if(Condition::less, rows, kChains, rest);
     m_.bind(main);
-    for (int c = 0; c < kChains; ++c) emit_row(c, c);
+    for (int c = 0; c < kChains; ++c)
+      for (int v = 0; v < group_; ++v) emit_row(c, v, c);
     advance(kChains);
     m_.add(rows, -kChains);
     m_.jump_if(Condition::greater_equal, rows, kChains, main);
     m_.bind(rest);
     m_.jump_if(Condition::less_equal, rows, 0, done);
     m_.bind(one);
-    emit_row(0, 0);
+    for (int v = 0; v < group_; ++v) emit_row(0, v, 0);
     advance(1);
     m_.loop(rows, one);
     m_.bind(done);
@@ -138,18 +138,14 @@ class AccumulateEmitter {
   void emit_tail() {
     const Gp tail = m_.gp();
     m_.load(tail, {m_.args(), offsetof(AccumulateArgs, tail)});
+    if (first_ > 0) m_.add(tail, -first_ * m_.isa().lanes);
     const Label done = m_.label();
     m_.jump_if(Condition::less_equal, tail, 0, done);
     const Vec identity = m_.vec();
     m_.constant(identity, start());
-    for (int h = 0; h < halves(); ++h) {
+    for (int v = 0; v < group_; ++v) {
       m_.set_tail(tail);
-      const std::vector<Vec> values = emit_values(h, 0, true);
-      for (std::size_t term = 0; term < values.size(); ++term) {
-        m_.select_tail(values[term], values[term], identity);
-        combine(total(0, term, h), values[term]);
-        m_.release(values[term]);
-      }
+      emit_row(0, v, 0, identity);
       m_.add(tail, -m_.isa().lanes);
     }
     m_.bind(done);
@@ -161,14 +157,17 @@ class AccumulateEmitter {
     const Gp totals = m_.gp();
     m_.load(totals, {m_.args(), offsetof(AccumulateArgs, totals)});
     const Vec x = m_.vec();
-    for (std::size_t i = 0; i < chains_[0].size(); ++i) {
-      const auto at = static_cast<std::int64_t>(i) * bytes();
-      combine(chains_[0][i], chains_[1][i]);
-      combine(chains_[2][i], chains_[3][i]);
-      combine(chains_[0][i], chains_[2][i]);
-      m_.load(x, {totals, at});
-      combine(x, chains_[0][i]);
-      m_.store({totals, at}, x);
+    for (int term = 0; term < terms(); ++term) {
+      for (int v = 0; v < group_; ++v) {
+        const std::int64_t lane = term * kLanes + (first_ + v) * m_.isa().lanes;
+        const Vec acc = chain(0, term, v);
+        combine(acc, chain(1, term, v));
+        combine(chain(2, term, v), chain(3, term, v));
+        combine(acc, chain(2, term, v));
+        m_.load(x, {totals, lane * kF32});
+        combine(x, acc);
+        m_.store({totals, lane * kF32}, x);
+      }
     }
     m_.release(x);
     m_.release(totals);
@@ -179,16 +178,11 @@ class AccumulateEmitter {
   const AccumulateSpec& spec_;
   std::array<Gp, kMaxReduceInputs> sources_{};
   Vec scratch_{};
-  std::array<std::vector<Vec>, kChains> chains_;
+  std::array<std::vector<Vec>, kChains> chains_;  // by result, then vector of the group
+  int first_ = 0, group_ = 0;                     // the vectors of a row that are added now
 };
 
 }  // namespace
-
-bool reduces_together(const ir::Isa& isa, const ir::Expr& prologue) {
-  constexpr int kReserved = 4;  // the tail, a maximum's, the emitter's
-  const int chains = terms_of(prologue) * kChains * isa.vectors_per_block();
-  return chains + max_registers(prologue) + kReserved <= isa.vector_registers;
-}
 
 Routine emit_reduce_accumulate(const ir::Isa& isa, const AccumulateSpec& spec) {
   return AccumulateEmitter(isa, spec).emit();

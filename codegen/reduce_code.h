@@ -18,7 +18,7 @@ inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
 // What a prologue may read.
 inline constexpr std::size_t kMaxReduceInputs = 4;
 // Results of one walk.
-inline constexpr std::size_t kMaxReduceTerms = 4;
+inline constexpr std::size_t kMaxReduceTerms = 2;
 
 struct AccumulateArgs {
   std::array<const void*, kMaxReduceInputs> sources;
@@ -47,9 +47,6 @@ struct AccumulateSpec {
   std::vector<ReduceSource> sources;
   ir::Expr prologue;  // empty: source 0 itself
 };
-
-// Whether a routine has the registers for all results of the prologue.
-bool reduces_together(const ir::Isa& isa, const ir::Expr& prologue);
 
 // Adds (or compares) one piece of rows in the order that reduce.cpp states. Throws taper::Error for
 // a prologue that needs more registers than there are.

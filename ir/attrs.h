@@ -38,7 +38,10 @@ class Boxed {
   std::shared_ptr<const T> value_;
 };
 
-#define TAPER_FIELDS(...)                       \
+using NoAttrs = std::monostate;
+
+#define TAPER_FIELDS(Self, ...)                 \
+  bool operator==(const Self&) const = default; \
   template <class Visit>                        \
   void fields([[maybe_unused]] Visit&& visit) { \
     __VA_ARGS__                                 \
@@ -47,14 +50,12 @@ class Boxed {
 // input, parameter, state: the name that binds a buffer.
 struct NameAttrs {
   std::string name;
-  bool operator==(const NameAttrs&) const = default;
-  TAPER_FIELDS(visit("name", name);)
+  TAPER_FIELDS(NameAttrs, visit("name", name);)
 };
 // constant: row-major values, or one value for all elements. double holds every dtype exactly.
 struct ConstantAttrs {
   std::vector<double> values;
-  bool operator==(const ConstantAttrs&) const = default;
-  TAPER_FIELDS(visit("values", values);)
+  TAPER_FIELDS(ConstantAttrs, visit("values", values);)
 };
 // conv2d and its two gradients. `shape` is the shape of the result of a gradient (the input's for
 // conv2d_backward_data, the weight's for conv2d_backward_weights) and empty for conv2d.
@@ -64,9 +65,8 @@ struct ConvAttrs {
   Padding padding{0, 0, 0, 0};
   std::int64_t groups = 1;
   Shape shape = {};
-  bool operator==(const ConvAttrs&) const = default;
-  TAPER_FIELDS(visit("stride", stride); visit("dilation", dilation); visit("padding", padding);
-               visit("groups", groups); visit("shape", shape);)
+  TAPER_FIELDS(ConvAttrs, visit("stride", stride); visit("dilation", dilation);
+               visit("padding", padding); visit("groups", groups); visit("shape", shape);)
 };
 // pool2d and its relatives; semantics of torch.nn.MaxPool2d / AvgPool2d. `shape` is the shape of
 // the result of max_unpool2d and empty for the others. `positive`, of max_pool2d_with_indices: a
@@ -80,8 +80,7 @@ struct PoolAttrs {
   bool count_include_pad = true;
   Shape shape = {};
   bool positive = false;
-  bool operator==(const PoolAttrs&) const = default;
-  TAPER_FIELDS(visit("kind", kind); visit("kernel", kernel); visit("stride", stride);
+  TAPER_FIELDS(PoolAttrs, visit("kind", kind); visit("kernel", kernel); visit("stride", stride);
                visit("padding", padding); visit("ceil_mode", ceil_mode);
                visit("count_include_pad", count_include_pad); visit("shape", shape);
                visit("positive", positive);)
@@ -94,79 +93,67 @@ struct ReduceAttrs {
   Indices axes;  // sorted, unique, non-negative
   bool keep_dims = false;
   Expr prologue = {};
-  bool operator==(const ReduceAttrs&) const = default;
-  TAPER_FIELDS(visit("kind", kind); visit("axes", axes); visit("keep_dims", keep_dims);
+  TAPER_FIELDS(ReduceAttrs, visit("kind", kind); visit("axes", axes); visit("keep_dims", keep_dims);
                visit("prologue", prologue);)
 };
 // reshape, broadcast_to; gather_backward: the shape of the table.
 struct ShapeAttrs {
   Shape shape;
-  bool operator==(const ShapeAttrs&) const = default;
-  TAPER_FIELDS(visit("shape", shape);)
+  TAPER_FIELDS(ShapeAttrs, visit("shape", shape);)
 };
 // transpose: result axis i is operand axis axes[i]; extent: the axes whose sizes are multiplied.
 struct AxesAttrs {
   Indices axes;
-  bool operator==(const AxesAttrs&) const = default;
-  TAPER_FIELDS(visit("axes", axes);)
+  TAPER_FIELDS(AxesAttrs, visit("axes", axes);)
 };
 // softmax, log_softmax, concat.
 struct AxisAttrs {
   std::int64_t axis = 0;
-  bool operator==(const AxisAttrs&) const = default;
-  TAPER_FIELDS(visit("axis", axis);)
+  TAPER_FIELDS(AxisAttrs, visit("axis", axis);)
 };
 // slice: per axis [begin, end) by step > 0. On a batch axis: 0, kBatch, 1.
 struct SliceAttrs {
   Indices begin, end, step;
-  bool operator==(const SliceAttrs&) const = default;
-  TAPER_FIELDS(visit("begin", begin); visit("end", end); visit("step", step);)
+  TAPER_FIELDS(SliceAttrs, visit("begin", begin); visit("end", end); visit("step", step);)
 };
 // pad: constant padding per axis; `interior` elements go between neighbours (as in XLA's Pad).
 struct PadAttrs {
   Indices low, high, interior;
   double value = 0;
-  bool operator==(const PadAttrs&) const = default;
-  TAPER_FIELDS(visit("low", low); visit("high", high); visit("interior", interior);
+  TAPER_FIELDS(PadAttrs, visit("low", low); visit("high", high); visit("interior", interior);
                visit("value", value);)
 };
 // normalize: along `axes`, which are sorted and unique.
 struct NormalizeAttrs {
   Indices axes;
   double eps = 0;
-  bool operator==(const NormalizeAttrs&) const = default;
-  TAPER_FIELDS(visit("axes", axes); visit("eps", eps);)
+  TAPER_FIELDS(NormalizeAttrs, visit("axes", axes); visit("eps", eps);)
 };
 struct MatmulAttrs {
   bool transpose_a = false;
   bool transpose_b = false;
-  bool operator==(const MatmulAttrs&) const = default;
-  TAPER_FIELDS(visit("transpose_a", transpose_a); visit("transpose_b", transpose_b);)
+  TAPER_FIELDS(MatmulAttrs, visit("transpose_a", transpose_a); visit("transpose_b", transpose_b);)
 };
 // random: uniform in [0, 1), Philox4x32-10; see ir/README.md for the counter layout.
 struct RandomAttrs {
   std::uint64_t seed = 0;
   std::uint64_t stream = 0;
   Shape shape;
-  bool operator==(const RandomAttrs&) const = default;
-  TAPER_FIELDS(visit("seed", seed); visit("stream", stream); visit("shape", shape);)
+  TAPER_FIELDS(RandomAttrs, visit("seed", seed); visit("stream", stream); visit("shape", shape);)
 };
 struct CastAttrs {
   DType dtype = DType::f32;
-  bool operator==(const CastAttrs&) const = default;
-  TAPER_FIELDS(visit("dtype", dtype);)
+  TAPER_FIELDS(CastAttrs, visit("dtype", dtype);)
 };
 // in_range: elements are in [low, high) or among `others`.
 struct RangeAttrs {
   std::int64_t low = 0, high = 0;
   Indices others;
-  bool operator==(const RangeAttrs&) const = default;
-  TAPER_FIELDS(visit("low", low); visit("high", high); visit("others", others);)
+  TAPER_FIELDS(RangeAttrs, visit("low", low); visit("high", high); visit("others", others);)
 };
 struct LayoutAttrs {
   Layout layout = Layout::plain;
-  bool operator==(const LayoutAttrs&) const = default;
-  TAPER_FIELDS(visit("layout", layout);)
+  TAPER_FIELDS(LayoutAttrs, visit("layout", layout);)
 };
 // map: `segments` groups of operands (expr.inputs each) that the same expression is applied to; the
 // results are segment-major, expr.outputs.size() per segment.
@@ -174,29 +161,27 @@ struct MapAttrs {
   Expr expr;
   std::int64_t segments = 1;
   std::vector<TensorType> results;
-  bool operator==(const MapAttrs&) const = default;
-  TAPER_FIELDS(visit("expr", expr); visit("segments", segments); visit("results", results);)
+  TAPER_FIELDS(MapAttrs, visit("expr", expr); visit("segments", segments);
+               visit("results", results);)
 };
 // result: the index-th result of a multi-result node (map, cross_entropy_fused,
 // max_pool2d_with_indices, kernel).
 struct ResultAttrs {
   std::int64_t index = 0;
-  bool operator==(const ResultAttrs&) const = default;
-  TAPER_FIELDS(visit("index", index);)
+  TAPER_FIELDS(ResultAttrs, visit("index", index);)
 };
 // kernel: the end state of lowering. `results` lists all result types.
 struct KernelAttrs {
   Boxed<KernelSpec> spec;
   std::vector<TensorType> results;
-  bool operator==(const KernelAttrs&) const = default;
-  TAPER_FIELDS(visit("spec", spec); visit("results", results);)
+  TAPER_FIELDS(KernelAttrs, visit("spec", spec); visit("results", results);)
 };
 
 #undef TAPER_FIELDS
 
-using Attrs = std::variant<std::monostate, NameAttrs, ConstantAttrs, ConvAttrs, PoolAttrs,
-                           ReduceAttrs, ShapeAttrs, AxesAttrs, AxisAttrs, SliceAttrs, PadAttrs,
-                           MatmulAttrs, NormalizeAttrs, RandomAttrs, CastAttrs, RangeAttrs,
-                           LayoutAttrs, MapAttrs, ResultAttrs, KernelAttrs>;
+using Attrs = std::variant<NoAttrs, NameAttrs, ConstantAttrs, ConvAttrs, PoolAttrs, ReduceAttrs,
+                           ShapeAttrs, AxesAttrs, AxisAttrs, SliceAttrs, PadAttrs, MatmulAttrs,
+                           NormalizeAttrs, RandomAttrs, CastAttrs, RangeAttrs, LayoutAttrs,
+                           MapAttrs, ResultAttrs, KernelAttrs>;
 
 }  // namespace taper::ir

@@ -15,8 +15,8 @@ Results eval_node(const EvalRequest& request) {
 #define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) \
   case Op::name:                                                \
     return eval_elementwise(request);
-#define TAPER_STRUCTURAL(name, arity) \
-  case Op::name:                      \
+#define TAPER_STRUCTURAL(name, arity, attrs) \
+  case Op::name:                             \
     return eval_##name(request);
 #include "ir/ops.def"
   }

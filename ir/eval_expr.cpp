@@ -67,7 +67,7 @@ double apply(Op op, [[maybe_unused]] double a, [[maybe_unused]] double b,
 #define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) \
   case Op::name:                                                \
     return eval;
-#define TAPER_STRUCTURAL(name, arity) case Op::name:
+#define TAPER_STRUCTURAL(name, arity, attrs) case Op::name:
 #include "ir/ops.def"
     break;
   }

@@ -75,7 +75,7 @@ Results eval_elementwise(const EvalRequest&);
 Results apply_prologue(const EvalRequest&, const Expr& prologue);
 Value apply_epilogue(const EvalRequest&, const Value& root);
 
-#define TAPER_STRUCTURAL(name, arity) Results eval_##name(const EvalRequest&);
+#define TAPER_STRUCTURAL(name, arity, attrs) Results eval_##name(const EvalRequest&);
 #include "ir/ops.def"
 
 }  // namespace taper::ir

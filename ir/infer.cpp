@@ -326,8 +326,8 @@ TensorType infer(Op op, const std::vector<TensorType>& operands, const Attrs& at
 #define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) \
   case Op::name:                                                \
     return infer_elementwise(request);
-#define TAPER_STRUCTURAL(name, arity) \
-  case Op::name:                      \
+#define TAPER_STRUCTURAL(name, arity, attrs) \
+  case Op::name:                             \
     return infer_##name(request);
 #include "ir/ops.def"
   }

@@ -8,7 +8,7 @@ namespace {
 constexpr auto kTable = std::to_array<OpTraits>({
 #define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) \
   {#name, arity, true, ResultKind::result},
-#define TAPER_STRUCTURAL(name, arity) {#name, arity, false, ResultKind::f32},
+#define TAPER_STRUCTURAL(name, arity, attrs) {#name, arity, false, ResultKind::f32},
 #include "ir/ops.def"
 });
 

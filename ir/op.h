@@ -9,7 +9,7 @@ namespace taper::ir {
 
 enum class Op : std::uint8_t {
 #define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) name,
-#define TAPER_STRUCTURAL(name, arity) name,
+#define TAPER_STRUCTURAL(name, arity, attrs) name,
 #include "ir/ops.def"
 };
 

@@ -15,6 +15,15 @@ std::string_view look_up(const std::array<std::string_view, size>& names, Enum v
 
 }  // namespace
 
+std::string_view name(DType dtype) {
+  return look_up(std::to_array<std::string_view>({"f32", "f16", "bf16", "i8", "u8", "i32", "bool"}),
+                 dtype);
+}
+
+std::string_view name(Layout layout) {
+  return look_up(std::to_array<std::string_view>({"plain", "c16", "o16", "i16", "o16x4"}), layout);
+}
+
 std::string_view name(PoolKind kind) {
   return look_up(std::to_array<std::string_view>({"max", "average"}), kind);
 }
@@ -42,67 +51,15 @@ std::string_view name(EpilogueAccess access) {
 
 Attrs default_attrs(Op op) {
   switch (op) {
-#define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) case Op::name:
+#define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) \
+  case Op::name:                                                \
+    return NoAttrs{};
+#define TAPER_STRUCTURAL(name, arity, attrs) \
+  case Op::name:                             \
+    return attrs{};
 #include "ir/ops.def"
-    case Op::cross_entropy:
-    case Op::cross_entropy_backward:
-    case Op::cross_entropy_fused:
-    case Op::gradient:
-    case Op::view:
-    case Op::gather:
-      return std::monostate{};
-    case Op::input:
-    case Op::parameter:
-    case Op::state:
-      return NameAttrs{};
-    case Op::constant:
-      return ConstantAttrs{};
-    case Op::cast:
-      return CastAttrs{};
-    case Op::random:
-      return RandomAttrs{};
-    case Op::extent:
-    case Op::transpose:
-      return AxesAttrs{};
-    case Op::broadcast_to:
-    case Op::reshape:
-    case Op::gather_backward:
-      return ShapeAttrs{};
-    case Op::slice:
-      return SliceAttrs{};
-    case Op::pad:
-      return PadAttrs{};
-    case Op::reduce:
-      return ReduceAttrs{};
-    case Op::matmul:
-      return MatmulAttrs{};
-    case Op::normalize:
-      return NormalizeAttrs{};
-    case Op::conv2d:
-    case Op::conv2d_backward_data:
-    case Op::conv2d_backward_weights:
-      return ConvAttrs{};
-    case Op::pool2d:
-    case Op::pool2d_backward:
-    case Op::max_pool2d_with_indices:
-    case Op::max_unpool2d:
-      return PoolAttrs{};
-    case Op::concat:
-    case Op::softmax:
-    case Op::log_softmax:
-      return AxisAttrs{};
-    case Op::in_range:
-      return RangeAttrs{};
-    case Op::relayout:
-      return LayoutAttrs{};
-    case Op::map:
-      return MapAttrs{};
-    case Op::result:
-      return ResultAttrs{};
-    case Op::kernel:
-      return KernelAttrs{};
   }
-  return std::monostate{};
+  return NoAttrs{};
 }
 
 std::string extent_text(Dim extent) {

@@ -68,42 +68,6 @@ std::size_t byte_size(DType dtype) {
   return 0;
 }
 
-std::string_view name(DType dtype) {
-  switch (dtype) {
-    case DType::f32:
-      return "f32";
-    case DType::f16:
-      return "f16";
-    case DType::bf16:
-      return "bf16";
-    case DType::i8:
-      return "i8";
-    case DType::u8:
-      return "u8";
-    case DType::i32:
-      return "i32";
-    case DType::boolean:
-      return "bool";
-  }
-  return "?";
-}
-
-std::string_view name(Layout layout) {
-  switch (layout) {
-    case Layout::plain:
-      return "plain";
-    case Layout::c16:
-      return "c16";
-    case Layout::o16:
-      return "o16";
-    case Layout::i16:
-      return "i16";
-    case Layout::o16x4:
-      return "o16x4";
-  }
-  return "?";
-}
-
 std::string to_string(const Shape& shape) {
   std::string out = "[";
   for (std::size_t i = 0; i < shape.size(); ++i) {

@@ -9,9 +9,6 @@ namespace {
 
 using namespace ir;
 
-// A smaller plane is read as fast together with the others.
-constexpr Dim kSmallestPlane = 16;
-
 class Moments2d {
  public:
   explicit Moments2d(const Graph& graph) : graph_(graph) {
@@ -50,8 +47,7 @@ class Moments2d {
     const auto& attrs = std::get<ReduceAttrs>(node.attrs);
     const Shape& shape = graph_[node.operands[0]].type.shape;
     return attrs.kind == ReduceKind::mean && attrs.prologue == Expr{} && shape.size() == 4 &&
-           shape[0] == kBatch && attrs.axes == Indices{0, 2, 3} && shape[1] % kBlock == 0 &&
-           shape[2] * shape[3] >= kSmallestPlane;
+           shape[0] == kBatch && attrs.axes == Indices{0, 2, 3} && shape[1] % kBlock == 0;
   }
 
   // Of a variance, the mean of (x - mean)^2: that mean.

@@ -96,8 +96,8 @@ Gradients vjp(VjpBuilder& builder, const VjpRequest& r) {
 #define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) \
   case Op::name:                                                \
     return undo_broadcasting(builder, r, Column(builder).vjp_##name(r.g, r.y, a, b, c));
-#define TAPER_STRUCTURAL(name, arity) \
-  case Op::name:                      \
+#define TAPER_STRUCTURAL(name, arity, attrs) \
+  case Op::name:                             \
     return vjp_##name(builder, r);
 #include "ir/ops.def"
   }

@@ -43,7 +43,7 @@ using Gradients = std::vector<ir::ValueId>;  // one per operand; kNoValue: none 
 Gradients vjp(VjpBuilder& builder, const VjpRequest& request);
 
 // Per structural op, called by vjp().
-#define TAPER_STRUCTURAL(name, arity) Gradients vjp_##name(VjpBuilder&, const VjpRequest&);
+#define TAPER_STRUCTURAL(name, arity, attrs) Gradients vjp_##name(VjpBuilder&, const VjpRequest&);
 #include "ir/ops.def"
 
 }  // namespace taper::passes

@@ -117,7 +117,7 @@ TEST(Text, StructuralOpsRoundTrip) {
   expect_round_trip(graph);
   std::set<Op> seen;
   for (const Node& node : graph.nodes()) seen.insert(node.op);
-#define TAPER_STRUCTURAL(name, arity) \
+#define TAPER_STRUCTURAL(name, arity, attrs) \
   EXPECT_EQ(seen.contains(Op::name), Op::name != Op::kernel) << #name;
 #include "ir/ops.def"
 }

@@ -1,6 +1,8 @@
 // Train and evaluate from one tape: what is chosen, what is updated; dropout; modules and names.
 #include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <map>
 #include <numeric>
 
 #include "ir/eval.h"
@@ -259,6 +261,39 @@ TEST(Init, VariancesAreThoseOfTheFans) {
   expect(std::sqrt(2 / (in + out)), true);
   Variable bias("bias", ir::TensorType{DType::f32, {4}});
   EXPECT_NE(error_of([&] { init::xavier_uniform(bias); }).find("\"bias\""), std::string::npos);
+}
+
+// Of values whose squares leave no digits for their deviation, in planes that lie apart.
+TEST(BatchNorm, HasTheMomentsOfLargeValues) {
+  constexpr std::size_t kImages = 5, kChannels = 32, kPlane = 6 * 5;
+  const auto value = [](std::size_t i) {
+    return 1024.0 + static_cast<double>(i / (kChannels * kPlane)) / 4 +
+           static_cast<double>(i * 29 % 31) / 128;
+  };
+  std::vector<float> x(kImages * kChannels * kPlane);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(value(i));
+  Tape tape;
+  const nn::BatchNorm2d norm(kChannels, {.momentum = 1.0});
+  Function f(tape, {norm(tape.input("x", {N, kChannels, 6, 5}))}, {.max_batch = kImages},
+             Mode::train);
+  const std::span<const float> y = f(x);
+  const nn::Parameters buffers = norm.buffers();
+  const std::map<std::string, std::shared_ptr<Variable>> running(buffers.begin(), buffers.end());
+  for (std::size_t c = 0; c < kChannels; ++c) {
+    double mean = 0, variance = 0;
+    const auto for_each = [&](const auto& visit) {
+      for (std::size_t n = 0; n < kImages; ++n)
+        for (std::size_t p = 0; p < kPlane; ++p) visit((n * kChannels + c) * kPlane + p);
+    };
+    for_each([&](std::size_t i) { mean += value(i) / (kImages * kPlane); });
+    for_each([&](std::size_t i) { variance += std::pow(value(i) - mean, 2) / (kImages * kPlane); });
+    for_each([&](std::size_t i) {
+      EXPECT_NEAR(y[i], (value(i) - mean) / std::sqrt(variance + 1e-5), 2e-3) << c;
+    });
+    const double unbiased = variance * kImages * kPlane / (kImages * kPlane - 1);
+    EXPECT_NEAR(running.at("running_mean")->read()[c], mean, 1e-3);
+    EXPECT_NEAR(running.at("running_var")->read()[c], unbiased, 1e-3 * unbiased);
+  }
 }
 
 }  // namespace

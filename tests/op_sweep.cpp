@@ -54,7 +54,7 @@ TEST(OpSweep, EveryOpHasCases) {
   for (const Case& test : all_cases()) ++cases[test.op];
 #define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) \
   EXPECT_NE(cases.contains(Op::name), kWithoutCases.contains(Op::name)) << #name;
-#define TAPER_STRUCTURAL(name, arity) \
+#define TAPER_STRUCTURAL(name, arity, attrs) \
   EXPECT_NE(cases.contains(Op::name), kWithoutCases.contains(Op::name)) << #name;
 #include "ir/ops.def"
 }

@@ -149,7 +149,7 @@ TEST(Vjp, AllOpsAreCovered) {
   for (const Case& test : all_cases()) tested.insert(test.op);
   std::vector<Op> all;
 #define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) all.push_back(Op::name);
-#define TAPER_STRUCTURAL(name, arity) all.push_back(Op::name);
+#define TAPER_STRUCTURAL(name, arity, attrs) all.push_back(Op::name);
 #include "ir/ops.def"
   for (const Op op : all) {
     const std::size_t lists =

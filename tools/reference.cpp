@@ -97,7 +97,7 @@ constexpr Meaning kMeanings[] = {
 // clang-format on
 
 constexpr std::size_t kStructuralOps = 0
-#define TAPER_STRUCTURAL(name, arity) +1
+#define TAPER_STRUCTURAL(name, arity, attrs) +1
 #include "ir/ops.def"
     ;
 static_assert(std::size(kMeanings) == kStructuralOps, "every op of ops.def has its meaning here");
