@@ -29,13 +29,19 @@ class InlineVector {
   InlineVector(std::initializer_list<T> values) : InlineVector(values.begin(), values.end()) {}
   template <std::forward_iterator It>
   InlineVector(It first, It last) {
-    insert(begin(), first, last);
+    assign(first, last);
   }
   InlineVector(const std::vector<T>& values) : InlineVector(values.begin(), values.end()) {}
-  InlineVector(const InlineVector& other) : InlineVector(other.begin(), other.end()) {}
+  InlineVector(const InlineVector& other) { *this = other; }
   InlineVector(InlineVector&& other) noexcept { *this = std::move(other); }
   InlineVector& operator=(const InlineVector& other) {
-    if (this != &other) assign(other.begin(), other.end());
+    if (this == &other) return *this;
+    if (other.heap_ || heap_) {
+      assign(other.begin(), other.end());
+    } else {
+      std::copy_n(other.inline_, Inline, inline_);  // of a length that the compiler knows
+      size_ = other.size_;
+    }
     return *this;
   }
   InlineVector& operator=(InlineVector&& other) noexcept {
@@ -81,7 +87,8 @@ class InlineVector {
   template <std::forward_iterator It>
   void assign(It first, It last) {
     clear();
-    insert(end(), first, last);
+    reserve(static_cast<std::size_t>(std::distance(first, last)));
+    size_ = static_cast<std::uint32_t>(std::copy(first, last, data()) - data());
   }
   void assign(std::size_t size, T value) {
     clear();

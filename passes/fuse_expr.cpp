@@ -1,5 +1,6 @@
 // Building fused expressions from nodes, and measuring them.
 #include <algorithm>
+#include <utility>
 
 #include "passes/fuse.h"
 
@@ -11,11 +12,8 @@ using ir::ValueId;
 class ExprBuilder {
  public:
   ExprBuilder(const ir::Graph& graph, const std::set<ValueId>& members, ValueId acc)
-      : graph_(graph),
-        members_(members),
-        has_acc_(acc != ir::kNoValue),
-        known_(graph.size(), kUnknown) {
-    if (has_acc_) known_[acc.index] = 0;
+      : graph_(graph), members_(members), has_acc_(acc != ir::kNoValue) {
+    if (has_acc_) known_.push_back({acc, 0});
   }
 
   FusedExpr build(const std::vector<ValueId>& results) {
@@ -35,14 +33,15 @@ class ExprBuilder {
   }
 
  private:
-  static constexpr int kInstrs = 8192, kUnknown = -1;
+  static constexpr int kInstrs = 8192;
 
   int visit(ValueId v) {
-    if (known_[v.index] != kUnknown) return known_[v.index];
+    for (const auto& [value, code] : known_)
+      if (value == v) return code;
     const ir::Node& node = graph_[v];
     if (const auto value = splat_value(node)) return constant(*value, node.type.dtype);
     const int code = members_.contains(v) ? instruction(v) : input(v);
-    known_[v.index] = code;
+    known_.push_back({v, code});
     return code;
   }
 
@@ -82,7 +81,7 @@ class ExprBuilder {
   const ir::Graph& graph_;
   const std::set<ValueId>& members_;
   const bool has_acc_;
-  std::vector<int> known_;  // by value
+  std::vector<std::pair<ValueId, int>> known_;  // few: an expression is short
   std::vector<ir::ExprInstr> instrs_;
   ir::Operands operands_;
 };

@@ -41,6 +41,7 @@ class Ordering {
       : graph_(graph),
         early_(find_early(graph)),
         bytes_(graph.size(), 0),
+        sources_(graph.size()),
         readers_(graph.size()),
         old_readers_(graph.size()) {
     for (std::size_t i = 0; i < graph.size(); ++i) {
@@ -48,7 +49,8 @@ class Ordering {
       if (kernel == nullptr || early_[i]) continue;
       for (const ir::TensorType& type : kernel->results)
         bytes_[i] += ir::byte_size(type, max_batch);
-      for (const ValueId source : sources(graph.id(i))) readers_[source.index].push_back(i);
+      sources_[i] = sources(graph.id(i));
+      for (const ValueId source : sources_[i]) readers_[source.index].push_back(i);
     }
     for (const ir::Output& output : graph.outputs)
       readers_[source_of(graph, output.value).node.index].push_back(graph.size());
@@ -130,7 +132,7 @@ class Ordering {
   }
 
   bool is_ready(std::size_t kernel) const {
-    const std::vector<ValueId> needed = sources(graph_.id(kernel));
+    const std::vector<ValueId>& needed = sources_[kernel];
     const auto& others = old_readers_[kernel];
     return std::all_of(needed.begin(), needed.end(),
                        [&](ValueId source) {
@@ -146,7 +148,7 @@ class Ordering {
     peak_ = std::max(peak_, live_);
     done_[kernel] = true;
     run_.push_back(kernel);
-    for (const ValueId source : sources(graph_.id(kernel))) {
+    for (const ValueId source : sources_[kernel]) {
       const auto& readers = readers_[source.index];
       const bool read = std::all_of(readers.begin(), readers.end(),
                                     [&](std::size_t reader) { return done_[reader]; });
@@ -165,6 +167,7 @@ class Ordering {
   const ir::Graph& graph_;
   const std::vector<bool> early_;
   std::vector<std::int64_t> bytes_;                    // of a kernel's results
+  std::vector<std::vector<ValueId>> sources_;          // of a kernel
   std::vector<std::vector<std::size_t>> readers_;      // of a kernel's results; an output: size()
   std::vector<std::vector<std::size_t>> old_readers_;  // of the variables that a kernel updates
   std::vector<std::size_t> over_images_, late_;
