@@ -73,7 +73,8 @@ class Moments2d {
     const Shape shape = b.type(x).shape;
     SliceAttrs middle{
         .begin = {0, 0, shape[2] / 2, shape[3] / 2}, .end = shape, .step = {1, 1, 1, 1}};
-    for (const std::size_t axis : {2, 3}) middle.end[axis] = middle.begin[axis] + 1;
+    middle.end[2] = middle.begin[2] + 1;
+    middle.end[3] = middle.begin[3] + 1;
     const ValueId pivot = b.slice(x, std::move(middle));
     const Expr prologue{
         .inputs = 2,
