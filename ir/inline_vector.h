@@ -36,12 +36,9 @@ class InlineVector {
   InlineVector(InlineVector&& other) noexcept { *this = std::move(other); }
   InlineVector& operator=(const InlineVector& other) {
     if (this == &other) return *this;
-    if (other.heap_ || heap_) {
-      assign(other.begin(), other.end());
-    } else {
-      std::copy_n(other.inline_, Inline, inline_);  // of a length that the compiler knows
-      size_ = other.size_;
-    }
+    if (heap_ || other.heap_) return assign(other.begin(), other.end()), *this;
+    std::copy_n(other.inline_, Inline, inline_);  // of a length that the compiler knows
+    size_ = other.size_;
     return *this;
   }
   InlineVector& operator=(InlineVector&& other) noexcept {

@@ -71,11 +71,10 @@ class Moments2d {
   // mean is not known yet.
   static Planes moments_of(Builder& b, ValueId x) {
     const Shape shape = b.type(x).shape;
-    SliceAttrs middle{
-        .begin = {0, 0, shape[2] / 2, shape[3] / 2}, .end = shape, .step = {1, 1, 1, 1}};
-    middle.end[2] = middle.begin[2] + 1;
-    middle.end[3] = middle.begin[3] + 1;
-    const ValueId pivot = b.slice(x, std::move(middle));
+    const Dim row = shape[2] / 2, column = shape[3] / 2;
+    const ValueId pivot = b.slice(x, {.begin = {0, 0, row, column},
+                                      .end = {kBatch, shape[1], row + 1, column + 1},
+                                      .step = {1, 1, 1, 1}});
     const Expr prologue{
         .inputs = 2,
         .instrs = {{.op = Op::sub, .args = {0, 1, -1}}, {.op = Op::mul, .args = {2, 2, -1}}},

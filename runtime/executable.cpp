@@ -95,10 +95,8 @@ void Executable::Program::begin_run(std::span<const std::span<const std::byte>> 
   if (batch_scalar != nullptr) *batch_scalar = static_cast<float>(batch);
   for (Variable* variable : updated) variable->data();
   first_chain = std::exchange(has_kept, true) ? kept_chains : 0;
-  for (Seen& seen : kept_from) {
-    if (seen.version != seen.variable->version()) first_chain = 0;
-    seen.version = seen.variable->version();
-  }
+  for (auto& [variable, version] : kept_from)
+    if (std::exchange(version, variable->version()) != variable->version()) first_chain = 0;
 }
 
 void Executable::Program::run_generated(std::span<const std::span<const std::byte>> inputs) {

@@ -48,11 +48,8 @@ struct Executable::Program {
   std::unique_ptr<Barrier> barrier;
   std::vector<std::byte*> input_data;
   std::vector<const float*> output_data;
-  struct Seen {
-    const Variable* variable;
-    std::uint64_t version;
-  };
-  std::vector<Seen> kept_from;                // what the kept calls read, as it was when they ran
+  // What the kept calls read, and its version when they ran.
+  std::vector<std::pair<const Variable*, std::uint64_t>> kept_from;
   std::size_t kept_chains = 0;                // their chains
   bool has_kept = false;                      // they have run
   std::size_t first_chain = 0;                // of the present run
