@@ -218,7 +218,7 @@ struct Compilation {
       case Buffer::Place::arena:
         return p.arena.get() + buffer.offset;
       case Buffer::Place::variable:
-        return p.variables.at(buffer.name)->data();
+        return p.variables.at(buffer.name)->storage();
       case Buffer::Place::constant:
         return p.constants.at(index).get();
     }
@@ -283,12 +283,8 @@ struct Compilation {
     for (const ir::Update& update : p.recorded.updates)
       p.updated.push_back(&bound(p.variables, p.recorded[update.variable]));
     for (const Chain& chain : p.chains) p.kept_chains += chain.end <= p.plan.kept;
-    for (std::size_t c = 0; c < p.plan.kept; ++c)
-      for (const int index : p.plan.calls[c].buffers) {
-        const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
-        if (buffer.place == Buffer::Place::variable)
-          p.kept_from.push_back({p.variables.at(buffer.name).get(), 0});
-      }
+    if (p.kept_chains == 0) return;
+    for (const auto& [name, variable] : p.variables) p.kept_from.push_back({variable.get(), 0});
   }
 
   static void report(Program& p) {

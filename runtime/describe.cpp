@@ -39,6 +39,7 @@ std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedul
   auto chain = chains.begin();
   for (std::size_t c = 0; c < plan.calls.size(); ++c) {
     const PlannedCall& call = plan.calls[c];
+    if (c > 0 && c == plan.kept) text += "---- the results above hold until a weight changes\n";
     if (schedule[c].barrier_before) fmt::format_to(out, "---- barrier\n");
     if (chain != chains.end() && chain->first == c) {
       if (chain->images > 0)
@@ -48,12 +49,11 @@ std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedul
     }
     fmt::format_to(out, "{:3} {:<16} {:10.3f}  ", c, ir::lowering(*call.spec),
                    ir::flops(*call.spec, max_batch) / 1e6);
-    for (std::size_t b = 0; b < call.buffers.size(); ++b)
-      fmt::format_to(out, "{}{}",
-                     b == call.operands ? " -> "
-                     : b == 0           ? ""
-                                        : ", ",
+    for (std::size_t b = 0; b < call.buffers.size(); ++b) {
+      const char* before = b == call.operands ? " -> " : b == 0 ? "" : ", ";
+      fmt::format_to(out, "{}{}", before,
                      plan.buffers[static_cast<std::size_t>(call.buffers[b])].name);
+    }
     fmt::format_to(out, "\n      {}\n", ir::to_string(*call.spec));
   }
   fmt::format_to(out, "\narena (offset, bytes, live during calls)\n");

@@ -32,10 +32,13 @@ class Variable {
   std::uint64_t version() const { return version_; }
 
   void set_layout(ir::Layout layout);  // converts the contents
-  // Who writes to it says so by calling this again.
+  // To write: whoever does calls it before every time.
   void* data() {
-    zeros_ = false;
     ++version_;
+    return storage();
+  }
+  void* storage() {
+    zeros_ = false;
     return data_.get();
   }
 

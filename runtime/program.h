@@ -48,7 +48,7 @@ struct Executable::Program {
   std::unique_ptr<Barrier> barrier;
   std::vector<std::byte*> input_data;
   std::vector<const float*> output_data;
-  // What the kept calls read, and its version when they ran.
+  // What the kept calls may read, and its version when they ran.
   std::vector<std::pair<const Variable*, std::uint64_t>> kept_from;
   std::size_t kept_chains = 0;                // their chains
   bool has_kept = false;                      // they have run
