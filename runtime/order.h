@@ -14,11 +14,11 @@ struct Order {
 
 // Kernels of weights alone run before all others, so that they separate no chains of kernels over
 // images (see schedule.h), nor does a barrier before their bytes are written again: they keep
-// them, where nothing updates a weight even from one run to the next. Kernels that no kernel over
-// images waits for, the gradients of weights above all, run as late as possible, for the same
-// reason, but early enough that no more than 5/4 of the memory is live at once that running each as
-// soon as it can would take; and what updates a variable runs after all that reads it. The others
-// keep the graph's order.
+// them for a while, where nothing updates a weight even from one run to the next. Kernels that no
+// kernel over images waits for, the gradients of weights above all, run as late as possible, for
+// the same reason, but early enough that no more than 5/4 of the memory is live at once that
+// running each as soon as it can would take; and what updates a variable runs after all that reads
+// it. The others keep the graph's order.
 Order execution_order(const ir::Graph& graph, ir::Dim max_batch);
 
 }  // namespace taper::runtime

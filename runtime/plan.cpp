@@ -18,6 +18,8 @@ namespace {
 using ir::Op;
 using ir::ValueId;
 
+constexpr int kOutlived = 8;  // calls of a chain, in which bytes of early results are not reused
+
 // A dense copy of one whole buffer of `type`.
 ir::CopySpec whole_copy(const ir::TensorType& type) {
   ir::Indices dims = ir::physical(type).dims;
@@ -208,20 +210,19 @@ class Planner {
   }
 
   void set_lifetimes() {
-    for (Buffer& b : plan_.buffers) {
-      b.first = static_cast<int>(plan_.calls.size());
-      b.last = -1;
-    }
-    for (std::size_t c = 0; c < plan_.calls.size(); ++c)
-      for (const int index : plan_.calls[c].buffers) {
-        buffer(index).first = std::min(buffer(index).first, static_cast<int>(c));
-        buffer(index).last = static_cast<int>(c);
+    const int end = static_cast<int>(plan_.calls.size());
+    for (Buffer& b : plan_.buffers) b.first = end, b.last = -1;
+    for (int c = 0; c < end; ++c)
+      for (const int index : plan_.calls[static_cast<std::size_t>(c)].buffers) {
+        buffer(index).first = std::min(buffer(index).first, c);
+        buffer(index).last = c;
       }
     for (Buffer& b : plan_.buffers)
-      if (b.last >= 0 && order_.early[b.value.index]) b.last = static_cast<int>(plan_.calls.size());
+      if (b.last >= 0 && order_.early[b.value.index])
+        b.last = graph_.updates.empty() ? end : std::min(b.last + kOutlived, end);
     keep_early();
     for (const int index : plan_.inputs) buffer(index).first = 0;
-    for (const int index : plan_.outputs) buffer(index).last = static_cast<int>(plan_.calls.size());
+    for (const int index : plan_.outputs) buffer(index).last = end;
   }
 
   void keep_early() {
