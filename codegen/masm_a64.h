@@ -6,6 +6,7 @@
 #pragma once
 
 #include <asmjit/arm/a64assembler.h>
+#include <asmjit/core.h>
 
 #include "codegen/masm_asmjit.h"
 

@@ -1,8 +1,7 @@
 // What the emitters share: asmjit's assembler of one architecture, its errors, labels and bytes.
-// Included by masm_*.h only.
+// Included by masm_x86.h and masm_a64.h only, behind the headers of asmjit that they choose.
 #pragma once
 
-#include <asmjit/core.h>
 #include <fmt/format.h>
 
 #include <string>

@@ -18,7 +18,7 @@ namespace {
 using ir::Op;
 using ir::ValueId;
 
-constexpr int kOutlived = 8;  // calls of a chain, in which bytes of early results are not reused
+constexpr int kOutlived = 8;  // calls before the bytes of an early result are used again
 
 // A dense copy of one whole buffer of `type`.
 ir::CopySpec whole_copy(const ir::TensorType& type) {

@@ -140,7 +140,7 @@ void expect_shared_image(const Tensor& y, std::int64_t values, std::string_view 
     const std::span<const float> result = f(image);
     return std::vector<float>(result.begin(), result.end());
   };
-  const std::vector<float> expected = run(compile(y, {.max_batch = 2, .threads = 1}));
+  const std::vector<float> expected = run(compile(y, {.max_batch = 8, .threads = 1}));
   for (const int threads : {1, 2, 3, 7}) {
     Function one = compile(y, {.max_batch = 1, .threads = threads});
     EXPECT_NE(one.plan().find(plan), std::string::npos);
@@ -163,12 +163,13 @@ TEST(Plan, OneImageByWinogradIsWorkForAllThreads) {
                       "dilation=[1,1] pad_top=1 pad_left=1 groups=1 input=c16 winograd");
 }
 
-// 256 channels: weights of several groups, which threads share as well as the rows.
+// 256 channels: weights of several groups, which threads share as well as the rows. The images fill
+// too little of their tiles for Winograd, at any batch.
 TEST(Plan, OneImageWithLargeWeightsIsWorkForAllThreads) {
   Tape tape;
-  const Tensor x = tape.input("x", {N, 256, 7, 5});
+  const Tensor x = tape.input("x", {N, 256, 5, 6});
   const Tensor y = relu(nn::Conv2d(256, 250, 3, {.padding = nn::same_padding(1)})(x));
-  expect_shared_image(y, 256 * 7 * 5, "images=1 ic=256 ih=7 iw=5 oc=250");
+  expect_shared_image(y, 256 * 5 * 6, "images=1 ic=256 ih=5 iw=6 oc=250");
 }
 
 // conv -> relu -> pool -> conv: only the first convolution's result is wanted nowhere else.
