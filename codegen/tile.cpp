@@ -6,6 +6,7 @@
 
 #include "codegen/masm.h"
 #include "codegen/routine.h"
+#include "codegen/sizes.h"
 #include "codegen/tile_epilogue.h"
 #include "ir/error.h"
 
@@ -19,7 +20,6 @@ constexpr int kMostBlocks = 8;      // more would only lengthen the code
 // ahead, where there are so many FMAs in a step that the loads are free.
 constexpr int kStepsAhead = 16;
 constexpr int kFewestRowsAhead = 4;
-constexpr std::int64_t kCacheLine = 64;
 
 // Two ways to hold a step's operands beside the accumulators: all vectors of b and one broadcast
 // of a at a time, or all broadcasts and one vector at a time.

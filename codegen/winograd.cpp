@@ -59,13 +59,18 @@ class WinogradKernel final : public Kernel {
 
   void run(const Call& call) const override {
     const std::int64_t rows = images_ == ir::kBatch ? walk_.tiles_y : 1;
-    for (std::int64_t row = call.begin * rows; row < call.end * rows; row += group_rows_) {
-      const TileGroup group{row, std::min(group_rows_, call.end * rows - row)};
+    const std::int64_t end = call.end * rows;
+    for (std::int64_t row = call.begin * rows; row < end; row += group_rows_) {
+      const TileGroup group{row, std::min(group_rows_, end - row)};
+      const TileGroup next{row + group.count, std::min(group_rows_, end - row - group.count)};
       transform_inputs(call, group);
       for (std::int64_t block = 0; block < walk_.result_blocks(); block += together_) {
         const std::int64_t blocks = std::min(together_, walk_.result_blocks() - block);
-        for (std::int64_t point = 0; point < kWinogradPoints; ++point)
+        for (std::int64_t point = 0; point < kWinogradPoints; ++point) {
           multiply(call, group, point, block, blocks);
+          ask_for_next_inputs(call, next, block / together_ * kWinogradPoints + point);
+          ask_for_outputs(call, group, point, block, blocks);
+        }
         transform_outputs(call, group, block, blocks);
       }
     }
@@ -164,6 +169,30 @@ class WinogradKernel final : public Kernel {
         products_.run(routine, tile);
       }
     }
+  }
+
+  void ask_for_next_inputs(const Call& call, const TileGroup& next, std::int64_t turn) const {
+    const PixelRows pixels{
+        address(call, 0),      walk_.source_blocks(), 0,
+        walk_.source_blocks(), walk_.source_height,   walk_.source_width * kPixel};
+    const std::int64_t turns = divide_up(walk_.result_blocks(), together_) * kWinogradPoints;
+    ask_ahead(pixels, walk_.tiles_y, next, {turn, turns});
+  }
+
+  // And for what their epilogue reads.
+  void ask_for_outputs(const Call& call, const TileGroup& group, std::int64_t point,
+                       std::int64_t block, std::int64_t blocks) const {
+    PixelRows pixels{0, walk_.result_blocks(), block, blocks, walk_.result_height, 0};
+    const auto ask = [&](std::size_t buffer, std::size_t element_bytes) {
+      pixels.data = address(call, buffer);
+      pixels.row_bytes = walk_.result_width * kLanes * static_cast<std::int64_t>(element_bytes);
+      ask_ahead(pixels, walk_.tiles_y, group, {point, kWinogradPoints});
+    };
+    for (std::size_t i = 0; i < epilogue_.operands.size(); ++i) {
+      if (epilogue_.operands[i].access == ir::EpilogueAccess::same)
+        ask(2 + i, ir::byte_size(epilogue_.operands[i].dtype));
+    }
+    ask(2 + epilogue_.operands.size(), kF32);
   }
 
   void transform_outputs(const Call& call, const TileGroup& group, std::int64_t block,

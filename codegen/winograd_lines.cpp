@@ -2,6 +2,8 @@
 
 namespace taper::codegen {
 
+using Line = WinogradLines::Line;
+
 Vec WinogradLines::constant(float value) {
   const Vec v = m_.vec();
   m_.constant(v, value);
@@ -24,71 +26,78 @@ void WinogradLines::release() {
   constants_.clear();
 }
 
+void WinogradLines::hand_over(const Group& group, const Line& values, const Store& store) {
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    store(group[i], values[i]);
+    m_.release(values[i]);
+  }
+}
+
+// Odd members are even + odd, the others even - odd.
+Line WinogradLines::sums_and_differences(const Group& group, Vec even, Vec odd) {
+  if (group.size() == 1) {
+    if (group[0] % 2 == 1) m_.add(even, even, odd);
+    if (group[0] % 2 == 0) m_.sub(even, even, odd);
+    return {even};
+  }
+  const Vec sum = m_.vec();
+  m_.add(sum, even, odd);
+  m_.sub(even, even, odd);
+  return {sum, even};
+}
+
+const std::vector<WinogradLines::Group>& WinogradLines::point_groups() {
+  static const std::vector<Group> groups{{0}, {1, 2}, {3, 4}, {5}};
+  return groups;
+}
+const std::vector<WinogradLines::Group>& WinogradLines::output_groups() {
+  static const std::vector<Group> groups{{0, 2}, {1, 3}};
+  return groups;
+}
+
 void WinogradLines::prepare_input() {
   constant(4);
   constant(2);
 }
 
-// d0..d5 -> 4 d0 - 5 d2 + d4, +-(4 d1 - d3) - 4 d2 + d4, ...
 void WinogradLines::input(const Line& d, const Store& store) {
-  const Vec four = constants_[0], two = constants_[1];
-  const Vec p = temporary(), q = temporary(), t = temporary();
-  m_.move(p, d[4]);
-  m_.fnma(p, four, d[2]);  // d4 - 4 d2
-  m_.move(q, d[3]);
-  m_.fnma(q, four, d[1]);  // d3 - 4 d1
-  m_.add(t, p, q);
-  store(1, t);
-  m_.sub(t, p, q);
-  store(2, t);
-  m_.sub(p, d[4], d[2]);
-  m_.sub(q, d[3], d[1]);
-  m_.add(q, q, q);  // 2 (d3 - d1)
-  m_.add(t, p, q);
-  store(3, t);
-  m_.sub(t, p, q);
-  store(4, t);
-  m_.sub(t, d[0], d[2]);
-  m_.fma(p, four, t);
-  store(0, p);
-  m_.sub(t, d[5], d[3]);
-  m_.fnma(t, two, q);
-  store(5, t);
-  done();
+  for (const Group& group : point_groups()) hand_over(group, input_values(group, d), store);
 }
 
-std::vector<int> WinogradLines::input_needs(int index) {
-  if (index == 0) return {0, 2, 4};
-  if (index == 5) return {1, 3, 5};
+std::vector<int> WinogradLines::input_needs(const Group& group) {
+  if (group[0] == 0) return {0, 2, 4};
+  if (group[0] == 5) return {1, 3, 5};
   return {1, 2, 3, 4};
 }
 
-Vec WinogradLines::input_value(int index, const Line& d) {
+// 4 d0 - 5 d2 + d4, d4 - 4 d2 +- (d3 - 4 d1), d4 - d2 +- 2 (d3 - d1), 4 d1 - 5 d3 + d5.
+Line WinogradLines::input_values(const Group& group, const Line& d) {
   const Vec four = constants_[0], two = constants_[1];
   const Vec p = m_.vec(), q = temporary();
-  if (index == 0) {
+  Line values{p};
+  if (group[0] == 0) {
     m_.sub(p, d[4], d[2]);
     m_.sub(q, d[0], d[2]);
     m_.fma(p, four, q);
-  } else if (index == 5) {
+  } else if (group[0] == 5) {
     m_.sub(q, d[3], d[1]);
     m_.add(q, q, q);
     m_.sub(p, d[5], d[3]);
     m_.fnma(p, two, q);
-  } else if (index < 3) {
+  } else if (group[0] < 3) {
     m_.move(p, d[4]);
     m_.fnma(p, four, d[2]);
     m_.move(q, d[3]);
     m_.fnma(q, four, d[1]);
+    values = sums_and_differences(group, p, q);
   } else {
     m_.sub(p, d[4], d[2]);
     m_.sub(q, d[3], d[1]);
     m_.add(q, q, q);
+    values = sums_and_differences(group, p, q);
   }
-  if (index == 1 || index == 3) m_.add(p, p, q);
-  if (index == 2 || index == 4) m_.sub(p, p, q);
   done();
-  return p;
+  return values;
 }
 
 void WinogradLines::prepare_output() {
@@ -98,24 +107,47 @@ void WinogradLines::prepare_output() {
 }
 
 void WinogradLines::output(const Line& m, const Store& store) {
+  for (const Group& group : output_groups()) hand_over(group, output_values(group, m), store);
+}
+
+std::vector<int> WinogradLines::output_needs(const Group& group) {
+  std::vector<int> needs{1, 2, 3, 4};
+  if (group[0] == 0) needs.push_back(0);
+  if (group.back() == 3) needs.push_back(5);
+  return needs;
+}
+
+// m0 + m1 + m2 + m3 + m4, m1 - m2 + 2 (m3 - m4), m1 + m2 + 4 (m3 + m4), m1 - m2 + 8 (m3 - m4) + m5.
+Line WinogradLines::output_values(const Group& group, const Line& m) {
   const Vec two = constants_[0], four = constants_[1], eight = constants_[2];
-  const Vec sum = temporary(), other = temporary(), t = temporary();
-  m_.add(sum, m[1], m[2]);
-  m_.add(other, m[3], m[4]);
-  m_.add(t, m[0], sum);
-  m_.add(t, t, other);
-  store(0, t);
-  m_.fma(sum, four, other);
-  store(2, sum);
-  m_.sub(sum, m[1], m[2]);
-  m_.sub(other, m[3], m[4]);
-  m_.move(t, sum);
-  m_.fma(t, two, other);
-  store(1, t);
-  m_.fma(sum, eight, other);
-  m_.add(sum, sum, m[5]);
-  store(3, sum);
+  const Vec near = m_.vec(), far = temporary();
+  const bool even = group[0] % 2 == 0, both = group.size() == 2;
+  if (even) {
+    m_.add(near, m[1], m[2]);
+    m_.add(far, m[3], m[4]);
+  } else {
+    m_.sub(near, m[1], m[2]);
+    m_.sub(far, m[3], m[4]);
+  }
+  Line values;
+  if (group[0] < 2) {
+    const Vec first = both ? m_.vec() : near;
+    values.push_back(first);
+    if (even) {
+      m_.add(first, m[0], near);
+      m_.add(first, first, far);
+    } else {
+      if (both) m_.move(first, near);
+      m_.fma(first, two, far);
+    }
+  }
+  if (group.back() >= 2) {
+    m_.fma(near, even ? four : eight, far);
+    if (!even) m_.add(near, near, m[5]);
+    values.push_back(near);
+  }
   done();
+  return values;
 }
 
 void WinogradLines::prepare_gradient() {
@@ -123,27 +155,25 @@ void WinogradLines::prepare_gradient() {
 }
 
 void WinogradLines::gradient(const Line& y, const Store& store) {
-  for (int i = 0; i < 6; ++i) {
-    const Vec v = gradient_value(i, y);
-    store(i, v);
-    m_.release(v);
-  }
+  for (const Group& group : point_groups()) hand_over(group, gradient_values(group, y), store);
 }
 
-std::vector<int> WinogradLines::gradient_needs(int index) {
-  if (index == 0) return {0};
-  if (index == 5) return {3};
+std::vector<int> WinogradLines::gradient_needs(const Group& group) {
+  if (group[0] == 0) return {0};
+  if (group[0] == 5) return {3};
   return {0, 1, 2, 3};
 }
 
 // y0, y0 +- y1 + y2 +- y3, y0 +- 2 y1 + 4 y2 +- 8 y3, y3.
-Vec WinogradLines::gradient_value(int index, const Line& y) {
+Line WinogradLines::gradient_values(const Group& group, const Line& y) {
   const Vec even = m_.vec(), odd = temporary();
-  if (index == 0 || index == 5) {
-    m_.move(even, index == 0 ? y[0] : y[3]);
-  } else if (index < 3) {
+  Line values{even};
+  if (group[0] == 0 || group[0] == 5) {
+    m_.move(even, group[0] == 0 ? y[0] : y[3]);
+  } else if (group[0] < 3) {
     m_.add(even, y[0], y[2]);
     m_.add(odd, y[1], y[3]);
+    values = sums_and_differences(group, even, odd);
   } else {
     const Vec four = constants_[0];
     m_.move(even, y[0]);
@@ -151,11 +181,10 @@ Vec WinogradLines::gradient_value(int index, const Line& y) {
     m_.move(odd, y[1]);
     m_.fma(odd, four, y[3]);
     m_.add(odd, odd, odd);
+    values = sums_and_differences(group, even, odd);
   }
-  if (index == 1 || index == 3) m_.add(even, even, odd);
-  if (index == 2 || index == 4) m_.sub(even, even, odd);
   done();
-  return even;
+  return values;
 }
 
 void WinogradLines::prepare_filter() {

@@ -15,6 +15,8 @@ class WinogradLines {
   explicit WinogradLines(Masm& m) : m_(m) {}
   using Line = std::vector<Vec>;
   using Store = std::function<void(int index, Vec value)>;
+  // Indices of results that are computed together: one, or two that share most of their work.
+  using Group = std::vector<int>;
 
   // Take the registers of the constants that the transform needs.
   void prepare_input();
@@ -30,17 +32,25 @@ class WinogradLines {
   void filter(const Line& g, const Store& store);           // 3 -> 6: G
   void filter_gradient(const Line& u, const Store& store);  // 6 -> 3: G^T
 
-  // One value of input() or gradient(), from the elements that it depends on, in a register that
-  // the caller releases.
-  static std::vector<int> input_needs(int index);
-  static std::vector<int> gradient_needs(int index);
-  Vec input_value(int index, const Line& d);
-  Vec gradient_value(int index, const Line& y);
+  // All results of input() and gradient(), and of output(), in groups.
+  static const std::vector<Group>& point_groups();
+  static const std::vector<Group>& output_groups();
+
+  // The results of a group, or of one of its members, in registers that the caller releases, and
+  // the elements of the line that they depend on.
+  Line input_values(const Group& group, const Line& d);
+  Line gradient_values(const Group& group, const Line& y);
+  Line output_values(const Group& group, const Line& m);
+  static std::vector<int> input_needs(const Group& group);
+  static std::vector<int> gradient_needs(const Group& group);
+  static std::vector<int> output_needs(const Group& group);
 
  private:
   Vec constant(float value);
   Vec temporary();
   void done();  // gives the temporaries back
+  void hand_over(const Group& group, const Line& values, const Store& store);
+  Line sums_and_differences(const Group& group, Vec even, Vec odd);
 
   Masm& m_;
   Line constants_, temporaries_;

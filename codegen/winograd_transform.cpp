@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/expr.h"
 #include "codegen/masm.h"
 #include "codegen/routine.h"
 #include "codegen/sizes.h"
@@ -14,6 +15,8 @@ namespace {
 
 using Line = WinogradLines::Line;
 constexpr int kTaps = 3;
+// Two lines of six values, the constants and the temporaries of a transform, and an epilogue.
+constexpr int kRegistersOfPairs = 32;
 
 // A loop over the tiles (filters) of a call, and in it over the vectors of 16 channels.
 class TransformEmitter {
@@ -28,8 +31,6 @@ class TransformEmitter {
     m_.load(count_, {m_.args(), offsetof(TransformArgs, count)});
     m_.load(scratch_, {m_.args(), offsetof(TransformArgs, scratch)});
     m_.move(element_, 0);
-    zero_ = m_.vec();
-    m_.zero(zero_);
     const Label top = m_.label();
     m_.bind(top);
     for (lane_ = 0; lane_ < kLanes; lane_ += m_.isa().lanes) body();
@@ -40,79 +41,58 @@ class TransformEmitter {
   }
 
   void input() {
-    if (shape_.only_row >= 0) return input_row(shape_.only_row);
-    for (int j = 0; j < kWinogradPatch; ++j) {
-      if (!inside(shape_.columns, j)) continue;
-      const Line d = column(j, kWinogradPatch);
-      lines_.input(d, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
-      release(d);
+    for (const Group& rows : groups(WinogradLines::point_groups())) {
+      const std::vector<int> needs = WinogradLines::input_needs(rows);
+      std::vector<Line> lines = empty_lines(rows, kWinogradPatch);
+      for (int j = shape_.columns.first; j < shape_.columns.end; ++j) {
+        const Line d = column(j, kWinogradPatch, needs);
+        put(lines, j, lines_.input_values(rows, d));
+        release(d);
+      }
+      for (std::size_t r = 0; r < rows.size(); ++r) {
+        lines_.input(lines[r], [&](int k, Vec v) { m_.store(point(rows[r], k), v); });
+        release(lines[r]);
+      }
     }
-    for (int i = 0; i < kWinogradPatch; ++i) {
-      const Line d = scratch_row(i, kWinogradPatch, shape_.columns);
-      lines_.input(d, [&](int k, Vec v) { m_.store(point(i, k), v); });
-      release(d);
-    }
-  }
-
-  // One row fits the registers.
-  void input_row(int row) {
-    Line line(kWinogradPatch, zero_);
-    for (int j = 0; j < kWinogradPatch; ++j) {
-      if (!inside(shape_.columns, j)) continue;
-      const Line d = column(j, kWinogradPatch, WinogradLines::input_needs(row));
-      line[static_cast<std::size_t>(j)] = lines_.input_value(row, d);
-      release(d);
-    }
-    lines_.input(line, [&](int k, Vec v) { m_.store(point(row, k), v); });
-    release(line);
   }
 
   void gradient() {
-    const int row = shape_.only_row;
-    Line line(kWinogradTile, zero_);
-    for (int j = 0; j < kWinogradTile; ++j) {
-      if (!inside(shape_.columns, j)) continue;
-      const Line y = column(j, kWinogradTile, WinogradLines::gradient_needs(row));
-      line[static_cast<std::size_t>(j)] = lines_.gradient_value(row, y);
-      release(y);
+    for (const Group& rows : groups(WinogradLines::point_groups())) {
+      const std::vector<int> needs = WinogradLines::gradient_needs(rows);
+      std::vector<Line> lines = empty_lines(rows, kWinogradTile);
+      for (int j = shape_.columns.first; j < shape_.columns.end; ++j) {
+        const Line y = column(j, kWinogradTile, needs);
+        put(lines, j, lines_.gradient_values(rows, y));
+        release(y);
+      }
+      for (std::size_t r = 0; r < rows.size(); ++r) {
+        lines_.gradient(lines[r], [&](int k, Vec v) { m_.store(point(rows[r], k), v); });
+        release(lines[r]);
+      }
     }
-    lines_.gradient(line, [&](int k, Vec v) { m_.store(point(row, k), v); });
-    release(line);
   }
 
   void output(const ir::Epilogue& epilogue) {
-    for (int j = 0; j < kWinogradPatch; ++j) {
-      const Line sums = points_column(j);
-      lines_.output(sums, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
-      release(sums);
-    }
-    const Extent all{0, kWinogradPatch};
-    for (int i = 0; i < shape_.rows.end; ++i) {
-      const Line sums = scratch_row(i, kWinogradPatch, all);
-      // What the epilogue needs is not free yet.
-      const bool direct = epilogue.expr.empty();
-      lines_.output(sums, [&](int k, Vec v) {
-        if (k < shape_.columns.end) m_.store(direct ? pixel(i, k) : scratch(i, k), v);
-      });
-      release(sums);
-    }
-  }
-
-  // After output(), when the constants of the transform are released.
-  void finish(const ir::Epilogue& epilogue) {
-    for (int i = 0; i < shape_.rows.end; ++i) {
-      for (int k = 0; k < shape_.columns.end; ++k) {
-        const Vec v = m_.vec();
-        m_.load(v, scratch(i, k));
-        emit_epilogue(m_, epilogue, v,
-                      {.pointers = {m_.args(), offsetof(TransformArgs, operands)},
-                       .element = element_,
-                       .offset = (i * shape_.image_row + k * kPixel) / kF32,
-                       .lane = lane_});
-        m_.store(pixel(i, k), v);
-        m_.release(v);
+    lines_.prepare_output();
+    const bool direct = fits_beside_lines(epilogue);
+    for (const Group& rows : groups(WinogradLines::output_groups())) {
+      std::vector<Line> lines = empty_lines(rows, kWinogradPatch);
+      for (int j = 0; j < kWinogradPatch; ++j) {
+        const Line sums = points_column(j, WinogradLines::output_needs(rows));
+        put(lines, j, lines_.output_values(rows, sums));
+        release(sums);
+      }
+      for (std::size_t r = 0; r < rows.size(); ++r) {
+        const int i = rows[r];
+        lines_.output(lines[r], [&](int k, Vec v) {
+          if (i >= shape_.rows.end || k >= shape_.columns.end) return;
+          direct ? finish(epilogue, v, i, k) : m_.store(scratch(i, k), v);
+        });
+        release(lines[r]);
       }
     }
+    lines_.release();
+    if (!direct) finish_all(epilogue);
   }
 
   void filter(bool flipped) {
@@ -135,7 +115,7 @@ class TransformEmitter {
 
   void filter_gradient() {
     for (int j = 0; j < kWinogradPatch; ++j) {
-      const Line u = points_column(j);
+      const Line u = points_column(j, {0, 1, 2, 3, 4, 5});
       lines_.filter_gradient(u, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
       release(u);
     }
@@ -150,7 +130,59 @@ class TransformEmitter {
 
   WinogradLines& lines() { return lines_; }
 
+  // For tiles that reach beyond the image.
+  void prepare_zero() {
+    zero_ = m_.vec();
+    m_.zero(zero_);
+  }
+
  private:
+  using Group = WinogradLines::Group;
+
+  // The rows of the first transform that are computed in one walk over the columns: both of a group
+  // where the registers hold their lines.
+  std::vector<Group> groups(const std::vector<Group>& shared) const {
+    if (shape_.only_row >= 0) return {{shape_.only_row}};
+    if (pairs()) return shared;
+    std::vector<Group> single;
+    for (const Group& group : shared)
+      for (const int row : group) single.push_back({row});
+    return single;
+  }
+  bool pairs() const { return m_.isa().vector_registers >= kRegistersOfPairs; }
+
+  std::vector<Line> empty_lines(const Group& rows, int size) const {
+    return std::vector<Line>(rows.size(), Line(static_cast<std::size_t>(size), zero_));
+  }
+  static void put(std::vector<Line>& lines, int column, const Line& values) {
+    for (std::size_t r = 0; r < lines.size(); ++r)
+      lines[r][static_cast<std::size_t>(column)] = values[r];
+  }
+
+  bool fits_beside_lines(const ir::Epilogue& epilogue) const {
+    const int lines = (pairs() ? 2 : 1) * kWinogradPatch, results = 2;
+    return epilogue.expr.empty() || m_.free_vecs() - lines - results > max_registers(epilogue.expr);
+  }
+
+  void finish(const ir::Epilogue& epilogue, Vec v, int i, int k) {
+    if (!epilogue.expr.empty())
+      emit_epilogue(m_, epilogue, v,
+                    {.pointers = {m_.args(), offsetof(TransformArgs, operands)},
+                     .element = element_,
+                     .offset = (i * shape_.image_row + k * kPixel) / kF32,
+                     .lane = lane_});
+    m_.store(pixel(i, k), v);
+  }
+  void finish_all(const ir::Epilogue& epilogue) {
+    for (int i = 0; i < shape_.rows.end; ++i) {
+      for (int k = 0; k < shape_.columns.end; ++k) {
+        const Vec v = loaded(scratch(i, k));
+        finish(epilogue, v, i, k);
+        m_.release(v);
+      }
+    }
+  }
+
   static bool inside(Extent extent, int i) { return i >= extent.first && i < extent.end; }
   std::int64_t offset() const { return lane_ * kF32; }
   Address pixel(int i, int j) const {
@@ -169,18 +201,16 @@ class TransformEmitter {
     m_.load(v, a);
     return v;
   }
-  // Column j of an image tile; zero where it is outside, and nothing where it is not needed.
-  Line column(int j, int rows, const std::vector<int>& needs = {}) {
+  // Elements of column j of an image tile; zero where they are outside.
+  Line column(int j, int rows, const std::vector<int>& needs) {
     Line line(static_cast<std::size_t>(rows), zero_);
-    for (int i = 0; i < rows; ++i) {
-      const bool needed = needs.empty() || std::find(needs.begin(), needs.end(), i) != needs.end();
-      if (needed && inside(shape_.rows, i)) line[static_cast<std::size_t>(i)] = loaded(pixel(i, j));
-    }
+    for (const int i : needs)
+      if (inside(shape_.rows, i)) line[static_cast<std::size_t>(i)] = loaded(pixel(i, j));
     return line;
   }
-  Line points_column(int j) {
-    Line line;
-    for (int i = 0; i < kWinogradPatch; ++i) line.push_back(loaded(point(i, j)));
+  Line points_column(int j, const std::vector<int>& needs) {
+    Line line(kWinogradPatch, zero_);
+    for (const int i : needs) line[static_cast<std::size_t>(i)] = loaded(point(i, j));
     return line;
   }
   Line scratch_row(int i, int columns, Extent extent) {
@@ -222,6 +252,7 @@ Routine emit_routine(const std::string& name, const ir::Isa& isa, const Transfor
 
 Routine emit_winograd_input(const TransformShape& shape, const ir::Isa& isa) {
   return emit_routine("winograd_input", isa, shape, [](TransformEmitter& e) {
+    e.prepare_zero();
     e.lines().prepare_input();
     e.emit(kTileStep, [&] { e.input(); });
   });
@@ -229,6 +260,7 @@ Routine emit_winograd_input(const TransformShape& shape, const ir::Isa& isa) {
 
 Routine emit_winograd_gradient(const TransformShape& shape, const ir::Isa& isa) {
   return emit_routine("winograd_gradient", isa, shape, [](TransformEmitter& e) {
+    e.prepare_zero();
     e.lines().prepare_gradient();
     e.emit(kTileStep, [&] { e.gradient(); });
   });
@@ -236,14 +268,8 @@ Routine emit_winograd_gradient(const TransformShape& shape, const ir::Isa& isa) 
 
 Routine emit_winograd_output(const TransformShape& shape, const ir::Epilogue& epilogue,
                              const ir::Isa& isa) {
-  return emit_routine("winograd_output", isa, shape, [&](TransformEmitter& e) {
-    e.emit(kTileStep, [&] {
-      e.lines().prepare_output();
-      e.output(epilogue);
-      e.lines().release();
-      if (!epilogue.expr.empty()) e.finish(epilogue);
-    });
-  });
+  return emit_routine("winograd_output", isa, shape,
+                      [&](TransformEmitter& e) { e.emit(kTileStep, [&] { e.output(epilogue); }); });
 }
 
 Routine emit_winograd_filter(std::int64_t point, bool flipped, const ir::Isa& isa) {

@@ -8,6 +8,7 @@ namespace taper::codegen {
 namespace {
 
 constexpr std::int64_t kCacheWay = 4096;
+constexpr int kSecondLevel = 2;  // as __builtin_prefetch calls it
 
 Extent clipped(std::int64_t begin, std::int64_t size, std::int64_t limit) {
   return {static_cast<int>(std::clamp<std::int64_t>(-begin, 0, size)),
@@ -68,6 +69,25 @@ WinogradWalk winograd_walk(const ir::ConvSpec& s) {
   walk.tiles_y = static_cast<std::int64_t>(walk.row_run.size());
   for (const TileRun& run : walk.columns) walk.tiles_x += run.count;
   return walk;
+}
+
+void ask_ahead(const PixelRows& pixels, std::int64_t tiles_y, const TileGroup& group, Turn turn) {
+  const std::int64_t rows = group.count * pixels.count * kWinogradTile;
+  const std::int64_t end = rows * (turn.at + 1) / turn.count;
+  for (std::int64_t i = rows * turn.at / turn.count; i < end; ++i) {
+    const auto [tile_row, rest] = divide(i, pixels.count * kWinogradTile);
+    const auto [image, y] = divide(group.first + tile_row, tiles_y);
+    const std::int64_t row = y * kWinogradTile + rest % kWinogradTile;
+    if (row >= pixels.height) continue;
+    const std::int64_t plane = image * pixels.blocks + pixels.first + rest / kWinogradTile;
+    const auto at = static_cast<std::uintptr_t>((plane * pixels.height + row) * pixels.row_bytes);
+    for (std::int64_t x = 0; x < pixels.row_bytes; x += kCacheLine)
+      __builtin_prefetch(
+          reinterpret_cast<const void*>(pixels.data + at + static_cast<std::uintptr_t>(x)), 0,
+          kSecondLevel);
+  }
+  // GCC would take this function for one without effects, and drop its calls.
+  asm volatile("");
 }
 
 std::int64_t point_step(std::int64_t bytes) {

@@ -53,6 +53,22 @@ struct WinogradWalk {
 // Backward weights: as forward.
 WinogradWalk winograd_walk(const ir::ConvSpec& spec);
 
+// The pixels of some blocks of channels of all images.
+struct PixelRows {
+  std::uintptr_t data = 0;
+  std::int64_t blocks = 0;            // of an image
+  std::int64_t first = 0, count = 0;  // which of them
+  std::int64_t height = 0, row_bytes = 0;
+};
+// Work that is done in `count` pieces, of which this is the one with number `at`.
+struct Turn {
+  std::int64_t at = 0, count = 1;
+};
+
+// Asks the second-level cache for a turn's share of the pixels of a group, so that the memory has
+// answered when the last turn is over. `tiles_y`: rows of tiles of an image.
+void ask_ahead(const PixelRows& pixels, std::int64_t tiles_y, const TileGroup& group, Turn turn);
+
 // A step of `bytes` or a little more, that does not send 36 points to the same sets of a cache.
 std::int64_t point_step(std::int64_t bytes);
 

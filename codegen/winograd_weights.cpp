@@ -56,13 +56,19 @@ class WinogradWeightsKernel final : public Kernel {
     const std::int64_t end = call.batch * walk_.tiles_y;
     for (std::int64_t row = 0; row < end; row += group_rows_) {
       const TileGroup group{row, std::min(group_rows_, end - row)};
+      const TileGroup next{row + group.count, std::min(group_rows_, end - row - group.count)};
       std::int64_t transformed = -1;
       for (std::int64_t unit = call.begin; unit < call.end; ++unit) {
         const std::int64_t points = unit / panels_, panel = unit % panels_;
         if (points != transformed) transform_inputs(call, group, points);
         transformed = points;
         transform_gradients(call, group, points, panel);
-        accumulate(call, group, points, panel);
+        for (std::int64_t column = 0; column < kWinogradPatch; ++column) {
+          accumulate(call, group, points, column, panel);
+          ask_for(call, next,
+                  {(unit - call.begin) * kWinogradPatch + column,
+                   (call.end - call.begin) * kWinogradPatch});
+        }
       }
     }
   }
@@ -185,7 +191,18 @@ class WinogradWeightsKernel final : public Kernel {
     });
   }
 
-  void accumulate(const Call& call, const TileGroup& group, std::int64_t points,
+  void ask_for(const Call& call, const TileGroup& next, Turn turn) const {
+    const auto images = reinterpret_cast<std::uintptr_t>(call.buffers[0]);
+    const auto gradients = reinterpret_cast<std::uintptr_t>(call.buffers[1]);
+    ask_ahead({images, walk_.source_blocks(), 0, walk_.source_blocks(), walk_.source_height,
+               walk_.source_width * kPixel},
+              walk_.tiles_y, next, turn);
+    ask_ahead({gradients, walk_.result_blocks(), 0, walk_.result_blocks(), walk_.result_height,
+               walk_.result_width * kPixel},
+              walk_.tiles_y, next, turn);
+  }
+
+  void accumulate(const Call& call, const TileGroup& group, std::int64_t row, std::int64_t column,
                   std::int64_t panel) const {
     const auto sums = reinterpret_cast<std::uintptr_t>(call.buffers[2]);
     const std::int64_t tiles = group.count * walk_.tiles_x;
@@ -193,18 +210,15 @@ class WinogradWeightsKernel final : public Kernel {
     tile.count = tiles / kUnrolledTiles;
     tile.tail_count = tiles % kUnrolledTiles;
     tile.scratch = call.scratch + kWinogradScratch;
-    for (std::int64_t p = 0; p < kWinogradPatch; ++p) {
-      const std::uintptr_t a = source_points(call) + static_cast<std::uintptr_t>(p * source_point_);
-      const std::uintptr_t b = result_points(call) + static_cast<std::uintptr_t>(p * result_point_);
-      const std::int64_t point = p * walk_.source_channels * kPixel;
-      for (const Product& product : product_lists_[panel == panels_ - 1 ? 1 : 0]) {
-        tile.a = a + static_cast<std::uintptr_t>(product.channel * kF32);
-        tile.b = b + static_cast<std::uintptr_t>(product.block * capacity_ * kPixel);
-        tile.c =
-            sums + static_cast<std::uintptr_t>(sums_at(points, panel * panel_ + product.block) +
-                                               point + product.channel * kPixel);
-        products_.run(product.routine, tile);
-      }
+    const auto a = source_points(call) + static_cast<std::uintptr_t>(column * source_point_);
+    const auto b = result_points(call) + static_cast<std::uintptr_t>(column * result_point_);
+    const std::int64_t point = column * walk_.source_channels * kPixel;
+    for (const Product& product : product_lists_[panel == panels_ - 1 ? 1 : 0]) {
+      tile.a = a + static_cast<std::uintptr_t>(product.channel * kF32);
+      tile.b = b + static_cast<std::uintptr_t>(product.block * capacity_ * kPixel);
+      tile.c = sums + static_cast<std::uintptr_t>(sums_at(row, panel * panel_ + product.block) +
+                                                  point + product.channel * kPixel);
+      products_.run(product.routine, tile);
     }
   }
 
