@@ -17,8 +17,9 @@ constexpr int kUnrolledSteps = 8;
 // Products over the batch have tiles of 1, 2, 4, ... rows and of the largest numbers, which make up
 // a large batch: what a small one loses does not pay for the code of all others.
 constexpr int kLargeTiles = 3;
-// Panels of b that stay in the second-level cache while all rows pass by.
-constexpr std::int64_t kCachedPanels = 512 * 1024;
+// Panels of b that stay in the caches while all rows pass by: more of them come from the last-level
+// cache, but the rows are packed and read less often.
+constexpr std::int64_t kCachedPanels = 4 * 1024 * 1024;
 
 struct Panel {
   std::int64_t block = 0, blocks = 0;

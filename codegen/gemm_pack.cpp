@@ -16,8 +16,10 @@ using ir::kBatch;
 using ir::kBlock;
 // The rows of a tile do not fit the few sets of a cache that rows this far apart share.
 constexpr std::int64_t kConflict = 1024 / kF32;
-// A copy has to pay for itself: fewest rows for b, fewest columns for a.
-constexpr std::int64_t kFewestRows = 64, kFewestColumns = 96;
+// A copy has to pay for itself: fewest rows for b, fewest columns for a, whose rows or whose pieces
+// are copied. Steps of b that are no further apart than this are found fast enough as they are.
+constexpr std::int64_t kFewestRows = 64, kFewestColumns = 96, kFewestColumnsOfPieces = 256;
+constexpr std::int64_t kNearSteps = 128;
 constexpr std::int64_t kLine = 16;
 constexpr int kUnrolledCopies = 4;
 
@@ -33,8 +35,8 @@ GemmPacking::GemmPacking(const ir::GemmSpec& spec) {
   rows = spec.a_k == 1 && spec.k != kBatch && spec.k > 0 && spec.a_m % kConflict == 0 &&
          spec.n >= kFewestColumns;
   const bool across = spec.m != kBatch && spec.a_m == 1 && spec.a_k >= kBlock;
-  piece = across && (spec.n >= kFewestColumns || spec.a_k % kConflict == 0);
-  b = spec.m != kBatch && spec.m >= kFewestRows && spec.b_k != kBlock;
+  piece = across && (spec.n >= kFewestColumnsOfPieces || spec.a_k % kConflict == 0);
+  b = spec.m != kBatch && spec.m >= kFewestRows && spec.b_k > kNearSteps;
 }
 
 std::int64_t packed_piece_pitch(std::int64_t rows) {
