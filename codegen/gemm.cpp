@@ -1,6 +1,5 @@
 // Dense matrix products: row pieces by column panels of register tiles.
 #include <algorithm>
-#include <bit>
 #include <map>
 #include <memory>
 #include <vector>
@@ -14,9 +13,6 @@ namespace {
 
 using ir::kBatch;
 constexpr int kUnrolledSteps = 8;
-// Products over the batch have tiles of 1, 2, 4, ... rows and of the largest numbers, which make up
-// a large batch: what a small one loses does not pay for the code of all others.
-constexpr int kLargeTiles = 3;
 // Panels of b that stay in the caches while all rows pass by: more of them come from the last-level
 // cache, but the rows are packed and read less often.
 constexpr std::int64_t kCachedPanels = 4 * 1024 * 1024;
@@ -57,8 +53,7 @@ class GemmKernel final : public Kernel {
     panels_.resize(static_cast<std::size_t>(tile_rows_) + 1);
     if (spec.m == kBatch) {
       for (int rows = 1; rows <= tile_rows_; ++rows)
-        if (rows + kLargeTiles > tile_rows_ || std::has_single_bit(static_cast<unsigned>(rows)))
-          add_panels(isa, rows, rows);
+        if (has_tile_of(rows, tile_rows_)) add_panels(isa, rows, rows);
       return;
     }
     pieces_ = split_evenly(spec.m, tile_rows_);
@@ -103,9 +98,9 @@ class GemmKernel final : public Kernel {
     if (spec_.n == 0) return;
     Operands operands = prepare(call);
     for (std::int64_t row = call.begin; row < call.end;) {
-      const std::int64_t size = next_piece(call.end - row);
+      const std::int64_t size = next_piece(call.end - row, tile_rows_);
       std::int64_t end = row + size;
-      while (end < call.end && next_piece(call.end - end) == size) end += size;
+      while (end < call.end && next_piece(call.end - end, tile_rows_) == size) end += size;
       run_rows(call, operands, row, end, size);
       row = end;
     }
@@ -116,15 +111,6 @@ class GemmKernel final : public Kernel {
 
   const std::vector<Panel>& panels(std::int64_t rows) const {
     return panels_[static_cast<std::size_t>(rows)];
-  }
-
-  // Rows of the next piece of as many: as even as there are tiles for, larger ones first.
-  std::int64_t next_piece(std::int64_t rows) const {
-    const std::int64_t pieces = divide(rows + tile_rows_ - 1, tile_rows_).quotient;
-    std::int64_t size = divide(rows + pieces - 1, pieces).quotient;
-    while (size < rows && panels(size).empty()) ++size;
-    if (!panels(size).empty()) return size;
-    return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(rows)));
   }
 
   // Panels as wide as tiles of `widest` rows may be.

@@ -95,6 +95,13 @@ class TileSet {
 // Most column blocks that fit the registers of `isa` beside `rows` rows.
 int max_tile_blocks(const ir::Isa& isa, int rows);
 
+// Register tiles over a number of rows that only the run knows have 1, 2, 4, ... rows or one of the
+// largest numbers, up to `most`, which make up a large total: what a small one loses does not pay
+// for the code of all others.
+bool has_tile_of(std::int64_t rows, std::int64_t most);
+// Rows of the first piece of `rows`: as even as there are tiles for, larger ones first.
+std::int64_t next_piece(std::int64_t rows, std::int64_t most);
+
 // [0, total) in as few pieces of at most `most` as possible, their sizes differing by at most one,
 // larger ones first.
 struct Piece {

@@ -32,7 +32,9 @@ class WinogradKernel final : public Kernel {
         std::max<std::int64_t>(1, (large ? kLargeGroupTiles : kGroupTiles) / walk_.tiles_x);
     const std::int64_t tiles = group_rows_ * walk_.tiles_x;
     rows_ = split_evenly(tiles, isa.tile_rows).front().size;
-    capacity_ = (tiles + rows_ - 1) / rows_ * rows_;
+    few_ = large || images_ != ir::kBatch;
+    if (few_) rows_ = isa.tile_rows;
+    capacity_ = divide_up(tiles, rows_) * rows_;
     panel_ = std::min<std::int64_t>(max_tile_blocks(isa, static_cast<int>(rows_)),
                                     walk_.result_blocks());
     source_point_ = point_step(walk_.source_blocks() * capacity_ * kPixel);
@@ -79,14 +81,12 @@ class WinogradKernel final : public Kernel {
  private:
   void add_products() {
     TileShape shape;
-    shape.rows = static_cast<int>(rows_);
     shape.a_row = kPixel;
     shape.a_step = kF32;
     shape.b_step = kPixel;
     shape.b_block = kWinogradPoints * walk_.source_channels * kPixel;
     shape.c_row = kPixel;
     shape.c_block = capacity_ * kPixel;
-    shape.taps = {{0, 0, 0, shape.rows}};
     shape.tail_steps = static_cast<int>(walk_.source_channels % ir::kBlock);
     for (std::int64_t block = 0; block < walk_.source_blocks(); ++block) {
       // The filter goes on with the next block, or with the next point.
@@ -95,11 +95,16 @@ class WinogradKernel final : public Kernel {
       const bool whole = (block + 1) * ir::kBlock <= walk_.source_channels;
       (whole ? whole_ : tail_).push_back(entry);
     }
-    shape.blocks = static_cast<int>(panel_);
-    panel_routine_ = products_.add(shape);
-    if (walk_.result_blocks() % panel_ == 0) return;
-    shape.blocks = static_cast<int>(walk_.result_blocks() % panel_);
-    last_routine_ = products_.add(shape);
+    panels_.resize(static_cast<std::size_t>(rows_) + 1);
+    for (int rows = 1; rows <= rows_; ++rows) {
+      if (rows != rows_ && !(few_ && has_tile_of(rows, rows_))) continue;
+      shape.rows = rows;
+      shape.taps = {{0, 0, 0, rows}};
+      for (const std::int64_t blocks : {panel_, walk_.result_blocks() % panel_}) {
+        shape.blocks = static_cast<int>(blocks);
+        if (blocks > 0) panels_[static_cast<std::size_t>(rows)].push_back(products_.add(shape));
+      }
+    }
   }
 
   void add_transforms(const ir::Isa& isa) {
@@ -156,17 +161,20 @@ class WinogradKernel final : public Kernel {
     tile.tail_entries = tail_.data();
     tile.tail_count = static_cast<std::int64_t>(tail_.size());
     tile.scratch = call.scratch + kWinogradScratch;
+    const std::int64_t tiles = group.count * walk_.tiles_x;
     for (std::int64_t block = 0; block < count; block += panel_) {
-      const std::size_t routine = count - block >= panel_ ? panel_routine_ : last_routine_;
+      const std::size_t width = count - block >= panel_ ? 0 : 1;
       tile.b = address(call, 1) +
                static_cast<std::uintptr_t>(((first + block) * kWinogradPoints + point) *
                                            walk_.source_channels * kPixel);
       const std::int64_t result = point * result_point_ + block * capacity_ * kPixel;
-      for (std::int64_t t = 0; t < group.count * walk_.tiles_x; t += rows_) {
+      std::int64_t rows = rows_;
+      for (std::int64_t t = 0; t < tiles; t += rows) {
+        if (few_) rows = next_piece(tiles - t, rows_);
         tile.a =
             source_points(call) + static_cast<std::uintptr_t>(point * source_point_ + t * kPixel);
         tile.c = result_points(call) + static_cast<std::uintptr_t>(result + t * kPixel);
-        products_.run(routine, tile);
+        products_.run(panels_[static_cast<std::size_t>(rows)][width], tile);
       }
     }
   }
@@ -220,12 +228,13 @@ class WinogradKernel final : public Kernel {
   ir::Epilogue epilogue_;
   TileSet products_;
   std::int64_t group_rows_ = 0;  // rows of tiles
-  std::int64_t rows_ = 0;        // tiles of a product's register tile
-  std::int64_t capacity_ = 0;    // tiles of a group, rounded up to whole register tiles
-  std::int64_t panel_ = 0;       // blocks of result channels of a register tile
-  std::int64_t together_ = 0;    // blocks of result channels that pass through the points together
+  std::int64_t rows_ = 0;        // tiles of a product's register tile, or the most of them
+  bool few_ = false;           // tiles for large filters, or of one image: pieces as even as may be
+  std::int64_t capacity_ = 0;  // tiles of a group, rounded up to whole register tiles
+  std::int64_t panel_ = 0;     // blocks of result channels of a register tile
+  std::int64_t together_ = 0;  // blocks of result channels that pass through the points together
   std::int64_t source_point_ = 0, result_point_ = 0;
-  std::size_t panel_routine_ = 0, last_routine_ = 0;
+  std::vector<std::vector<std::size_t>> panels_;  // products, by rows; whole panels, the last one
   std::vector<TileEntry> whole_, tail_;
   std::vector<Routine> inputs_, outputs_;  // by run of rows, then of columns
 };

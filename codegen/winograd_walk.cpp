@@ -8,7 +8,8 @@ namespace taper::codegen {
 namespace {
 
 constexpr std::int64_t kCacheWay = 4096;
-constexpr int kSecondLevel = 2;  // as __builtin_prefetch calls it
+constexpr std::int64_t kMostAhead = 512 * 1024;  // more would push out what the products read
+constexpr int kSecondLevel = 2;                  // as __builtin_prefetch calls it
 
 Extent clipped(std::int64_t begin, std::int64_t size, std::int64_t limit) {
   return {static_cast<int>(std::clamp<std::int64_t>(-begin, 0, size)),
@@ -73,6 +74,7 @@ WinogradWalk winograd_walk(const ir::ConvSpec& s) {
 
 void ask_ahead(const PixelRows& pixels, std::int64_t tiles_y, const TileGroup& group, Turn turn) {
   const std::int64_t rows = group.count * pixels.count * kWinogradTile;
+  if (rows * pixels.row_bytes > kMostAhead) return;
   const std::int64_t end = rows * (turn.at + 1) / turn.count;
   for (std::int64_t i = rows * turn.at / turn.count; i < end; ++i) {
     const auto [tile_row, rest] = divide(i, pixels.count * kWinogradTile);
