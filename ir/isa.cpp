@@ -55,7 +55,9 @@ std::span<const Isa* const> all_isas() {
   return kAll;
 }
 
-CpuFeatures host_features() {
+namespace {
+
+CpuFeatures ask_processor() {
   CpuFeatures f;
 #if defined(__x86_64__)
   unsigned a = 0, b = 0, c = 0, d = 0;
@@ -81,6 +83,14 @@ CpuFeatures host_features() {
   f.i8mm = (getauxval(AT_HWCAP2) & HWCAP2_I8MM) != 0;
 #endif
   return f;
+}
+
+}  // namespace
+
+// Asked once: inside a virtual machine each question takes microseconds.
+CpuFeatures host_features() {
+  static const CpuFeatures features = ask_processor();
+  return features;
 }
 
 bool runs_on(const Isa& isa, const CpuFeatures& features) {

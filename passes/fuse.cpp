@@ -10,7 +10,7 @@ ir::Graph fuse(ir::Graph graph, const PassOptions&) {
   using Step = ir::Graph (*)(ir::Graph);
   for (const Step step : {expand_structured, fuse_moments, fuse_losses, fuse_pools,
                           bypass_broadcasts, recompute_for_reductions, fuse_epilogues,
-                          fuse_prologues, pair_reductions, fuse_maps, merge_maps})
+                          fuse_prologues, pair_reductions, split_reductions, fuse_maps, merge_maps})
     graph = step(std::move(graph));
   return graph;
 }

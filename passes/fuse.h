@@ -45,6 +45,10 @@ ir::Graph fuse_prologues(ir::Graph);
 // Two reductions that walk alike and share a tensor become one with two results.
 ir::Graph pair_reductions(ir::Graph);
 
+// Sums and means over the batch and planes are made of those of each image, which are taken while
+// the image is in the caches.
+ir::Graph split_reductions(ir::Graph);
+
 // The remaining elementwise, cast, random and broadcast_to nodes become single-segment maps:
 // producers join their consumers of the same shape as long as the group stays convex.
 ir::Graph fuse_maps(ir::Graph);

@@ -23,7 +23,7 @@ namespace {
 
 using ir::Op;
 
-constexpr std::int64_t kWorthThreads = 1 << 20;  // bytes of variables
+constexpr std::int64_t kWorthThreads = 1 << 20;  // bytes of variables that are not zero
 
 Variable& bound(const Variables& variables, const ir::Node& node) {
   const auto found = variables.find(name_of(node));
@@ -190,7 +190,7 @@ struct Compilation {
       Variable& variable = *p.variables.at(buffer.name);
       if (variable.type().layout == buffer.type.layout) continue;
       layouts[&variable] = buffer.type.layout;
-      bytes += ir::byte_size(buffer.type, 1);
+      if (!variable.is_zero()) bytes += ir::byte_size(buffer.type, 1);
     }
     const std::vector<std::pair<Variable*, ir::Layout>> all(layouts.begin(), layouts.end());
     const int threads = bytes < kWorthThreads ? 1 : p.options.threads;

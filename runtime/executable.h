@@ -30,6 +30,7 @@ class Variable {
   void write(std::span<const float> values);
   // Another number after every write, by whomever: what was computed from the contents is stale.
   std::uint64_t version() const { return version_; }
+  bool is_zero() const { return zeros_; }  // nothing has been written and nobody could
 
   void set_layout(ir::Layout layout);  // converts the contents
   // To write: whoever does calls it before every time.
@@ -46,7 +47,7 @@ class Variable {
   std::string name_;
   ir::TensorType type_;
   AlignedBytes data_;
-  bool zeros_ = true;  // nothing has been written and nobody could
+  bool zeros_ = true;
   std::uint64_t version_ = 0;
 };
 

@@ -43,7 +43,8 @@ class Ordering {
         bytes_(graph.size(), 0),
         sources_(graph.size()),
         readers_(graph.size()),
-        old_readers_(graph.size()) {
+        old_readers_(graph.size()),
+        ends_(graph.size(), false) {
     for (std::size_t i = 0; i < graph.size(); ++i) {
       const auto* kernel = std::get_if<ir::KernelAttrs>(&graph[graph.id(i)].attrs);
       if (kernel == nullptr || early_[i]) continue;
@@ -58,8 +59,7 @@ class Ordering {
   }
 
   Order run() {
-    const std::int64_t least = simulate(0);
-    simulate(least / 4 * 5);
+    simulate(simulate(0));
     Order order{{}, early_};
     std::vector<bool> placed(graph_.size(), false);
     for (const bool leaf : {true, false})
@@ -94,6 +94,9 @@ class Ordering {
     for (std::size_t i = 0; i < graph_.size(); ++i) {
       if (graph_[graph_.id(i)].op != Op::kernel || early_[i]) continue;
       (awaited[i] ? over_images_ : late_).push_back(i);
+      ends_[i] = awaited[i] && std::ranges::none_of(readers_[i], [&](std::size_t reader) {
+                   return reader == graph_.size() || awaited[reader];
+                 });
     }
     for (const ir::Update& update : graph_.updates) {
       const std::size_t writer = source_of(graph_, update.value).node.index;
@@ -110,8 +113,12 @@ class Ordering {
     done_.assign(graph_.size() + 1, false);
     live_ = peak_ = 0;
     for (const std::size_t kernel : over_images_) {
+      if (done_[kernel]) continue;
       if (live_ + bytes_[kernel] > most) run_ready();
       execute(kernel);
+      for (const std::size_t reader : readers_[kernel])
+        if (reader < graph_.size() && ends_[reader] && !done_[reader] && is_ready(reader))
+          execute(reader);
     }
     run_ready();
     // What is left updates variables that read one another.
@@ -171,6 +178,7 @@ class Ordering {
   std::vector<std::vector<std::size_t>> readers_;      // of a kernel's results; an output: size()
   std::vector<std::vector<std::size_t>> old_readers_;  // of the variables that a kernel updates
   std::vector<std::size_t> over_images_, late_;
+  std::vector<bool> ends_;        // kernels over images that no other one waits for
   std::vector<std::size_t> run_;  // the kernels in order
   std::vector<bool> done_;
   std::int64_t live_ = 0, peak_ = 0;
