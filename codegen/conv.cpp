@@ -98,6 +98,7 @@ class ConvKernel final : public Kernel {
     shape.b_block = walk_.weight_block;
     shape.b_step = walk_.weight_step;
     shape.integers = integers_;
+    shape.result_ahead = true;
     shape.result_size = static_cast<int>(walk_.result_pixel / ir::kBlock);
     shape.c_row = columns.step * walk_.result_pixel;
     shape.c_block = walk_.result_height * walk_.result_width * walk_.result_pixel;

@@ -17,6 +17,8 @@ constexpr int kUnrolledSteps = 8;
 // cache, but the rows are packed and read less often.
 constexpr std::int64_t kCachedPanels = 4 * 1024 * 1024;
 
+constexpr std::int64_t kLargeResult = 1024 * 1024;  // comes from beyond the second-level cache
+
 struct Panel {
   std::int64_t block = 0, blocks = 0;
   std::size_t routine = 0;
@@ -131,6 +133,7 @@ class GemmKernel final : public Kernel {
       shape.b_block = (packing_.b ? ir::kBlock : spec_.b_block) * kF32;
       shape.b_step = (packing_.b ? p.size * ir::kBlock : spec_.b_k) * kF32;
       shape.integers = spec_.integers;
+      shape.result_ahead = spec_.m != kBatch && spec_.m * spec_.n * kF32 >= kLargeResult;
       shape.result_size = static_cast<int>(result_size_);
       shape.c_row = spec_.c_m * result_size_;
       shape.c_block = spec_.c_block * result_size_;

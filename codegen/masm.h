@@ -68,7 +68,8 @@ class Masm {
   virtual void jump_if(Condition, Gp a, Gp b, Label) = 0;
   // count -= step; jumps while count > 0.
   virtual void loop(Gp count, Label top, std::int64_t step = 1) = 0;
-  virtual void prefetch(Address a) = 0;
+  virtual void prefetch(Address a) = 0;  // to read
+  virtual void prefetch_to_write(Address a) = 0;
 
   // ---- Vector memory; no alignment is assumed ----
   virtual void load(Vec d, Address a) = 0;

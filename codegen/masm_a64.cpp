@@ -157,13 +157,22 @@ void MasmA64::loop(Gp count, codegen::Label top, std::int64_t step) {
   a_.b(a64::CondCode::kSignedGT, asmjit::Label(top.id));
 }
 
-// PRFM PLDL1KEEP, [base, #offset], which this asmjit cannot spell.
 void MasmA64::prefetch(Address a) {
+  prefetch(a, 0);
+}
+
+void MasmA64::prefetch_to_write(Address a) {
+  constexpr std::uint32_t kStore = 16;
+  prefetch(a, kStore);
+}
+
+// PRFM PLDL1KEEP or PSTL1KEEP, [base, #offset], which this asmjit cannot spell.
+void MasmA64::prefetch(Address a, std::uint32_t operation) {
   constexpr std::uint32_t kPrefetch = 0xf9800000;
   const bool scaled = a.offset >= 0 && a.offset % 8 == 0 && a.offset / 8 < kPages;
   if (!scaled) return;
   const std::uint32_t word = kPrefetch | static_cast<std::uint32_t>(a.offset / 8) << 10 |
-                             static_cast<std::uint32_t>(a.base.id) << 5;
+                             static_cast<std::uint32_t>(a.base.id) << 5 | operation;
   a_.embed(&word, sizeof(word));
 }
 

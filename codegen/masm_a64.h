@@ -22,6 +22,7 @@ class MasmA64 final
   static Vec other_temp() { return {31}; }
   // [base + offset] for an access of `size` bytes; what does not fit goes through a temporary.
   asmjit::arm::Mem mem(Address a, std::int64_t size);
+  void prefetch(Address a, std::uint32_t operation);
   asmjit::arm::Mem tail_mask() const;
   void move_bits(const asmjit::arm::Gp& d, std::uint64_t value);
   void compare_with(Gp a, std::int64_t b);

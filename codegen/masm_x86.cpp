@@ -159,6 +159,11 @@ void MasmX86::prefetch(Address a) {
   a_.prefetcht0(mem(a));
 }
 
+// Does nothing where the processor does not have it.
+void MasmX86::prefetch_to_write(Address a) {
+  a_.prefetchw(mem(a));
+}
+
 Masm::Code MasmX86::finish() {
   a_.align(AlignMode::kZero, 64);
   for (const PoolEntry& entry : pool_) {

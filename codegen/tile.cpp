@@ -41,6 +41,7 @@ class TileEmitter {
       : m_(m), shape_(shape), vectors_(tile_vectors(shape, m.isa())) {}
 
   void emit(const ir::Epilogue& epilogue) {
+    if (shape_.result_ahead) ask_for_result(epilogue);
     take_accumulators();
     take_registers();
     if (shape_.uniform) {
@@ -61,6 +62,28 @@ class TileEmitter {
   int width() const { return static_cast<int>(vectors_.size()); }
   Vec accumulator(int row, int v) const {
     return accumulators_[static_cast<std::size_t>(row * width() + v)];
+  }
+
+  // The memory answers while the products run.
+  void ask_for_result(const ir::Epilogue& epilogue) {
+    const Gp base = m_.gp();
+    const auto ask = [&](std::int64_t field, std::int64_t size, bool to_write) {
+      m_.load(base, {m_.args(), field});
+      for (int row = 0; row < shape_.rows; ++row) {
+        for (const TileVector& v : vectors_) {
+          const std::int64_t at = (row * shape_.c_row + v.c) / shape_.result_size * size;
+          if (v.column % ir::kBlock != 0) continue;
+          to_write ? m_.prefetch_to_write({base, at}) : m_.prefetch({base, at});
+        }
+      }
+    };
+    for (std::size_t i = 0; i < epilogue.operands.size(); ++i) {
+      const auto size = static_cast<std::int64_t>(ir::byte_size(epilogue.operands[i].dtype));
+      if (epilogue.operands[i].access == ir::EpilogueAccess::same)
+        ask(operand_pointer(i), size, false);
+    }
+    ask(offsetof(TileCall, c), shape_.result_size, true);
+    m_.release(base);
   }
 
   void take_accumulators() {

@@ -49,9 +49,10 @@ struct TileShape {
   std::vector<TileTap> taps;
   // Steps of an entry, and of the entries of the second table.
   int steps = 16, tail_steps = 0;
-  bool rows_ahead = false;  // ask for the rows at TileEntry::a_ahead
-  bool b_ahead = true;      // ask for what is b at TileEntry::b_ahead, or a few steps later
-  bool accumulate = false;  // goes on with the sums that the result holds; whole blocks only
+  bool rows_ahead = false;    // ask for the rows at TileEntry::a_ahead
+  bool b_ahead = true;        // ask for what is b at TileEntry::b_ahead, or a few steps later
+  bool result_ahead = false;  // ask first for the lines of the result, and of operands like it
+  bool accumulate = false;    // goes on with the sums that the result holds; whole blocks only
   // No tables: operands advance by their steps, `count` times `steps`, then `tail_count` steps.
   bool uniform = false;
   auto operator<=>(const TileShape&) const = default;

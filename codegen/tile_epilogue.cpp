@@ -12,10 +12,6 @@ namespace {
 // Operand pointers that are kept in registers; further ones are loaded at each use.
 constexpr std::size_t kPinned = 3;
 
-std::int64_t operand_pointer(std::size_t i) {
-  return static_cast<std::int64_t>(offsetof(TileCall, operands) + i * sizeof(std::uintptr_t));
-}
-
 class EpilogueEmitter {
  public:
   EpilogueEmitter(Masm& m, const TileShape& shape, const std::vector<TileVector>& vectors,

@@ -65,6 +65,8 @@ TEST_P(MasmControlTest, GeneralRegistersAndLoops) {
     m->store({out}, t);
     m->bind(end);
     m->prefetch({out, 1 << 30});
+    m->prefetch_to_write({out, 1 << 30});
+    m->prefetch_to_write({out});
   });
   std::int64_t out[4] = {0, 0xffffffff, 0, 0};
   const void* args[] = {out};
