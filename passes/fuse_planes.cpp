@@ -49,7 +49,9 @@ Graph split_reductions(Graph graph) {
                                .add_node(Op::result, {both}, std::get<ResultAttrs>(node.attrs));
     return over_images(copy, node, attrs.kind, planes);
   };
-  return DemandCopy(graph, rule).run();
+  for (std::size_t i = 0; i < graph.size(); ++i)
+    if (is_over_planes(graph, graph.id(i))) return DemandCopy(graph, rule).run();
+  return graph;
 }
 
 }  // namespace taper::passes

@@ -128,14 +128,21 @@ class Recomputation {
 
 class PrologueFusion {
  public:
-  explicit PrologueFusion(const Graph& graph) : graph_(graph), users_(users_of(graph)) {}
+  explicit PrologueFusion(const Graph& graph) : graph_(graph), users_(users_of(graph)) {
+    for (std::size_t i = 0; i < graph.size(); ++i) {
+      if (!is_plain_reduce(graph[graph.id(i)])) continue;
+      std::set<ValueId> members = grow(graph.id(i));
+      if (!members.empty()) members_[graph.id(i)] = std::move(members);
+    }
+  }
+
+  bool any() const { return !members_.empty(); }
 
   Graph run() const {
     const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
-      if (!is_plain_reduce(graph_[old])) return std::nullopt;
-      const std::set<ValueId> members = grow(old);
-      if (members.empty()) return std::nullopt;
-      return fused(copy, old, members);
+      const auto it = members_.find(old);
+      if (it == members_.end()) return std::nullopt;
+      return fused(copy, old, it->second);
     };
     return DemandCopy(graph_, rule).run();
   }
@@ -221,6 +228,7 @@ class PrologueFusion {
 
   const Graph& graph_;
   const Users users_;
+  std::map<ValueId, std::set<ValueId>> members_;  // by reduction
 };
 
 }  // namespace
@@ -232,7 +240,9 @@ Graph recompute_for_reductions(Graph graph) {
 }
 
 Graph fuse_prologues(Graph graph) {
-  return PrologueFusion(graph).run();
+  const PrologueFusion fusion(graph);
+  if (!fusion.any()) return graph;
+  return fusion.run();
 }
 
 }  // namespace taper::passes
