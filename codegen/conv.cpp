@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "codegen/ahead.h"
 #include "codegen/conv_walk.h"
 #include "codegen/sizes.h"
 #include "codegen/tile.h"
@@ -24,6 +25,7 @@ struct ConvTile {
 // Result pixels of a row that one tile computes; offsets in bytes from the row's first pixel.
 struct RowPiece {
   std::int64_t source = 0, result = 0;
+  std::int64_t pixels = 0;
   std::vector<std::vector<ConvTile>> groups;
 };
 
@@ -46,6 +48,8 @@ class ConvKernel final : public Kernel {
   ConvKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
       : images_(spec.images),
         integers_(spec.integers),
+        pointwise_(spec.kh == 1 && spec.kw == 1 && spec.stride[0] == 1 && spec.stride[1] == 1 &&
+                   spec.input == ir::Layout::c16),
         operands_(spec.epilogue.operands.size()),
         walk_(conv_walk(spec)),
         tiles_(isa, spec.epilogue, spec.pass == ir::ConvPass::forward ? "conv" : "conv_data") {
@@ -112,7 +116,7 @@ class ConvKernel final : public Kernel {
     }
     pieces_.push_back({piece.first * columns.source_step * walk_.pixel,
                        (columns.first + piece.first * columns.step) * walk_.result_pixel,
-                       panel_groups(isa, shape, large)});
+                       piece.size, panel_groups(isa, shape, large)});
   }
 
   // Panels of large weights hold the same blocks for all pieces, whatever their sizes.
@@ -138,6 +142,15 @@ class ConvKernel final : public Kernel {
     return groups;
   }
 
+  // A tile's share of the source of the next piece, so that its first tile need not wait for it.
+  void ask_for_pixels(std::uintptr_t row, const RowPiece& next, std::int64_t tile,
+                      std::int64_t tiles) const {
+    const std::uintptr_t first = row + static_cast<std::uintptr_t>(next.source);
+    const std::int64_t blocks = divide_up(walk_.channels, walk_.block_channels);
+    for (std::int64_t b = blocks * tile / tiles; b < blocks * (tile + 1) / tiles; ++b)
+      ask_for_lines(first + static_cast<std::uintptr_t>(b * walk_.block), next.pixels, walk_.pixel);
+  }
+
   // Row `at`, counted through all images.
   void run_row(const Call& call, std::int64_t at, std::int64_t group) const {
     const auto [image, row] = divide(at, walk_.result_height);
@@ -156,9 +169,13 @@ class ConvKernel final : public Kernel {
     tile.tail_entries = table.tail.data();
     tile.tail_count = static_cast<std::int64_t>(table.tail.size());
     tile.scratch = call.scratch;
-    for (const RowPiece& piece : pieces_) {
+    for (std::size_t i = 0; i < pieces_.size(); ++i) {
+      const RowPiece& piece = pieces_[i];
+      const auto& tiles = piece.groups[static_cast<std::size_t>(group)];
       tile.a = a + static_cast<std::uintptr_t>(piece.source);
-      for (const ConvTile& t : piece.groups[static_cast<std::size_t>(group)]) {
+      for (const ConvTile& t : tiles) {
+        if (pointwise_ && group == 0 && i + 1 < pieces_.size())
+          ask_for_pixels(a, pieces_[i + 1], &t - tiles.data(), std::ssize(tiles));
         const std::int64_t c_offset = c_row + piece.result + t.block * plane;
         tile.b = b + static_cast<std::uintptr_t>(t.block * walk_.weight_block);
         tile.c = c + static_cast<std::uintptr_t>(c_offset);
@@ -171,6 +188,7 @@ class ConvKernel final : public Kernel {
 
   ir::Dim images_;
   bool integers_;
+  bool pointwise_;
   std::size_t operands_;
   ConvWalk walk_;
   TileSet tiles_;

@@ -11,8 +11,6 @@ inline constexpr std::int64_t kF32 = 4;                // bytes of an element
 inline constexpr std::int64_t kLanes = ir::kBlock;     // virtual lanes of a horizontal reduction
 inline constexpr std::int64_t kPixel = kLanes * kF32;  // bytes of a pixel's block of channels
 
-inline constexpr std::int64_t kCacheLine = 64;
-
 inline std::int64_t divide_up(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <limits>
 
+#include "codegen/ahead.h"
 #include "codegen/masm.h"
 #include "codegen/routine.h"
 #include "codegen/sizes.h"

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "codegen/ahead.h"
 #include "codegen/sizes.h"
 
 namespace taper::codegen {
@@ -9,7 +10,6 @@ namespace {
 
 constexpr std::int64_t kCacheWay = 4096;
 constexpr std::int64_t kMostAhead = 512 * 1024;  // more would push out what the products read
-constexpr int kSecondLevel = 2;                  // as __builtin_prefetch calls it
 
 Extent clipped(std::int64_t begin, std::int64_t size, std::int64_t limit) {
   return {static_cast<int>(std::clamp<std::int64_t>(-begin, 0, size)),
@@ -83,13 +83,8 @@ void ask_ahead(const PixelRows& pixels, std::int64_t tiles_y, const TileGroup& g
     if (row >= pixels.height) continue;
     const std::int64_t plane = image * pixels.blocks + pixels.first + rest / kWinogradTile;
     const auto at = static_cast<std::uintptr_t>((plane * pixels.height + row) * pixels.row_bytes);
-    for (std::int64_t x = 0; x < pixels.row_bytes; x += kCacheLine)
-      __builtin_prefetch(
-          reinterpret_cast<const void*>(pixels.data + at + static_cast<std::uintptr_t>(x)), 0,
-          kSecondLevel);
+    ask_for_lines(pixels.data + at, divide_up(pixels.row_bytes, kCacheLine));
   }
-  // GCC would take this function for one without effects, and drop its calls.
-  asm volatile("");
 }
 
 std::int64_t point_step(std::int64_t bytes) {
