@@ -85,9 +85,7 @@ Counts counts_of(const GemmSpec& s) {
   return {2 + s.epilogue.operands.size()};
 }
 Counts counts_of(const ConvSpec& s) {
-  const bool filters = s.pass == ConvPass::filter || s.pass == ConvPass::filter_backward_data ||
-                       s.pass == ConvPass::filter_gradient;
-  return {(filters ? 1 : 2) + s.epilogue.operands.size()};
+  return {(transforms_filters(s.pass) ? 1 : 2) + s.epilogue.operands.size()};
 }
 Counts counts_of(const PoolSpec& s) {
   const std::size_t results = s.indices && !s.backward ? 2 : 1;
@@ -121,9 +119,7 @@ struct ImageLayouts {
   const Node& node;
 
   void operator()(const ConvSpec& s) const {
-    const bool images = s.pass == ConvPass::forward || s.pass == ConvPass::backward_data ||
-                        s.pass == ConvPass::backward_weights;
-    if (!images) return;
+    if (transforms_filters(s.pass)) return;
     require_layout("operand 0", type(0), s.pass == ConvPass::backward_data ? Layout::c16 : s.input);
     if (s.pass == ConvPass::backward_weights)
       require_layout("operand 1", type(1), Layout::c16);
