@@ -34,20 +34,16 @@ class Probe {
     }
     function_.emplace(taper::compile(cast(y, DType::f32), options_));
     const auto count = static_cast<std::size_t>(ir::element_count(shape, options_.max_batch));
-    if (what.integers) {
+    if (what.integers)
       bytes_.assign(count, 1);
-    } else {
+    else
       floats_.assign(count, 1);
-    }
   }
 
   double run() {
     const auto start = std::chrono::steady_clock::now();
-    if (bytes_.empty()) {
-      (*function_)(floats_);
-    } else {
-      (*function_)(bytes_);
-    }
+    const InputView x = bytes_.empty() ? InputView(floats_) : InputView(bytes_);
+    function_->run({&x, 1});
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
