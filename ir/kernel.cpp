@@ -45,8 +45,9 @@ std::string text(const Epilogue& epilogue) {
   if (epilogue == Epilogue{}) return {};
   const auto& [expr, operands, result] = epilogue;
   std::string out;
-  if (!expr.empty()) out = fmt::format(" epilogue {}", expr_text(expr, ExprRole::epilogue));
-  if (!expr.empty()) out += fmt::format(" operands={}", texts(operands));
+  if (!expr.empty())
+    out = fmt::format(" epilogue {} operands={}", expr_text(expr, ExprRole::epilogue),
+                      texts(operands));
   if (result != DType::f32) out += fmt::format(" stored={}", name(result));
   return out;
 }
