@@ -30,11 +30,6 @@ void save(const std::filesystem::path& path, const NamedVariables& variables,
   safetensors::write(path, tensors_of(variables, options.floats), metadata);
 }
 
-void load(const std::filesystem::path& path, const NamedVariables& variables) {
-  safetensors::File file(path);
-  load_tensors(file, variables);
-}
-
 // Reads "taper.KEY" of a checkpoint's metadata.
 template <class Number>
 Number number(const safetensors::File& file, const std::string& key) {
@@ -75,10 +70,12 @@ void save_weights(const std::filesystem::path& path, const Variables& variables,
   save(path, named(variables), options);
 }
 void load_weights(const std::filesystem::path& path, const nn::Module& module) {
-  load(path, named(module));
+  safetensors::File file(path);
+  load_tensors(file, named(module));
 }
 void load_weights(const std::filesystem::path& path, const Variables& variables) {
-  load(path, named(variables));
+  safetensors::File file(path);
+  load_tensors(file, named(variables));
 }
 
 void save_checkpoint(const std::filesystem::path& path, const Variables& variables,

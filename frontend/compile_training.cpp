@@ -56,10 +56,6 @@ void guard_updates(Tape& tape, const std::vector<ir::Update>& own, const Tensor&
   }
 }
 
-Tensor is_accepted(const Tensor& trip) {
-  return equal(trip, 0);
-}
-
 Function compiled(const Tape& tape, const Tensor& loss, const Tensor& trip,
                   const std::vector<Tensor>& outputs, const CompileOptions& options) {
   std::vector<Tensor> all{loss, trip};
@@ -79,7 +75,7 @@ Function update_function(const Tensor& model_loss, const optim::Optimizer& optim
   for (std::size_t i = 0; i < sums.sums.size(); ++i)
     gradients[i].value = (tape.state(sums.sums[i]) + gradients[i].value) / training.accumulate;
   trip = optimizer.record(tape, gradients, learning_rate, trip);
-  const Tensor accepted = is_accepted(trip);
+  const Tensor accepted = equal(trip, 0);
   guard_updates(tape, own, accepted);
   if (sums.count) {
     for (const Shared& sum : sums.sums) {
@@ -103,7 +99,7 @@ std::optional<Function> accumulating_function(const Tensor& model_loss,
   const Tensor loss(tape, model_loss.id());
   const std::vector<optim::Gradient> gradients = optim::gradients_of(tape, loss);
   const Tensor trip = trip_of(loss, gradients, training.guard);
-  const Tensor accepted = is_accepted(trip);
+  const Tensor accepted = equal(trip, 0);
   guard_updates(tape, own, accepted);
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     const Tensor old = tape.state(sums.sums[i]);

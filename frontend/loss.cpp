@@ -4,21 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace taper {
 namespace {
 
 Tensor reduced(const Tensor& each, Reduction reduction) {
-  switch (reduction) {
-    case Reduction::mean:
-      return mean(each);
-    case Reduction::sum:
-      return sum(each);
-    case Reduction::none:
-      break;
-  }
-  return each;
+  if (reduction == Reduction::none) return each;
+  return reduction == Reduction::sum ? sum(each) : mean(each);
 }
 
 // The tape of two operands, of which at most one is a number, and whose shapes are equal.
@@ -38,34 +30,25 @@ Tape& tape_of_pair(const char* loss, const Operand& x, const Operand& target) {
   return *tape;
 }
 
-Operand at(const Tensor& x, const Operand& as) {
-  return {x, as.where()};
-}
-
-Tensor difference(const char* loss, const Operand& x, const Operand& target) {
-  tape_of_pair(loss, x, target);
-  return x - target;
-}
-
 }  // namespace
 
 Tensor mse_loss(Operand x, Operand target, Reduction reduction) {
-  const Tape::Line line(x.tape(), x.where());
-  const Tensor d = difference("mse_loss", x, target);
-  return reduced(at(d, x) * at(d, x), reduction);
+  const Tape::Line line(&tape_of_pair("mse_loss", x, target), x.where());
+  const Tensor d = x - target;
+  return reduced(d * d, reduction);
 }
 
 Tensor l1_loss(Operand x, Operand target, Reduction reduction) {
-  const Tape::Line line(x.tape(), x.where());
-  const Tensor d = difference("l1_loss", x, target);
-  return reduced(abs(at(d, x)), reduction);
+  const Tape::Line line(&tape_of_pair("l1_loss", x, target), x.where());
+  const Tensor d = x - target;
+  return reduced(abs(d), reduction);
 }
 
 Tensor smooth_l1_loss(Operand x, Operand target, double beta, Reduction reduction) {
   if (!(beta >= 0) || !std::isfinite(beta))
     throw Error(fmt::format("smooth_l1_loss: beta {} is negative or not finite", beta), x.where());
-  const Tape::Line line(x.tape(), x.where());
-  const Tensor d = abs(at(difference("smooth_l1_loss", x, target), x));
+  const Tape::Line line(&tape_of_pair("smooth_l1_loss", x, target), x.where());
+  const Tensor d = abs(x - target);
   if (beta == 0) return reduced(d, reduction);
   const Tensor near = d * d * (0.5 / beta);
   const Tensor far = d - 0.5 * beta;

@@ -82,20 +82,15 @@ Labels compare_labels(const Call& call) {
   return {label, equal(across, classes)};
 }
 
-// Sums the class axis away.
-Tensor over_classes(const Tensor& x) {
-  return sum(x, {1});
-}
-
 // Per label: minus the weighted log-probability, and the weight (0 where it is ignored).
 struct Picked {
   Tensor loss, weight;
 };
 Picked pick(const Call& call, const Tensor& mask, const Tensor& log_probabilities) {
-  const Tensor log_probability = over_classes(where(mask, log_probabilities, 0));
+  const Tensor log_probability = sum(where(mask, log_probabilities, 0), {1});
   const Tensor ones =
       call.weight.empty() ? call.tape.scalar(1, call.where) : per_class(call, call.weight);
-  const Tensor weight = over_classes(where(mask, ones, 0));
+  const Tensor weight = sum(where(mask, ones, 0), {1});
   return {-(log_probability * weight), weight};
 }
 
@@ -108,8 +103,7 @@ Tensor fused_cross_entropy(const Call& call, Reduction reduction) {
   ir::Builder builder = call.tape.builder(call.where);
   const Tensor each(call.tape, builder.cross_entropy(call.scores.id(), call.labels.id()));
   if (reduction == Reduction::none) return each;
-  const Operand operand(each, call.where);
-  return reduction == Reduction::sum ? sum(operand) : mean(operand);
+  return reduction == Reduction::sum ? sum(each) : mean(each);
 }
 
 }  // namespace
@@ -138,7 +132,7 @@ Tensor cross_entropy(Operand scores, Operand labels, const CrossEntropyOptions& 
   const Tensor weighted = options.weight.empty()
                               ? log_probabilities
                               : log_probabilities * per_class(call, options.weight);
-  Tensor smooth = -over_classes(weighted);
+  Tensor smooth = -sum(weighted, {1});
   // A class of weight zero is not an ignored label.
   if (options.ignore_index)
     smooth = where(equal(label, static_cast<double>(*options.ignore_index)), 0, smooth);

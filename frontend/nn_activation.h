@@ -17,18 +17,18 @@ class Activation : public Module {
   std::source_location where_;
 };
 
-#define TAPER_ACTIVATION(Name)                                                  \
-  class Name : public Activation {                                              \
-   public:                                                                      \
-    explicit Name(std::source_location where = std::source_location::current()) \
-        : Activation(where) {}                                                  \
-    Tensor operator()(const Tensor& x) const override;                          \
+#define TAPER_ACTIVATION(Name, function)                                          \
+  class Name : public Activation {                                                \
+   public:                                                                        \
+    explicit Name(std::source_location where = std::source_location::current())   \
+        : Activation(where) {}                                                    \
+    Tensor operator()(const Tensor& x) const override { return function(at(x)); } \
   };
-TAPER_ACTIVATION(ReLU)
-TAPER_ACTIVATION(ReLU6)
-TAPER_ACTIVATION(Sigmoid)
-TAPER_ACTIVATION(Tanh)
-TAPER_ACTIVATION(SiLU)
+TAPER_ACTIVATION(ReLU, relu)
+TAPER_ACTIVATION(ReLU6, relu6)
+TAPER_ACTIVATION(Sigmoid, sigmoid)
+TAPER_ACTIVATION(Tanh, tanh)
+TAPER_ACTIVATION(SiLU, silu)
 #undef TAPER_ACTIVATION
 
 // x, or slope * x where x is negative.
@@ -37,7 +37,7 @@ class LeakyReLU : public Activation {
   explicit LeakyReLU(double slope = 0.01,
                      std::source_location where = std::source_location::current())
       : Activation(where), slope_(slope) {}
-  Tensor operator()(const Tensor& x) const override;
+  Tensor operator()(const Tensor& x) const override { return leaky_relu(at(x), slope_); }
 
  private:
   double slope_;
@@ -48,7 +48,7 @@ class GELU : public Activation {
   explicit GELU(GeluForm form = GeluForm::exact,
                 std::source_location where = std::source_location::current())
       : Activation(where), form_(form) {}
-  Tensor operator()(const Tensor& x) const override;
+  Tensor operator()(const Tensor& x) const override { return gelu(at(x), form_); }
 
  private:
   GeluForm form_;
@@ -59,7 +59,7 @@ class Softmax : public Activation {
  public:
   explicit Softmax(int axis = -1, std::source_location where = std::source_location::current())
       : Activation(where), axis_(axis) {}
-  Tensor operator()(const Tensor& x) const override;
+  Tensor operator()(const Tensor& x) const override { return softmax(at(x), axis_); }
 
  private:
   int axis_;

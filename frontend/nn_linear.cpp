@@ -36,8 +36,4 @@ Tensor Embedding::operator()(const Tensor& indices) const {
   return embedding(Operand(indices, where_), table);
 }
 
-Tensor Flatten::operator()(const Tensor& x) const {
-  return flatten(Operand(x, where_), start_);
-}
-
 }  // namespace taper::nn

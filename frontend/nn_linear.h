@@ -35,7 +35,7 @@ class Flatten : public Module {
  public:
   explicit Flatten(int start = 1, std::source_location where = std::source_location::current())
       : start_(start), where_(where) {}
-  Tensor operator()(const Tensor& x) const override;
+  Tensor operator()(const Tensor& x) const override { return flatten(Operand(x, where_), start_); }
 
  private:
   int start_;

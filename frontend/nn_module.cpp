@@ -11,22 +11,12 @@ Tensor Child::operator()(const Tensor& x) const {
   return (*module_)(x);
 }
 
-Parameters Module::parameters() const {
-  Parameters list;
-  collect(list, "", &Module::parameters_);
-  return list;
-}
-
-Parameters Module::buffers() const {
-  Parameters list;
-  collect(list, "", &Module::buffers_);
-  return list;
-}
-
-void Module::collect(Parameters& list, const std::string& prefix, Parameters Module::*own) const {
-  for (const auto& [name, variable] : this->*own) list.emplace_back(prefix + name, variable);
+Parameters Module::collected(Parameters Module::*own) const {
+  Parameters list = this->*own;
   for (const Child& child : children_)
-    child.module().collect(list, fmt::format("{}{}.", prefix, child.name()), own);
+    for (const auto& [name, variable] : child.module().collected(own))
+      list.emplace_back(child.name() + "." + name, variable);
+  return list;
 }
 
 void Module::check_name(const std::string& name) const {
@@ -38,18 +28,10 @@ void Module::check_name(const std::string& name) const {
     throw Error(fmt::format("module: the name \"{}\" is empty, has a dot or is taken", name));
 }
 
-std::shared_ptr<Variable> Module::add_parameter(const std::string& name, Shape shape) {
+std::shared_ptr<Variable> Module::add_to(Parameters& list, const std::string& name, Shape shape) {
   check_name(name);
   auto variable = std::make_shared<Variable>(name, ir::TensorType{DType::f32, std::move(shape)});
-  parameters_.emplace_back(name, variable);
-  return variable;
-}
-
-std::shared_ptr<Variable> Module::add_buffer(const std::string& name, Shape shape) {
-  check_name(name);
-  auto variable = std::make_shared<Variable>(name, ir::TensorType{DType::f32, std::move(shape)});
-  buffers_.emplace_back(name, variable);
-  return variable;
+  return list.emplace_back(name, std::move(variable)).second;
 }
 
 Child Module::add_child(const std::string& name, std::shared_ptr<const Module> module) {

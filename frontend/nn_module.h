@@ -60,14 +60,19 @@ class Module {
   virtual Tensor operator()(const Tensor& x) const = 0;
 
   // Names as in PyTorch's state_dict: "0.weight", "block.conv.bias".
-  Parameters parameters() const;  // trained
-  Parameters buffers() const;     // state that goes with them: running statistics
+  Parameters parameters() const { return collected(&Module::parameters_); }  // trained
+  // State that goes with them: running statistics.
+  Parameters buffers() const { return collected(&Module::buffers_); }
 
  protected:
   // Each throws taper::Error for a name that is empty, taken or contains a dot. New variables hold
   // zeros.
-  std::shared_ptr<Variable> add_parameter(const std::string& name, Shape shape);
-  std::shared_ptr<Variable> add_buffer(const std::string& name, Shape shape);
+  std::shared_ptr<Variable> add_parameter(const std::string& name, Shape shape) {
+    return add_to(parameters_, name, std::move(shape));
+  }
+  std::shared_ptr<Variable> add_buffer(const std::string& name, Shape shape) {
+    return add_to(buffers_, name, std::move(shape));
+  }
   template <std::derived_from<Module> Layer>
   Child add(const std::string& name, Layer layer) {
     return add_child(name, std::make_shared<Layer>(std::move(layer)));
@@ -76,7 +81,8 @@ class Module {
 
  private:
   void check_name(const std::string& name) const;
-  void collect(Parameters& list, const std::string& prefix, Parameters Module::*own) const;
+  Parameters collected(Parameters Module::*own) const;
+  std::shared_ptr<Variable> add_to(Parameters& list, const std::string& name, Shape shape);
 
   Parameters parameters_, buffers_;
   std::vector<Child> children_;

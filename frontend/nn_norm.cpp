@@ -50,9 +50,8 @@ BatchNorm::BatchNorm(std::string layer, std::vector<std::size_t> ranks, std::int
 
 BatchNorm::Statistics BatchNorm::of_batch(const Tensor& x) const {
   const std::vector<std::int64_t> axes = axes_of(x.shape());
-  const Operand in(x, where_);
-  const Tensor average = mean(in, axes, true);
-  const Tensor centred = in - Operand(average, where_);
+  const Tensor average = mean(x, axes, true);
+  const Tensor centred = x - average;
   const Tensor squares = centred * centred;
   return {average, mean(squares, axes, true)};
 }
@@ -101,13 +100,12 @@ Tensor BatchNorm::operator()(const Tensor& x) const {
                 where_);
   Tape& tape = x.tape();
   const Tape::Line line(&tape, where_);
-  const Operand in(x, where_);
   const Statistics before = running(x, of_batch(x));
   Tensor scale = tape.scalar(1, where_);
   if (weight_) scale = per_channel(tape.parameter(weight_, where_), shape);
-  const Tensor now = normalize(in, scale, axes_of(shape), options_.eps);
+  const Tensor now = normalize(x, scale, axes_of(shape), options_.eps);
   const Tensor deviation = sqrt(before.variance + options_.eps);
-  const Tensor centred = in - Operand(before.mean, where_);
+  const Tensor centred = x - before.mean;
   const Tensor then = centred * (scale / deviation);
   const Tensor y = where(training(tape), now, then);
   return bias_ ? y + per_channel(tape.parameter(bias_, where_), shape) : y;

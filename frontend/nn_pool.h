@@ -12,7 +12,9 @@ class MaxPool2d : public Module {
   explicit MaxPool2d(std::int64_t kernel, std::int64_t stride = 0, std::int64_t padding = 0,
                      bool ceil_mode = false,
                      std::source_location where = std::source_location::current());
-  Tensor operator()(const Tensor& x) const override;
+  Tensor operator()(const Tensor& x) const override {
+    return max_pool2d(Operand(x, where_), attrs_);
+  }
 
  private:
   ir::PoolAttrs attrs_;
@@ -24,7 +26,9 @@ class AvgPool2d : public Module {
   explicit AvgPool2d(std::int64_t kernel, std::int64_t stride = 0, std::int64_t padding = 0,
                      bool ceil_mode = false, bool count_include_pad = true,
                      std::source_location where = std::source_location::current());
-  Tensor operator()(const Tensor& x) const override;
+  Tensor operator()(const Tensor& x) const override {
+    return avg_pool2d(Operand(x, where_), attrs_);
+  }
 
  private:
   ir::PoolAttrs attrs_;
@@ -35,10 +39,13 @@ class AvgPool2d : public Module {
 class AdaptiveAvgPool2d : public Module {
  public:
   explicit AdaptiveAvgPool2d(std::int64_t size,
-                             std::source_location where = std::source_location::current());
+                             std::source_location where = std::source_location::current())
+      : AdaptiveAvgPool2d(std::array{size, size}, where) {}
   explicit AdaptiveAvgPool2d(std::array<std::int64_t, 2> size,
                              std::source_location where = std::source_location::current());
-  Tensor operator()(const Tensor& x) const override;
+  Tensor operator()(const Tensor& x) const override {
+    return adaptive_avg_pool2d(Operand(x, where_), size_);
+  }
 
  private:
   std::array<std::int64_t, 2> size_;

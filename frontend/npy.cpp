@@ -103,17 +103,26 @@ bool fits(From value) {
   }
 }
 
+// The bits of a float16, which C++20 has no type for.
+struct Half {
+  std::uint16_t bits;
+  float operator+() const { return from_f16(bits); }
+};
+
 template <class To, class From>
-void convert(const NpyArray& array, std::vector<To>& result) {
+std::vector<To> converted(const NpyArray& array) {
+  std::vector<To> result(static_cast<std::size_t>(array.size()));
   for (std::size_t i = 0; i < result.size(); ++i) {
-    From value;
-    std::memcpy(&value, array.bytes.data() + i * sizeof value, sizeof value);
+    From stored;
+    std::memcpy(&stored, array.bytes.data() + i * sizeof stored, sizeof stored);
+    const auto value = +stored;
     if (!fits<To>(value))
       throw Error(fmt::format("{}: element {} is {}, which is no whole number from {} to {}",
                               array.file, i, value, std::numeric_limits<To>::min(),
                               std::numeric_limits<To>::max()));
-    result[i] = static_cast<To>(+value);
+    result[i] = static_cast<To>(value);
   }
+  return result;
 }
 
 template <class T>
@@ -126,59 +135,36 @@ constexpr NpyType type_of() {
   if constexpr (std::is_same_v<T, std::int64_t>) return NpyType::i64;
 }
 
-NpyArray widened(const NpyArray& halves) {
-  NpyArray floats{NpyType::f32, halves.shape, {}, halves.file};
-  floats.bytes.resize(2 * halves.bytes.size());
-  for (std::size_t i = 0; i < halves.bytes.size() / 2; ++i) {
-    std::uint16_t bits;
-    std::memcpy(&bits, halves.bytes.data() + 2 * i, sizeof bits);
-    const float value = from_f16(bits);
-    std::memcpy(floats.bytes.data() + 4 * i, &value, sizeof value);
-  }
-  return floats;
-}
-
 }  // namespace
 
 template <class T>
 std::vector<T> NpyArray::to() const {
-  if (type == NpyType::f16) return widened(*this).to<T>();
-  std::vector<T> result(static_cast<std::size_t>(size()));
   switch (type) {
     case NpyType::boolean:
     case NpyType::u8:
-      convert<T, std::uint8_t>(*this, result);
-      break;
+      return converted<T, std::uint8_t>(*this);
     case NpyType::i8:
-      convert<T, std::int8_t>(*this, result);
-      break;
+      return converted<T, std::int8_t>(*this);
     case NpyType::i16:
-      convert<T, std::int16_t>(*this, result);
-      break;
+      return converted<T, std::int16_t>(*this);
     case NpyType::u16:
-      convert<T, std::uint16_t>(*this, result);
-      break;
+      return converted<T, std::uint16_t>(*this);
     case NpyType::i32:
-      convert<T, std::int32_t>(*this, result);
-      break;
+      return converted<T, std::int32_t>(*this);
     case NpyType::u32:
-      convert<T, std::uint32_t>(*this, result);
-      break;
+      return converted<T, std::uint32_t>(*this);
     case NpyType::i64:
-      convert<T, std::int64_t>(*this, result);
-      break;
+      return converted<T, std::int64_t>(*this);
     case NpyType::u64:
-      convert<T, std::uint64_t>(*this, result);
-      break;
-    case NpyType::f64:
-      convert<T, double>(*this, result);
-      break;
+      return converted<T, std::uint64_t>(*this);
     case NpyType::f16:
+      return converted<T, Half>(*this);
     case NpyType::f32:
-      convert<T, float>(*this, result);
-      break;
+      return converted<T, float>(*this);
+    case NpyType::f64:
+      return converted<T, double>(*this);
   }
-  return result;
+  return {};
 }
 
 template <class T>

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 
 #include "ir/error.h"
@@ -19,18 +18,13 @@ struct TypeRow {
   std::size_t bytes;
   std::string_view code, name;
 };
-constexpr std::array<TypeRow, 12> kTypes{{{NpyType::boolean, 1, "b1", "bool"},
-                                          {NpyType::i8, 1, "i1", "int8"},
-                                          {NpyType::u8, 1, "u1", "uint8"},
-                                          {NpyType::i16, 2, "i2", "int16"},
-                                          {NpyType::u16, 2, "u2", "uint16"},
-                                          {NpyType::i32, 4, "i4", "int32"},
-                                          {NpyType::u32, 4, "u4", "uint32"},
-                                          {NpyType::i64, 8, "i8", "int64"},
-                                          {NpyType::u64, 8, "u8", "uint64"},
-                                          {NpyType::f16, 2, "f2", "float16"},
-                                          {NpyType::f32, 4, "f4", "float32"},
-                                          {NpyType::f64, 8, "f8", "float64"}}};
+constexpr TypeRow kTypes[] = {
+    {NpyType::boolean, 1, "b1", "bool"}, {NpyType::i8, 1, "i1", "int8"},
+    {NpyType::u8, 1, "u1", "uint8"},     {NpyType::i16, 2, "i2", "int16"},
+    {NpyType::u16, 2, "u2", "uint16"},   {NpyType::i32, 4, "i4", "int32"},
+    {NpyType::u32, 4, "u4", "uint32"},   {NpyType::i64, 8, "i8", "int64"},
+    {NpyType::u64, 8, "u8", "uint64"},   {NpyType::f16, 2, "f2", "float16"},
+    {NpyType::f32, 4, "f4", "float32"},  {NpyType::f64, 8, "f8", "float64"}};
 
 const TypeRow& row(NpyType type) {
   return kTypes[static_cast<std::size_t>(type)];
@@ -112,12 +106,10 @@ class Parser {
 
   void parse_type(std::string_view descr) {
     const std::string_view orders = "<>|=";
-    const auto known = descr.empty() || orders.find(descr[0]) == std::string_view::npos
-                           ? kTypes.end()
-                           : std::find_if(kTypes.begin(), kTypes.end(), [&](const TypeRow& t) {
-                               return t.code == descr.substr(1);
-                             });
-    if (known == kTypes.end())
+    const auto known =
+        std::ranges::find(kTypes, descr.substr(descr.empty() ? 0 : 1), &TypeRow::code);
+    if (descr.empty() || orders.find(descr[0]) == std::string_view::npos ||
+        known == std::end(kTypes))
       fail("states an element type other than numbers of 8 to 64 bits and booleans");
     header_.type = known->type;
     header_.big_endian = descr[0] == '>';

@@ -1,7 +1,6 @@
 // The header of a .npy file: a Python dictionary in a string.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <string_view>
 

@@ -53,9 +53,8 @@ Tensor reduce(const Operand& x, ir::ReduceKind kind, std::vector<std::int64_t> a
     std::iota(axes.begin(), axes.end(), 0);
   }
   for (std::int64_t& axis : axes) axis = axis_of(x, axis, "reduce");
-  Tape& tape = common_tape({&x});
-  ir::Builder builder = tape.builder(x.where());
-  return {tape, builder.reduce(x.on(tape), kind, std::move(axes), keep_dims)};
+  std::sort(axes.begin(), axes.end());
+  return record(Op::reduce, {&x}, ir::ReduceAttrs{kind, std::move(axes), keep_dims});
 }
 
 }  // namespace
@@ -144,10 +143,7 @@ Tensor broadcast_to(Operand x, const Shape& shape) {
 Tensor slice(Operand x, int axis, std::int64_t begin, std::int64_t end, std::int64_t step) {
   const auto at = static_cast<std::size_t>(axis_of(x, axis, "slice"));
   const Shape shape = shape_of(x);
-  ir::SliceAttrs attrs;
-  attrs.begin.assign(shape.size(), 0);
-  attrs.end = shape;
-  attrs.step.assign(shape.size(), 1);
+  ir::SliceAttrs attrs{Shape(shape.size(), 0), shape, Shape(shape.size(), 1)};
   attrs.begin[at] = begin;
   attrs.end[at] = end;
   attrs.step[at] = step;
@@ -155,11 +151,8 @@ Tensor slice(Operand x, int axis, std::int64_t begin, std::int64_t end, std::int
 }
 
 Tensor pad(Operand x, std::vector<std::int64_t> low, std::vector<std::int64_t> high, double value) {
-  ir::PadAttrs attrs;
-  attrs.interior.assign(low.size(), 0);
-  attrs.low = std::move(low);
-  attrs.high = std::move(high);
-  attrs.value = value;
+  ir::PadAttrs attrs{std::move(low), std::move(high), {}, value};
+  attrs.interior.assign(attrs.low.size(), 0);
   return record(Op::pad, {&x}, std::move(attrs));
 }
 
@@ -206,12 +199,10 @@ Tensor matmul(Operand a, Operand b) {
   return record(Op::matmul, {&a, &b}, ir::MatmulAttrs{});
 }
 Tensor softmax(Operand x, int axis) {
-  const std::int64_t at = axis_of(x, axis, "softmax");
-  return record(Op::softmax, {&x}, ir::AxisAttrs{at});
+  return record(Op::softmax, {&x}, ir::AxisAttrs{axis_of(x, axis, "softmax")});
 }
 Tensor log_softmax(Operand x, int axis) {
-  const std::int64_t at = axis_of(x, axis, "log_softmax");
-  return record(Op::log_softmax, {&x}, ir::AxisAttrs{at});
+  return record(Op::log_softmax, {&x}, ir::AxisAttrs{axis_of(x, axis, "log_softmax")});
 }
 
 Tensor conv2d(Operand x, Operand weight, const ir::ConvAttrs& attrs) {

@@ -3,9 +3,7 @@
 #pragma once
 
 #include <array>
-#include <concepts>
 #include <cstdint>
-#include <initializer_list>
 #include <vector>
 
 #include "frontend/tape.h"

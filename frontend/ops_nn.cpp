@@ -62,9 +62,8 @@ Tensor adaptive_avg_pool2d(Operand x, std::array<std::int64_t, 2> size) {
                 x.where());
   if (size[0] == 1 && size[1] == 1) return mean(x, {2, 3}, true);
   if (shape[2] % size[0] == 0 && shape[3] % size[1] == 0) {
-    ir::PoolAttrs attrs;
-    attrs.kernel = attrs.stride = {shape[2] / size[0], shape[3] / size[1]};
-    return avg_pool2d(x, attrs);
+    const ir::Pair window{shape[2] / size[0], shape[3] / size[1]};
+    return avg_pool2d(x, {.kernel = window, .stride = window});
   }
   const Tensor rows = adaptive_mean(x, shape, 2, size[0]);
   return adaptive_mean(Operand(rows, x.where()), shape, 3, size[1]);

@@ -16,7 +16,6 @@ constexpr const char* kColours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd", 
 std::string escaped(const std::string& text) {
   std::string xml;
   for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
     if (c == '&')
       xml += "&amp;";
     else if (c == '<')
@@ -25,7 +24,7 @@ std::string escaped(const std::string& text) {
       xml += "&gt;";
     else if (c == '"')
       xml += "&quot;";
-    else if (byte >= 0x20 && byte < 0x7f)
+    else if (c >= 0x20 && c < 0x7f)
       xml += c;
     else
       xml += '?';
@@ -58,16 +57,6 @@ struct Axis {
   }
 };
 
-struct Range {
-  double low = 0, high = 0;
-  bool empty = true;
-  void add(double value) {
-    low = empty ? value : std::min(low, value);
-    high = empty ? value : std::max(high, value);
-    empty = false;
-  }
-};
-
 class Drawing {
  public:
   Drawing(const Chart& chart, double x) : chart_(chart), x_(x), across_(x_axis()), up_(y_axis()) {}
@@ -85,14 +74,16 @@ class Drawing {
     return {chart_.first_x, chart_.first_x + static_cast<double>(points - 1), 1, 8};
   }
   Axis y_axis() const {
-    Range range;
+    std::vector<double> finite;
     for (const Series& series : chart_.series)
-      for (const double value : series.values)
-        if (std::isfinite(value)) range.add(value);
-    const double margin = 0.05 * (range.high - range.low);
+      std::ranges::copy_if(series.values, std::back_inserter(finite),
+                           [](double value) { return std::isfinite(value); });
+    if (finite.empty()) finite.push_back(0);
+    const auto [least, most] = std::ranges::minmax(finite);
+    const double margin = 0.05 * (most - least);
     // Losses and accuracies are not negative: no room for it.
-    const double low = range.low >= 0 ? std::max(0.0, range.low - margin) : range.low - margin;
-    return {low, range.high + margin, 1e-300, 6};
+    const double low = least >= 0 ? std::max(0.0, least - margin) : least - margin;
+    return {low, most + margin, 1e-300, 6};
   }
 
   double at_x(double value) const {

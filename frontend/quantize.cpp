@@ -70,18 +70,16 @@ class Rewriting {
     const ir::ValueId sum = image ? convolution(builder, node, x, w, range)
                                   : builder.matmul(x, w, std::get<ir::MatmulAttrs>(node.attrs));
     const Shape channels = image ? Shape{shape[0], 1, 1} : Shape{shape[0]};
+    const auto scaled = [&](const char* suffix, std::vector<float> values, double factor) {
+      for (float& v : values) v *= static_cast<float>(factor);
+      return record(tape, name + suffix, {DType::f32, channels}, values, node.location);
+    };
     ir::ValueId value = builder.cast(sum, DType::f32);
     if (range.zero != 0) {
-      std::vector<float> shift = q.sums;
-      for (float& s : shift) s *= static_cast<float>(range.zero);
-      const ir::ValueId zero =
-          record(tape, name + "_zero", {DType::f32, channels}, shift, node.location);
+      const ir::ValueId zero = scaled("_zero", q.sums, range.zero);
       value = builder.sub(value, zero);
     }
-    std::vector<float> scales = q.scales;
-    for (float& s : scales) s *= static_cast<float>(range.scale);
-    const ir::ValueId scale =
-        record(tape, name + "_scale", {DType::f32, channels}, scales, node.location);
+    const ir::ValueId scale = scaled("_scale", q.scales, range.scale);
     return builder.mul(value, scale);
   }
 
@@ -191,12 +189,9 @@ Quantized Calibration::finish() const {
     }
     result.layers.push_back(layer);
   }
-  Rewriting rewriting(s.tape, std::move(chosen), std::move(ranges));
-  const auto rule = [&](Rerecording& recording, ir::ValueId old) {
-    return rewriting(recording, old);
-  };
-  result.model.outputs =
-      Rerecording(s.graph, s.tape.inputs(), s.tape.variables(), *result.model.tape, rule).run();
+  Rerecording recording(s.graph, s.tape.inputs(), s.tape.variables(), *result.model.tape,
+                        Rewriting(s.tape, std::move(chosen), std::move(ranges)));
+  result.model.outputs = recording.run();
   return result;
 }
 

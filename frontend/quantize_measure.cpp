@@ -34,20 +34,16 @@ class Probe {
     }
     function_.emplace(taper::compile(cast(y, DType::f32), options_));
     const auto count = static_cast<std::size_t>(ir::element_count(shape, options_.max_batch));
-    if (what.integers) {
+    if (what.integers)
       bytes_.assign(count, 1);
-    } else {
+    else
       floats_.assign(count, 1);
-    }
   }
 
   double run() {
     const auto start = std::chrono::steady_clock::now();
-    if (bytes_.empty()) {
-      (*function_)(floats_);
-    } else {
-      (*function_)(bytes_);
-    }
+    const InputView x = bytes_.empty() ? InputView(floats_) : InputView(bytes_);
+    function_->run({&x, 1});
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
@@ -78,17 +74,14 @@ class Probe {
 
 Duration measure(const ir::Graph& graph, const Candidate& layer,
                  const runtime::CompileOptions& options) {
-  Probe f32(graph, layer, {false, true}, options), f32_rest(graph, layer, {false, false}, options);
-  Probe integers(graph, layer, {true, true}, options),
-      integers_rest(graph, layer, {true, false}, options);
+  Probe probes[] = {{graph, layer, {false, true}, options},
+                    {graph, layer, {false, false}, options},
+                    {graph, layer, {true, true}, options},
+                    {graph, layer, {true, false}, options}};
   double shortest[4];
   std::fill(std::begin(shortest), std::end(shortest), std::numeric_limits<double>::infinity());
-  for (int turn = 0; turn < kTurns; ++turn) {
-    shortest[0] = std::min(shortest[0], f32.run());
-    shortest[1] = std::min(shortest[1], f32_rest.run());
-    shortest[2] = std::min(shortest[2], integers.run());
-    shortest[3] = std::min(shortest[3], integers_rest.run());
-  }
+  for (int turn = 0; turn < kTurns; ++turn)
+    for (std::size_t i = 0; i < 4; ++i) shortest[i] = std::min(shortest[i], probes[i].run());
   return {std::max(shortest[0] - shortest[1], 0.0), std::max(shortest[2] - shortest[3], 0.0)};
 }
 

@@ -15,20 +15,11 @@ namespace {
 // same pixel of every plane.
 constexpr std::size_t kSampled = 16384;
 
-const ir::Shape& shape_of(const ir::Graph& graph, ir::ValueId v) {
-  return graph[v].type.shape;
-}
-
 std::string refusal_of(const ir::Graph& graph, const ir::Node& node) {
-  const ir::Shape& weight = shape_of(graph, node.operands[1]);
-  if (node.op == ir::Op::conv2d) {
-    const std::int64_t groups = std::get<ir::ConvAttrs>(node.attrs).groups;
-    if (groups != 1) return fmt::format("it has {} groups", groups);
-    return {};
-  }
-  if (weight[1] % ir::kGroup != 0)
-    return fmt::format("its depth {} is no multiple of 4", weight[1]);
-  return {};
+  if (const auto* conv = std::get_if<ir::ConvAttrs>(&node.attrs))
+    return conv->groups == 1 ? "" : fmt::format("it has {} groups", conv->groups);
+  const ir::Dim depth = graph[node.operands[1]].type.shape[1];
+  return depth % ir::kGroup == 0 ? "" : fmt::format("its depth {} is no multiple of 4", depth);
 }
 
 bool is_product(const ir::Node& node) {

@@ -1,9 +1,6 @@
 // The parts of quantization: what can be quantized, what was observed, how numbers become bytes.
 #pragma once
 
-#include <cstdint>
-#include <map>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>

@@ -3,12 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
-#include <utility>
 
 #include "frontend/atomic_file.h"
 #include "ir/error.h"

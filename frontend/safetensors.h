@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -1,11 +1,10 @@
 #include "frontend/safetensors_types.h"
 
-#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <limits>
-#include <utility>
 
 #include "frontend/narrow_float.h"
 
@@ -14,14 +13,12 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-constexpr std::array<std::pair<std::string_view, std::size_t>, 8> kTypes{{{"BOOL", 1},
-                                                                          {"U8", 1},
-                                                                          {"I8", 1},
-                                                                          {"F16", 2},
-                                                                          {"BF16", 2},
-                                                                          {"I32", 4},
-                                                                          {"F32", 4},
-                                                                          {"I64", 8}}};
+struct TypeRow {
+  std::string_view name;
+  std::size_t bytes;
+};
+constexpr TypeRow kTypes[] = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F16", 2},
+                              {"BF16", 2}, {"I32", 4}, {"F32", 4}, {"I64", 8}};
 
 template <class Integer>
 Integer saturated(float value) {
@@ -55,23 +52,23 @@ std::vector<float> decoded(std::span<const std::byte> bytes, Convert&& convert) 
   return values;
 }
 
-template <class Integer>
-std::vector<float> decoded_integers(std::span<const std::byte> bytes) {
-  return decoded<Integer>(bytes, [](Integer v) { return static_cast<float>(v); });
+template <class Number>
+std::vector<float> decoded(std::span<const std::byte> bytes) {
+  return decoded<Number>(bytes, [](Number v) { return static_cast<float>(v); });
 }
 
 }  // namespace
 
 std::size_t byte_size(Type type) {
-  return kTypes[static_cast<std::size_t>(type)].second;
+  return kTypes[static_cast<std::size_t>(type)].bytes;
 }
 std::string_view name(Type type) {
-  return kTypes[static_cast<std::size_t>(type)].first;
+  return kTypes[static_cast<std::size_t>(type)].name;
 }
 
 std::optional<Type> type_named(std::string_view name) {
-  for (std::size_t i = 0; i < kTypes.size(); ++i)
-    if (kTypes[i].first == name) return static_cast<Type>(i);
+  for (std::size_t i = 0; i < std::size(kTypes); ++i)
+    if (kTypes[i].name == name) return static_cast<Type>(i);
   return std::nullopt;
 }
 
@@ -103,23 +100,21 @@ std::vector<float> decode(std::span<const std::byte> bytes, Type type) {
     case Type::boolean:
       return decoded<std::uint8_t>(bytes, [](std::uint8_t v) { return v != 0 ? 1.0f : 0.0f; });
     case Type::u8:
-      return decoded_integers<std::uint8_t>(bytes);
+      return decoded<std::uint8_t>(bytes);
     case Type::i8:
-      return decoded_integers<std::int8_t>(bytes);
+      return decoded<std::int8_t>(bytes);
     case Type::f16:
       return decoded<std::uint16_t>(bytes, from_f16);
     case Type::bf16:
       return decoded<std::uint16_t>(bytes, from_bf16);
     case Type::i32:
-      return decoded_integers<std::int32_t>(bytes);
+      return decoded<std::int32_t>(bytes);
     case Type::i64:
-      return decoded_integers<std::int64_t>(bytes);
+      return decoded<std::int64_t>(bytes);
     case Type::f32:
       break;
   }
-  std::vector<float> values(bytes.size() / sizeof(float));
-  if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(float));
-  return values;
+  return decoded<float>(bytes);
 }
 
 }  // namespace taper::safetensors

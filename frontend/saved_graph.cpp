@@ -147,14 +147,10 @@ Model load_model(const fs::path& path) {
   safetensors::File weights(weights_of(path));
   check_weights(graph, text, path, weights);
   Variables variables;
-  NamedVariables named;
-  for (const ir::Node& node : graph.nodes()) {
-    if (!is_variable(node)) continue;
-    const auto variable = std::make_shared<Variable>(name_of(node), node.type);
-    variables.emplace(name_of(node), variable);
-    named.emplace_back(name_of(node), variable);
-  }
-  load_tensors(weights, named);
+  for (const ir::Node& node : graph.nodes())
+    if (is_variable(node))
+      variables.emplace(name_of(node), std::make_shared<Variable>(name_of(node), node.type));
+  load_tensors(weights, {variables.begin(), variables.end()});
   Model model{std::make_unique<Tape>(), {}};
   model.outputs = Rerecording(graph, input_order(graph, weights), variables, *model.tape).run();
   return model;

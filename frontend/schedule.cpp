@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <numbers>
 
 #include "ir/error.h"
@@ -11,15 +12,24 @@
 namespace taper::optim {
 namespace {
 
-void check_step(const char* schedule, std::int64_t step) {
+template <class Number>
+struct Named {
+  const char* name;
+  Number value;
+};
+using Lengths = std::initializer_list<Named<std::int64_t>>;
+using Factors = std::initializer_list<Named<double>>;
+
+void check(const char* schedule, Factors factors) {
+  for (const auto& [what, value] : factors)
+    if (!(value >= 0) || !std::isfinite(value))
+      throw Error(fmt::format("{}: {} {} is negative or not finite", schedule, what, value));
+}
+void check(const char* schedule, std::int64_t step, Lengths lengths, Factors factors) {
   if (step < 0) throw Error(fmt::format("{}: there is no step {}", schedule, step));
-}
-void check_length(const char* schedule, const char* what, std::int64_t length) {
-  if (length < 1) throw Error(fmt::format("{}: {} is {}, not positive", schedule, what, length));
-}
-void check_factor(const char* schedule, const char* what, double value) {
-  if (!(value >= 0) || !std::isfinite(value))
-    throw Error(fmt::format("{}: {} {} is negative or not finite", schedule, what, value));
+  for (const auto& [what, length] : lengths)
+    if (length < 1) throw Error(fmt::format("{}: {} is {}, not positive", schedule, what, length));
+  check(schedule, factors);
 }
 void check_ascending(const char* schedule, const std::vector<std::int64_t>& milestones) {
   for (std::size_t i = 0; i < milestones.size(); ++i)
@@ -44,50 +54,36 @@ double as_double(std::int64_t n) {
 }  // namespace
 
 float Constant::operator()(std::int64_t step) const {
-  check_step("Constant", step);
-  check_factor("Constant", "rate", rate);
+  check("Constant", step, {}, {{"rate", rate}});
   return static_cast<float>(rate);
 }
 
 float StepDecay::operator()(std::int64_t step) const {
-  check_step("StepDecay", step);
-  check_length("StepDecay", "size", size);
-  check_factor("StepDecay", "initial", initial);
-  check_factor("StepDecay", "gamma", gamma);
+  check("StepDecay", step, {{"size", size}}, {{"initial", initial}, {"gamma", gamma}});
   return static_cast<float>(initial * std::pow(gamma, as_double(step / size)));
 }
 
 float MultiStepDecay::operator()(std::int64_t step) const {
-  check_step("MultiStepDecay", step);
+  check("MultiStepDecay", step, {}, {{"initial", initial}, {"gamma", gamma}});
   check_ascending("MultiStepDecay", milestones);
-  check_factor("MultiStepDecay", "initial", initial);
-  check_factor("MultiStepDecay", "gamma", gamma);
   const auto drops = static_cast<double>(passed(milestones, step));
   return static_cast<float>(initial * std::pow(gamma, drops));
 }
 
 float ExponentialDecay::operator()(std::int64_t step) const {
-  check_step("ExponentialDecay", step);
-  check_factor("ExponentialDecay", "initial", initial);
-  check_factor("ExponentialDecay", "gamma", gamma);
+  check("ExponentialDecay", step, {}, {{"initial", initial}, {"gamma", gamma}});
   return static_cast<float>(initial * std::pow(gamma, as_double(step)));
 }
 
 float CosineAnnealing::operator()(std::int64_t step) const {
-  check_step("CosineAnnealing", step);
-  check_length("CosineAnnealing", "steps", steps);
-  check_factor("CosineAnnealing", "initial", initial);
-  check_factor("CosineAnnealing", "minimum", minimum);
+  check("CosineAnnealing", step, {{"steps", steps}}, {{"initial", initial}, {"minimum", minimum}});
   const double fraction = as_double(std::min(step, steps)) / as_double(steps);
   return static_cast<float>(anneal(initial, minimum, fraction));
 }
 
 float CosineWarmRestarts::operator()(std::int64_t step) const {
-  check_step("CosineWarmRestarts", step);
-  check_length("CosineWarmRestarts", "period", period);
-  check_length("CosineWarmRestarts", "growth", growth);
-  check_factor("CosineWarmRestarts", "initial", initial);
-  check_factor("CosineWarmRestarts", "minimum", minimum);
+  check("CosineWarmRestarts", step, {{"period", period}, {"growth", growth}},
+        {{"initial", initial}, {"minimum", minimum}});
   std::int64_t length = period;
   std::int64_t since = growth == 1 ? step % period : step;
   // A period that would overflow is longer than what is left of any step.
@@ -100,19 +96,14 @@ float CosineWarmRestarts::operator()(std::int64_t step) const {
 }
 
 float LinearWarmup::operator()(std::int64_t step) const {
-  check_step("LinearWarmup", step);
-  check_length("LinearWarmup", "steps", steps);
-  check_factor("LinearWarmup", "initial", initial);
-  check_factor("LinearWarmup", "start", start);
-  check_factor("LinearWarmup", "end", end);
+  check("LinearWarmup", step, {{"steps", steps}},
+        {{"initial", initial}, {"start", start}, {"end", end}});
   const double fraction = as_double(std::min(step, steps)) / as_double(steps);
   return static_cast<float>(initial * (start + (end - start) * fraction));
 }
 
 float OneCycle::operator()(std::int64_t step) const {
-  check_step("OneCycle", step);
-  check_length("OneCycle", "steps", steps);
-  check_factor("OneCycle", "maximum", maximum);
+  check("OneCycle", step, {{"steps", steps}}, {{"maximum", maximum}});
   const double initial = maximum / 25;
   const double peak = 0.3 * as_double(steps) - 1;
   const double last = as_double(steps - 1);
@@ -123,7 +114,7 @@ float OneCycle::operator()(std::int64_t step) const {
 }
 
 float Sequence::operator()(std::int64_t step) const {
-  check_step("Sequence", step);
+  check("Sequence", step, {}, {});
   check_ascending("Sequence", milestones);
   if (schedules.size() != milestones.size() + 1)
     throw Error(fmt::format("Sequence: {} schedules need {} milestones, not {}", schedules.size(),
@@ -134,10 +125,10 @@ float Sequence::operator()(std::int64_t step) const {
 
 ReduceOnPlateau::ReduceOnPlateau(double initial, const Options& options) : options_(options) {
   const char* name = "ReduceOnPlateau";
-  check_factor(name, "initial", initial);
-  check_factor(name, "threshold", options.threshold);
-  check_factor(name, "minimum", options.minimum);
-  check_factor(name, "least_change", options.least_change);
+  check(name, {{"initial", initial},
+               {"threshold", options.threshold},
+               {"minimum", options.minimum},
+               {"least_change", options.least_change}});
   if (!(options.factor >= 0 && options.factor < 1))
     throw Error(fmt::format("{}: factor {} is not in [0, 1)", name, options.factor));
   if (options.patience < 0 || options.cooldown < 0)

@@ -58,19 +58,9 @@ Tensor Tape::record(const std::shared_ptr<Variable>& variable, ir::Op op, const 
   return {*this, entry->second};
 }
 
-Tensor Tape::parameter(const std::shared_ptr<Variable>& variable, Location where) {
-  return record(variable, ir::Op::parameter, where);
-}
-Tensor Tape::state(const std::shared_ptr<Variable>& variable, Location where) {
-  return record(variable, ir::Op::state, where);
-}
-
 Tensor Tape::constant(Shape shape, std::vector<double> values, Location where) {
   ir::Builder builder = this->builder(where);
   return {*this, builder.constant({DType::f32, std::move(shape)}, std::move(values))};
-}
-Tensor Tape::scalar(double value, Location where) {
-  return constant({}, {value}, where);
 }
 
 void Tape::update(const Tensor& variable, const Tensor& value) {

@@ -1,7 +1,6 @@
 // Tape and Tensor: recording user code into an ir::Graph.
 #pragma once
 
-#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -59,12 +58,18 @@ class Tape {
   // variable again gives the same value. Its name on the tape is the enclosing scopes and its own
   // name, joined by dots, made unique by a suffix when another variable has that name already.
   Tensor parameter(const std::shared_ptr<Variable>& variable,
-                   Location where = std::source_location::current());
+                   Location where = std::source_location::current()) {
+    return record(variable, ir::Op::parameter, where);
+  }
   Tensor state(const std::shared_ptr<Variable>& variable,
-               Location where = std::source_location::current());
+               Location where = std::source_location::current()) {
+    return record(variable, ir::Op::state, where);
+  }
   Tensor constant(Shape shape, std::vector<double> values,
                   Location where = std::source_location::current());
-  Tensor scalar(double value, Location where = std::source_location::current());
+  Tensor scalar(double value, Location where = std::source_location::current()) {
+    return constant({}, {value}, where);
+  }
 
   // After each run of a function compiled from this tape with updates, `variable` holds `value`. A
   // later update of the same variable replaces this one.

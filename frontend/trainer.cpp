@@ -198,8 +198,6 @@ class Trainer::Run {
   FitResult result_;
 };
 
-Trainer::Trainer(TrainingStep& step, Function* evaluate) : step_(step), evaluate_(evaluate) {}
-
 FitResult Trainer::fit(data::DataLoader& train, data::DataLoader* validation,
                        const FitOptions& options) {
   check_options(options, evaluate_, validation);

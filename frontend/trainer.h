@@ -77,7 +77,8 @@ class Trainer {
  public:
   // Of `step` the extra output 0, if there is one, is the scores; `evaluate` is as above and
   // may be null when there is no validation set. Both must outlive the trainer.
-  explicit Trainer(TrainingStep& step, Function* evaluate = nullptr);
+  explicit Trainer(TrainingStep& step, Function* evaluate = nullptr)
+      : step_(step), evaluate_(evaluate) {}
 
   // Trains up to the end of epoch `options.epochs` from where the training is: at its begin, or
   // after what an earlier call did. A loss that is not finite ends it; the weights of the last

@@ -38,8 +38,6 @@ class Boxed {
   std::shared_ptr<const T> value_;
 };
 
-using NoAttrs = std::monostate;
-
 #define TAPER_FIELDS(Self, ...)                 \
   bool operator==(const Self&) const = default; \
   template <class Visit>                        \
@@ -47,6 +45,9 @@ using NoAttrs = std::monostate;
     __VA_ARGS__                                 \
   }
 
+struct NoAttrs {
+  TAPER_FIELDS(NoAttrs, )
+};
 // input, parameter, state: the name that binds a buffer.
 struct NameAttrs {
   std::string name;

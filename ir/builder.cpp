@@ -23,57 +23,29 @@ ValueId Builder::add_node(Op op, Operands operands, Attrs attrs) {
   return graph_.append(std::move(node));
 }
 
-namespace {
-
-ValueId leaf(Graph& graph, Op op, TensorType type, Attrs attrs, const Location& where) {
+ValueId Builder::leaf(Op op, TensorType type, Attrs attrs) {
   for (std::size_t i = 0; i < type.shape.size(); ++i)
     if (type.shape[i] < 0 && !(i == 0 && type.shape[i] == kBatch))
       throw Error(fmt::format("{}: {} has an extent that is neither a size nor a leading N",
                               traits(op).name, to_string(type)),
-                  where);
+                  where_);
   element_count(type.shape, 1 << 20);
   Node node;
   node.op = op;
   node.type = std::move(type);
   node.attrs = std::move(attrs);
-  node.location = where;
-  return graph.append(std::move(node));
+  node.location = where_;
+  return graph_.append(std::move(node));
 }
 
-}  // namespace
-
-ValueId Builder::input(std::string name, TensorType type) {
-  return leaf(graph_, Op::input, std::move(type), NameAttrs{std::move(name)}, where_);
-}
-ValueId Builder::parameter(std::string name, TensorType type) {
-  return leaf(graph_, Op::parameter, std::move(type), NameAttrs{std::move(name)}, where_);
-}
-ValueId Builder::state(std::string name, TensorType type) {
-  return leaf(graph_, Op::state, std::move(type), NameAttrs{std::move(name)}, where_);
-}
 ValueId Builder::constant(TensorType type, std::vector<double> values) {
   if (type.has_batch() || (values.size() != 1 && static_cast<std::int64_t>(values.size()) !=
                                                      element_count(type.shape, 1)))
     throw Error(fmt::format("constant: {} values do not fill {}", values.size(), to_string(type)),
                 where_);
-  return leaf(graph_, Op::constant, std::move(type), ConstantAttrs{std::move(values)}, where_);
-}
-ValueId Builder::scalar(double value) {
-  return constant({DType::f32, {}}, {value});
+  return leaf(Op::constant, std::move(type), ConstantAttrs{std::move(values)});
 }
 
-ValueId Builder::cast(ValueId x, DType dtype) {
-  return add_node(Op::cast, {x}, CastAttrs{dtype});
-}
-ValueId Builder::random(ValueId counter, RandomAttrs attrs) {
-  return add_node(Op::random, {counter}, std::move(attrs));
-}
-ValueId Builder::in_range(ValueId x, RangeAttrs attrs) {
-  return add_node(Op::in_range, {x}, std::move(attrs));
-}
-ValueId Builder::extent(ValueId x, Indices axes) {
-  return add_node(Op::extent, {x}, AxesAttrs{std::move(axes)});
-}
 ValueId Builder::broadcast_to(ValueId x, const Shape& shape) {
   return type(x).shape == shape ? x : add_node(Op::broadcast_to, {x}, ShapeAttrs{shape});
 }
@@ -90,66 +62,9 @@ ValueId Builder::reshape(ValueId x, const Shape& shape) {
   return type(x).shape == full ? x : add_node(Op::reshape, {x}, ShapeAttrs{full});
 }
 
-ValueId Builder::transpose(ValueId x, Indices axes) {
-  return add_node(Op::transpose, {x}, AxesAttrs{std::move(axes)});
-}
-ValueId Builder::slice(ValueId x, SliceAttrs attrs) {
-  return add_node(Op::slice, {x}, std::move(attrs));
-}
-ValueId Builder::pad(ValueId x, PadAttrs attrs) {
-  return add_node(Op::pad, {x}, std::move(attrs));
-}
-ValueId Builder::concat(Operands operands, std::int64_t axis) {
-  return add_node(Op::concat, std::move(operands), AxisAttrs{axis});
-}
 ValueId Builder::reduce(ValueId x, ReduceKind kind, Indices axes, bool keep_dims) {
   std::sort(axes.begin(), axes.end());
   return add_node(Op::reduce, {x}, ReduceAttrs{kind, std::move(axes), keep_dims});
-}
-ValueId Builder::matmul(ValueId a, ValueId b, MatmulAttrs attrs) {
-  return add_node(Op::matmul, {a, b}, attrs);
-}
-ValueId Builder::conv2d(ValueId x, ValueId weight, ConvAttrs attrs) {
-  return add_node(Op::conv2d, {x, weight}, std::move(attrs));
-}
-ValueId Builder::conv2d_backward_data(ValueId dy, ValueId weight, ConvAttrs attrs) {
-  return add_node(Op::conv2d_backward_data, {dy, weight}, std::move(attrs));
-}
-ValueId Builder::conv2d_backward_weights(ValueId x, ValueId dy, ConvAttrs attrs) {
-  return add_node(Op::conv2d_backward_weights, {x, dy}, std::move(attrs));
-}
-ValueId Builder::pool2d(ValueId x, PoolAttrs attrs) {
-  return add_node(Op::pool2d, {x}, attrs);
-}
-ValueId Builder::pool2d_backward(ValueId x, ValueId dy, PoolAttrs attrs) {
-  return add_node(Op::pool2d_backward, {x, dy}, attrs);
-}
-ValueId Builder::softmax(ValueId x, std::int64_t axis) {
-  return add_node(Op::softmax, {x}, AxisAttrs{axis});
-}
-ValueId Builder::log_softmax(ValueId x, std::int64_t axis) {
-  return add_node(Op::log_softmax, {x}, AxisAttrs{axis});
-}
-ValueId Builder::normalize(ValueId x, ValueId scale, NormalizeAttrs attrs) {
-  return add_node(Op::normalize, {x, scale}, std::move(attrs));
-}
-ValueId Builder::gather(ValueId table, ValueId indices) {
-  return add_node(Op::gather, {table, indices});
-}
-ValueId Builder::gather_backward(ValueId dy, ValueId indices, const Shape& table) {
-  return add_node(Op::gather_backward, {dy, indices}, ShapeAttrs{table});
-}
-ValueId Builder::cross_entropy(ValueId logits, ValueId labels) {
-  return add_node(Op::cross_entropy, {logits, labels});
-}
-ValueId Builder::cross_entropy_backward(ValueId logits, ValueId labels, ValueId dloss) {
-  return add_node(Op::cross_entropy_backward, {logits, labels, dloss});
-}
-ValueId Builder::gradient(ValueId scalar, ValueId value) {
-  return add_node(Op::gradient, {scalar, value});
-}
-ValueId Builder::result(ValueId node, std::int64_t index) {
-  return add_node(Op::result, {node}, ResultAttrs{index});
 }
 
 ValueId Builder::sum_to(ValueId x, const Shape& shape) {

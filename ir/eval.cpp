@@ -23,83 +23,30 @@ Results eval_node(const EvalRequest& request) {
   return {};
 }
 
-Results eval_binding(const EvalRequest& request) {
-  const std::string& name = request.attrs<NameAttrs>().name;
-  const std::string_view kind = traits(request.node.op).name;
-  const auto it = request.bindings.find(name);
-  if (it == request.bindings.end()) {
-    throw Error(fmt::format("evaluate: {} \"{}\" has no value", kind, name), request.node.location);
-  }
-  const TensorType type = concrete(request.node.type, request.batch);
-  const Value& value = it->second;
-  const auto count = static_cast<std::size_t>(element_count(type.shape, 1));
-  if (value.type.dtype != type.dtype || value.type.shape != type.shape) {
-    throw Error(fmt::format("evaluate: {} \"{}\" is {}, but its value is {}", kind, name,
-                            to_string(type), to_string(value.type)),
-                request.node.location);
-  }
-  if (value.data.size() != count) {
-    throw Error(fmt::format("evaluate: {} \"{}\" is {}, but its value has {} elements", kind, name,
-                            to_string(type), value.data.size()),
-                request.node.location);
-  }
-  return {{type, value.data}};
-}
-
-class Interpreter {
- public:
-  Interpreter(const Graph& graph, const std::map<std::string, Value>& bindings, Dim batch,
-              const Observe& observe)
-      : graph_(graph),
-        bindings_(bindings),
-        batch_(batch),
-        observe_(observe),
-        uses_(use_counts(graph)),
-        values_(graph.size()) {}
-
-  Evaluation run() {
-    for (std::size_t i = 0; i < graph_.size(); ++i) {
-      if (uses_[i] > 0) step(i);
-    }
-    Evaluation result;
-    for (const Output& output : graph_.outputs) {
-      result.outputs.push_back(values_[output.value.index].front());
-    }
-    for (const Update& update : graph_.updates) {
-      const std::string& name = std::get<NameAttrs>(graph_[update.variable].attrs).name;
-      result.updated[name] = values_[update.value.index].front();
-    }
-    return result;
-  }
-
- private:
-  void step(std::size_t i) {
-    const Node& node = graph_.nodes()[i];
-    const EvalRequest request{graph_, node, values_, bindings_, batch_};
-    values_[i] = eval_node(request);
-    if (node.epilogue != Expr{}) {
-      values_[i] = {apply_epilogue(request, values_[i].front())};
-    }
-    if (observe_) observe_(graph_.id(i), values_[i]);
-    for (const ValueId operand : node.operands) {
-      if (--uses_[operand.index] == 0) values_[operand.index].clear();
-    }
-  }
-
-  const Graph& graph_;
-  const std::map<std::string, Value>& bindings_;
-  const Dim batch_;
-  const Observe& observe_;
-  std::vector<int> uses_;
-  std::vector<Results> values_;
-};
-
 }  // namespace
 
 Evaluation evaluate(const Graph& graph, const std::map<std::string, Value>& bindings, Dim batch,
                     const Observe& observe) {
   if (batch < 1) throw Error(fmt::format("evaluate: the batch size {} is not positive", batch));
-  return Interpreter(canonical(graph), bindings, batch, observe).run();
+  const Graph ordered = canonical(graph);
+  std::vector<int> uses = use_counts(ordered);
+  std::vector<Results> values(ordered.size());
+  for (std::size_t i = 0; i < ordered.size(); ++i) {
+    if (uses[i] == 0) continue;
+    const Node& node = ordered.nodes()[i];
+    const EvalRequest request{ordered, node, values, bindings, batch};
+    values[i] = eval_node(request);
+    if (node.epilogue != Expr{}) values[i] = {apply_epilogue(request, values[i].front())};
+    if (observe) observe(ordered.id(i), values[i]);
+    for (const ValueId operand : node.operands)
+      if (--uses[operand.index] == 0) values[operand.index].clear();
+  }
+  Evaluation result;
+  for (const Output& output : ordered.outputs)
+    result.outputs.push_back(values[output.value.index].front());
+  for (const Update& update : ordered.updates)
+    result.updated[name_of(ordered[update.variable])] = values[update.value.index].front();
+  return result;
 }
 
 Value EvalRequest::result() const {
@@ -119,18 +66,38 @@ Value zeros(TensorType type) {
   return {std::move(type), std::vector<double>(count, 0.0)};
 }
 
-void round_all(Value& value) {
+Value rounded(Value value) {
   for (double& x : value.data) x = round_to(value.type.dtype, x);
+  return value;
 }
 
 Results eval_input(const EvalRequest& r) {
-  return eval_binding(r);
+  const std::string& name = r.attrs<NameAttrs>().name;
+  const std::string_view kind = traits(r.node.op).name;
+  const auto it = r.bindings.find(name);
+  if (it == r.bindings.end()) {
+    throw Error(fmt::format("evaluate: {} \"{}\" has no value", kind, name), r.node.location);
+  }
+  const TensorType type = concrete(r.node.type, r.batch);
+  const Value& value = it->second;
+  const auto count = static_cast<std::size_t>(element_count(type.shape, 1));
+  if (value.type.dtype != type.dtype || value.type.shape != type.shape) {
+    throw Error(fmt::format("evaluate: {} \"{}\" is {}, but its value is {}", kind, name,
+                            to_string(type), to_string(value.type)),
+                r.node.location);
+  }
+  if (value.data.size() != count) {
+    throw Error(fmt::format("evaluate: {} \"{}\" is {}, but its value has {} elements", kind, name,
+                            to_string(type), value.data.size()),
+                r.node.location);
+  }
+  return {{type, value.data}};
 }
 Results eval_parameter(const EvalRequest& r) {
-  return eval_binding(r);
+  return eval_input(r);
 }
 Results eval_state(const EvalRequest& r) {
-  return eval_binding(r);
+  return eval_input(r);
 }
 
 Results eval_constant(const EvalRequest& r) {
@@ -141,8 +108,7 @@ Results eval_constant(const EvalRequest& r) {
   } else {
     value.data = values;
   }
-  round_all(value);
-  return {std::move(value)};
+  return {rounded(std::move(value))};
 }
 
 Results eval_in_range(const EvalRequest& r) {

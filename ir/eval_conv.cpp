@@ -86,8 +86,7 @@ Results carried(const EvalRequest& r, bool data) {
       for (std::int64_t i = 0; i < count; ++i) sums[i * to_step] += w * values[i * from_step];
     });
   });
-  round_all(to);
-  return {std::move(to)};
+  return {rounded(std::move(to))};
 }
 
 }  // namespace
@@ -116,8 +115,7 @@ Results eval_conv2d_backward_weights(const EvalRequest& r) {
     });
     element(dw, index) += total;
   });
-  round_all(dw);
-  return {std::move(dw)};
+  return {rounded(std::move(dw))};
 }
 
 }  // namespace taper::ir

@@ -139,8 +139,7 @@ Value apply_epilogue(const EvalRequest& r, const Value& root) {
 Results eval_cast(const EvalRequest& r) {
   Value y = r.result();
   y.data = r.operand(0).data;
-  round_all(y);
-  return {std::move(y)};
+  return {rounded(std::move(y))};
 }
 
 }  // namespace taper::ir

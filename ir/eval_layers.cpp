@@ -55,8 +55,7 @@ Results eval_normalize(const EvalRequest& r) {
     element(y, walk.index()) =
         off / std::sqrt(at(variance, walk.offset(0)) + eps) * element(r.operand(1), walk.offset(1));
   }
-  round_all(y);
-  return {std::move(y)};
+  return {rounded(std::move(y))};
 }
 
 Results eval_gather(const EvalRequest& r) {
@@ -80,8 +79,7 @@ Results eval_gather_backward(const EvalRequest& r) {
     for (std::int64_t j = 0; j < table[1]; ++j)
       element(y, row * table[1] + j) += element(r.operand(0), i * table[1] + j);
   }
-  round_all(y);
-  return {std::move(y)};
+  return {rounded(std::move(y))};
 }
 
 }  // namespace taper::ir

@@ -16,13 +16,6 @@ Results gather(const EvalRequest& r, Strides strides, std::int64_t start) {
   return {std::move(y)};
 }
 
-// The same elements in the same order.
-Results same_elements(const EvalRequest& r) {
-  Value y = r.result();
-  y.data = r.operand(0).data;
-  return {std::move(y)};
-}
-
 TensorType at_batch(TensorType type, Dim batch) {
   if (type.has_batch()) type.shape.front() = batch;
   return type;
@@ -89,12 +82,14 @@ Results eval_broadcast_to(const EvalRequest& r) {
   return gather(r, broadcast_strides(r.operand(0).type.shape, shape), 0);
 }
 
+// The same elements in the same order.
 Results eval_reshape(const EvalRequest& r) {
-  return same_elements(r);
+  Value y = r.result();
+  y.data = r.operand(0).data;
+  return {std::move(y)};
 }
-
 Results eval_relayout(const EvalRequest& r) {
-  return same_elements(r);
+  return eval_reshape(r);
 }
 
 Results eval_view(const EvalRequest& r) {

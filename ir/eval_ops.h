@@ -31,8 +31,8 @@ struct EvalRequest {
 // `type` at N = batch, in plain layout.
 TensorType concrete(const TensorType& type, Dim batch);
 Value zeros(TensorType type);
-// Rounds every element to the dtype of the value.
-void round_all(Value& value);
+// Every element rounded to the dtype of the value.
+Value rounded(Value value);
 
 inline double element(const Value& value, std::int64_t i) {
   return value.data[static_cast<std::size_t>(i)];
@@ -70,9 +70,9 @@ double uniform(std::int64_t index, double counter, std::uint64_t stream, std::ui
 // The value of an elementwise op in double; operands beyond its arity are ignored.
 double apply(Op op, double a, double b, double c);
 Results eval_elementwise(const EvalRequest&);
-// The node's epilogue on `root`, the op's own result.
 // What a reduction with a prologue reduces.
 Results apply_prologue(const EvalRequest&, const Expr& prologue);
+// The node's epilogue on `root`, the op's own result.
 Value apply_epilogue(const EvalRequest&, const Value& root);
 
 #define TAPER_STRUCTURAL(name, arity, attrs) Results eval_##name(const EvalRequest&);

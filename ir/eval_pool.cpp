@@ -78,8 +78,7 @@ Results eval_pool2d(const EvalRequest& r) {
     element(y, out) = total / divisor(attrs, window);
   };
   for_each_window(attrs, x.type.shape, y.type.shape, pool);
-  round_all(y);
-  return {std::move(y)};
+  return {rounded(std::move(y))};
 }
 
 Results eval_pool2d_backward(const EvalRequest& r) {
@@ -99,8 +98,7 @@ Results eval_pool2d_backward(const EvalRequest& r) {
     for_each_input(window, width, [&](std::int64_t at) { to[at] += share; });
   };
   for_each_window(attrs, x.type.shape, dy.type.shape, pool);
-  round_all(dx);
-  return {std::move(dx)};
+  return {rounded(std::move(dx))};
 }
 
 Results eval_max_pool2d_with_indices(const EvalRequest& r) {
@@ -137,8 +135,7 @@ Results eval_max_unpool2d(const EvalRequest& r) {
     if (inside) dx.data[static_cast<std::size_t>(start + y * width + x)] += element(dy, out);
   };
   for_each_window(attrs, dx.type.shape, dy.type.shape, unpool);
-  round_all(dx);
-  return {std::move(dx)};
+  return {rounded(std::move(dx))};
 }
 
 }  // namespace taper::ir

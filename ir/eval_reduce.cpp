@@ -55,8 +55,7 @@ Results eval_softmax_rows(const EvalRequest& r, bool logarithm) {
       }
     }
   }
-  round_all(y);
-  return {std::move(y)};
+  return {rounded(std::move(y))};
 }
 
 std::int64_t label_of(const EvalRequest& r, std::int64_t row, std::int64_t classes) {
@@ -78,8 +77,7 @@ Value row_losses(const EvalRequest& r) {
     const LogSum sum = log_sum(x, classes, 1);
     element(loss, row) = sum.largest + sum.log_total - x[label_of(r, row, classes)];
   }
-  round_all(loss);
-  return loss;
+  return rounded(std::move(loss));
 }
 
 Value row_gradients(const EvalRequest& r) {
@@ -96,8 +94,7 @@ Value row_gradients(const EvalRequest& r) {
           (probability - (k == label ? 1.0 : 0.0)) * element(r.operand(2), row);
     }
   }
-  round_all(dx);
-  return dx;
+  return rounded(std::move(dx));
 }
 
 double larger(double a, double b) {
@@ -124,8 +121,7 @@ Value reduced(const EvalRequest& r, const Value& input) {
   if (attrs.kind == ReduceKind::mean) {
     for (double& x : y.data) x /= static_cast<double>(count);
   }
-  round_all(y);
-  return y;
+  return rounded(std::move(y));
 }
 
 }  // namespace
@@ -155,8 +151,7 @@ Results eval_matmul(const EvalRequest& r) {
       for (std::int64_t n = 0; n < columns; ++n) row[n] += x * w[n * b_column];
     }
   }
-  round_all(y);
-  return {std::move(y)};
+  return {rounded(std::move(y))};
 }
 
 Results eval_softmax(const EvalRequest& r) {
@@ -173,10 +168,7 @@ Results eval_cross_entropy_backward(const EvalRequest& r) {
   return {row_gradients(r)};
 }
 Results eval_cross_entropy_fused(const EvalRequest& r) {
-  Results results;
-  results.push_back(row_losses(r));
-  results.push_back(row_gradients(r));
-  return results;
+  return {row_losses(r), row_gradients(r)};
 }
 
 }  // namespace taper::ir

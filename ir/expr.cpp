@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <span>
+
 #include "ir/text.h"
 
 namespace taper::ir {
@@ -23,12 +26,9 @@ std::string instruction_text(const Expr& expr, ExprRole role, const ExprInstr& i
     out = fmt::format("{}", instr.value);
   } else {
     const OpTraits& row = traits(instr.op);
-    out = fmt::format("{}(", row.name);
-    for (int i = 0; i < row.arity && i < 3; ++i) {
-      const auto arg = instr.args[static_cast<std::size_t>(i)];
-      out += fmt::format("{}{}", i == 0 ? "" : ", ", argument_name(expr, role, arg));
-    }
-    out += ')';
+    const std::span args(instr.args.data(), static_cast<std::size_t>(std::clamp(row.arity, 0, 3)));
+    const auto text = [&](std::int64_t arg) { return argument_name(expr, role, arg); };
+    out = fmt::format("{}({})", row.name, joined(args, ", ", text));
   }
   if (instr.op == Op::random) {
     out += fmt::format(" {{seed={}, stream={}}}", instr.seed, instr.stream);
@@ -50,9 +50,8 @@ std::string expr_text(const Expr& expr, ExprRole role) {
   for (std::size_t i = 0; i < expr.instrs.size(); ++i) {
     out += fmt::format("t{} = {}; ", i, instruction_text(expr, role, expr.instrs[i]));
   }
-  for (std::size_t i = 0; i < expr.outputs.size(); ++i) {
-    out += fmt::format("{}{}", i == 0 ? "" : ", ", argument_name(expr, role, expr.outputs[i]));
-  }
+  const auto text = [&](std::int64_t output) { return argument_name(expr, role, output); };
+  out += joined(expr.outputs, ", ", text);
   return out + (expr.outputs.empty() ? "}" : " }");
 }
 

@@ -6,6 +6,7 @@
 
 #include "ir/graph.h"
 #include "ir/infer.h"
+#include "ir/text.h"
 
 namespace taper::ir {
 namespace {
@@ -48,6 +49,8 @@ TensorType infer_elementwise(const Request& r) {
     if (operand.shape == shape && operand.layout != Layout::plain) type.layout = operand.layout;
   return type;
 }
+
+}  // namespace
 
 TensorType infer_random(const Request& r) {
   need_f32(r);
@@ -270,24 +273,14 @@ TAPER_STATED(input)
 TAPER_STATED(parameter)
 TAPER_STATED(state)
 TAPER_STATED(constant)
-TAPER_STATED(view)
 TAPER_STATED(result)
+TAPER_STATED(map)
+TAPER_STATED(view)
+TAPER_STATED(kernel)
 #undef TAPER_STATED
-TensorType infer_map(const Request& r) {
-  if (r.attrs<MapAttrs>().results.empty()) r.fail("states no results");
-  return r.attrs<MapAttrs>().results.front();
-}
-TensorType infer_kernel(const Request& r) {
-  if (r.attrs<KernelAttrs>().results.empty()) r.fail("states no results");
-  return r.attrs<KernelAttrs>().results.front();
-}
-
-}  // namespace
 
 std::string Request::all() const {
-  std::string list;
-  for (const TensorType& type : operands) list += (list.empty() ? "" : ", ") + to_string(type);
-  return list;
+  return joined(operands, ", ", [](const TensorType& type) { return to_string(type); });
 }
 
 Shape broadcast(const Shape& a, const Shape& b, std::string_view op, const Location& where) {

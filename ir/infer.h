@@ -1,4 +1,4 @@
-// What an infer function sees, and the ones that live in files of their own.
+// What an infer function sees, and one for each structural op.
 #pragma once
 
 #include <fmt/format.h>
@@ -42,16 +42,8 @@ bool is_integer_product(const Request&);
 // Fails when the sum of `depth` products could leave i32.
 void check_integer_depth(const Request&, std::int64_t depth);
 
-TensorType infer_conv2d(const Request&);
-TensorType infer_conv2d_backward_data(const Request&);
-TensorType infer_conv2d_backward_weights(const Request&);
-TensorType infer_pool2d(const Request&);
-TensorType infer_pool2d_backward(const Request&);
-TensorType infer_max_pool2d_with_indices(const Request&);
-TensorType infer_max_unpool2d(const Request&);
-
-TensorType infer_normalize(const Request&);
-TensorType infer_gather(const Request&);
-TensorType infer_gather_backward(const Request&);
+// Per structural op, called by infer().
+#define TAPER_STRUCTURAL(name, arity, attrs) TensorType infer_##name(const Request&);
+#include "ir/ops.def"
 
 }  // namespace taper::ir

@@ -1,6 +1,4 @@
 // Result types of the ops that layers are made of.
-#include <algorithm>
-
 #include "ir/graph.h"
 #include "ir/infer.h"
 

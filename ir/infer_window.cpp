@@ -13,14 +13,11 @@ bool sane(std::int64_t low, std::int64_t value) {
 }
 
 // Operand i as a 4-d tensor.
-const Shape& image_of(const Request& r, std::size_t i, const char* what, DType dtype) {
+const Shape& image(const Request& r, std::size_t i, const char* what, DType dtype = DType::f32) {
   const TensorType& type = r.operands[i];
   if (type.dtype != dtype || type.rank() != 4)
     r.fail("needs {} {}[N,C,H,W], got {}", what, name(dtype), r.text(i));
   return type.shape;
-}
-const Shape& image(const Request& r, std::size_t i, const char* what) {
-  return image_of(r, i, what, DType::f32);
 }
 
 void check_conv_attrs(const Request& r, const ConvAttrs& a) {
@@ -98,7 +95,7 @@ TensorType infer_conv2d(const Request& r) {
   if (!is_integer_product(r))
     return {DType::f32, conv_shape(r, a, image(r, 0, "an input"), image(r, 1, "a weight"))};
   const Shape& w = r.operands[1].shape;
-  const Shape shape = conv_shape(r, a, image_of(r, 0, "an input", DType::u8), w);
+  const Shape shape = conv_shape(r, a, image(r, 0, "an input", DType::u8), w);
   if (a.groups != 1) r.fail("of integers has no groups, got {}", a.groups);
   check_integer_depth(r, w[1] * w[2] * w[3]);
   return {DType::i32, shape};
@@ -128,7 +125,7 @@ TensorType infer_conv2d_backward_weights(const Request& r) {
 TensorType infer_pool2d(const Request& r) {
   const bool bytes = r.operands[0].dtype == DType::u8 && r.attrs<PoolAttrs>().kind == PoolKind::max;
   const DType dtype = bytes ? DType::u8 : DType::f32;
-  return {dtype, pool_shape(r, image_of(r, 0, "an input", dtype))};
+  return {dtype, pool_shape(r, image(r, 0, "an input", dtype))};
 }
 
 TensorType infer_pool2d_backward(const Request& r) {
@@ -146,7 +143,7 @@ TensorType infer_max_pool2d_with_indices(const Request& r) {
 
 TensorType infer_max_unpool2d(const Request& r) {
   const auto& a = r.attrs<PoolAttrs>();
-  const Shape& taps = image_of(r, 0, "indices", DType::u8);
+  const Shape& taps = image(r, 0, "indices", DType::u8);
   const Shape& dy = image(r, 1, "a gradient");
   if (a.shape.size() != 4)
     r.fail("the shape {} of the result is not of rank 4", to_string(a.shape));

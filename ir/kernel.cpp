@@ -9,23 +9,10 @@
 namespace taper::ir {
 namespace {
 
-template <class Range, class Text>
-std::string list(const Range& values, Text text) {
-  std::string out = "[";
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    if (i > 0) out += ',';
-    out += text(values[i]);
-  }
-  return out + ']';
-}
-
 template <class Range>
 std::string numbers(const Range& values) {
-  return list(values, [](std::int64_t v) { return fmt::format("{}", v); });
-}
-
-std::string extents(const Indices& dims) {
-  return list(dims, extent_text);
+  const auto text = [](std::int64_t v) { return std::to_string(v); };
+  return fmt::format("[{}]", joined(values, ",", text));
 }
 
 // Each structured binding below names every member, so that a new one cannot be left out of the
@@ -41,30 +28,33 @@ std::string text(const EpilogueOperand& operand) {
   return fmt::format("{} {}", name(dtype), name(access));
 }
 
-std::string text(const MapSegment& segment);
-std::string text(const CopyPart& part);
+std::string text(const CopyPart& part) {
+  const auto& [operand, dims, source, result, source_offset, result_offset] = part;
+  return fmt::format("{{operand={} dims={} source={}+{} result={}+{}}}", operand, to_string(dims),
+                     numbers(source), source_offset, numbers(result), result_offset);
+}
 
 std::string text(const MapSegment& segment);
-std::string text(const CopyPart& part);
 
 template <class Part>
 std::string texts(const std::vector<Part>& parts) {
-  return list(parts, [](const Part& part) { return text(part); });
+  return fmt::format("[{}]", joined(parts, ",", [](const Part& part) { return text(part); }));
 }
 
 std::string text(const Epilogue& epilogue) {
   if (epilogue == Epilogue{}) return {};
   const auto& [expr, operands, result] = epilogue;
   std::string out;
-  if (!expr.empty()) out = fmt::format(" epilogue {}", expr_text(expr, ExprRole::epilogue));
-  if (!expr.empty()) out += fmt::format(" operands={}", texts(operands));
+  if (!expr.empty())
+    out = fmt::format(" epilogue {} operands={}", expr_text(expr, ExprRole::epilogue),
+                      texts(operands));
   if (result != DType::f32) out += fmt::format(" stored={}", name(result));
   return out;
 }
 
 std::string text(const MapSegment& segment) {
   const auto& [dims, inputs, outputs] = segment;
-  return fmt::format("{{dims={} inputs={} outputs={}}}", extents(dims), texts(inputs),
+  return fmt::format("{{dims={} inputs={} outputs={}}}", to_string(dims), texts(inputs),
                      texts(outputs));
 }
 
@@ -77,7 +67,7 @@ std::string text(const ReduceSpec& spec) {
   const auto& [kind, dims, reduced, inputs, result, prologue, epilogue] = spec;
   const std::string fused = prologue == Expr{} ? "" : " prologue=" + to_string(prologue);
   return fmt::format("reduce kind={} dims={} reduced={}{} inputs={} result={}{}", name(kind),
-                     extents(dims), numbers(reduced), fused, texts(inputs), text(result),
+                     to_string(dims), numbers(reduced), fused, texts(inputs), text(result),
                      text(epilogue));
 }
 
@@ -105,12 +95,8 @@ std::string text(const PoolSpec& spec) {
                padding, count_include_pad, dtype, epilogue] = spec;
   return fmt::format(
       "pool kind={} backward={}{} images={} channels={} ih={} iw={} oh={} ow={} kernel={} "
-      "stride={} "
-      "padding={} count_include_pad={}{}{}",
-      name(kind), backward,
-      positive  ? " positive indices"
-      : indices ? " indices"
-                : "",
+      "stride={} padding={} count_include_pad={}{}{}",
+      name(kind), backward, positive ? " positive indices" : (indices ? " indices" : ""),
       extent_text(images), channels, ih, iw, oh, ow, numbers(kernel), numbers(stride),
       numbers(padding), count_include_pad, dtype == DType::f32 ? "" : " dtype=u8", text(epilogue));
 }
@@ -119,12 +105,6 @@ std::string text(const RowSpec& spec) {
   const auto& [kind, rows, rows_per_image, columns] = spec;
   return fmt::format("row kind={} rows={} rows_per_image={} columns={}", name(kind),
                      extent_text(rows), rows_per_image, columns);
-}
-
-std::string text(const CopyPart& part) {
-  const auto& [operand, dims, source, result, source_offset, result_offset] = part;
-  return fmt::format("{{operand={} dims={} source={}+{} result={}+{}}}", operand, extents(dims),
-                     numbers(source), source_offset, numbers(result), result_offset);
 }
 
 std::string text(const CopySpec& spec) {
@@ -181,29 +161,25 @@ double volume(const Indices& dims, Dim batch) {
                          [&](double product, Dim d) { return product * extent_at(d, batch); });
 }
 
+double operations(const Expr& expr) {
+  double count = 0;
+  for (const ExprInstr& instr : expr.instrs) count += traits(instr.op).elementwise ? 1 : 0;
+  return count;
+}
+
 double flops_of(const MapSpec& s, Dim batch) {
-  double operations = 0;
-  for (const ExprInstr& instr : s.expr.instrs) operations += traits(instr.op).elementwise ? 1 : 0;
   double elements = 0;
   for (const MapSegment& segment : s.segments) elements += volume(segment.dims, batch);
-  return operations * elements;
+  return operations(s.expr) * elements;
 }
 
 double flops_of(const ReduceSpec& s, Dim batch) {
-  double operations = 1;
-  for (const ExprInstr& instr : s.prologue.instrs)
-    operations += traits(instr.op).elementwise ? 1 : 0;
-  return operations * volume(s.dims, batch);
+  return (operations(s.prologue) + 1) * volume(s.dims, batch);
 }
 
 double flops_of(const GemmSpec& s, Dim batch) {
   const double group = s.integers ? static_cast<double>(kGroup) : 1;
   return 2 * extent_at(s.m, batch) * extent_at(s.n, batch) * extent_at(s.k, batch) * group;
-}
-
-bool transforms_filters(ConvPass pass) {
-  return pass == ConvPass::filter || pass == ConvPass::filter_backward_data ||
-         pass == ConvPass::filter_gradient;
 }
 
 // The same for all passes over images.
@@ -220,16 +196,19 @@ double flops_of(const PoolSpec& s, Dim batch) {
   return pixels * static_cast<double>(s.channels * s.kernel[0] * s.kernel[1]);
 }
 
+template <class Rows>
+double elements(const Rows& s, Dim batch) {
+  const double per_image = s.rows == kBatch ? static_cast<double>(s.rows_per_image) : 1;
+  return extent_at(s.rows, batch) * per_image * static_cast<double>(s.columns);
+}
+
 // Maximum, subtraction, exponential and sum of every element.
 double flops_of(const RowSpec& s, Dim batch) {
-  const double per_image = s.rows == kBatch ? static_cast<double>(s.rows_per_image) : 1;
-  return 4 * extent_at(s.rows, batch) * per_image * static_cast<double>(s.columns);
+  return 4 * elements(s, batch);
 }
 
 double flops_of(const GatherSpec& s, Dim batch) {
-  const double per_image = s.rows == kBatch ? static_cast<double>(s.rows_per_image) : 1;
-  const double elements = extent_at(s.rows, batch) * per_image * static_cast<double>(s.columns);
-  return s.backward ? elements : 0;
+  return s.backward ? elements(s, batch) : 0;
 }
 
 double flops_of(const CopySpec&, Dim) {

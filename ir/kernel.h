@@ -115,6 +115,9 @@ enum class ConvPass : std::uint8_t {
   filter_backward_data,
   filter_gradient
 };
+inline bool transforms_filters(ConvPass pass) {
+  return pass >= ConvPass::filter;
+}
 struct ConvSpec {
   ConvPass pass = ConvPass::forward;
   Dim images = kBatch;

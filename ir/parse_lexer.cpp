@@ -80,10 +80,6 @@ std::string described(const Lexer::Token& token) {
 
 }  // namespace
 
-Lexer::Lexer(std::string_view text, std::string_view name) : text_(text), name_(name) {
-  advance();
-}
-
 void Lexer::skip_blanks() {
   while (position_ < text_.size()) {
     const char c = text_[position_];
@@ -145,34 +141,6 @@ Lexer::Token Lexer::next() {
   return token;
 }
 
-bool Lexer::at(char punctuation) const {
-  return token_.kind == Kind::punctuation && token_.text.front() == punctuation;
-}
-
-bool Lexer::at(std::string_view word) const {
-  return token_.kind == Kind::word && token_.text == word;
-}
-
-bool Lexer::accept(char punctuation) {
-  if (!at(punctuation)) return false;
-  advance();
-  return true;
-}
-
-bool Lexer::accept(std::string_view word) {
-  if (!at(word)) return false;
-  advance();
-  return true;
-}
-
-void Lexer::expect(char punctuation) {
-  if (!accept(punctuation)) fail_expected(fmt::format("'{}'", punctuation));
-}
-
-void Lexer::expect(std::string_view word) {
-  if (!accept(word)) fail_expected(fmt::format("'{}'", word));
-}
-
 Lexer::Token Lexer::expect(Kind kind, std::string_view what) {
   if (token_.kind != kind) fail_expected(what);
   return next();
@@ -200,10 +168,6 @@ std::uint64_t Lexer::unsigned_integer() {
   return number<std::uint64_t>("a non-negative integer of 64 bits");
 }
 
-bool Lexer::at_real() const {
-  return token_.kind == Kind::number || at("inf") || at("nan");
-}
-
 double Lexer::real() {
   if (!at_real()) fail_expected("a number");
   return number<double>("a number that a double can hold");
@@ -221,10 +185,6 @@ std::string Lexer::string() {
     out += static_cast<char>(c);
   }
   return out;
-}
-
-void Lexer::fail_expected(std::string_view what) const {
-  fail_expected(token_, what);
 }
 
 void Lexer::fail_expected(const Token& where, std::string_view what) const {

@@ -1,6 +1,8 @@
 // Tokens of the text form, with positions for error messages. The text is untrusted.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -17,16 +19,25 @@ class Lexer {
     int line = 1, column = 1;
   };
 
-  Lexer(std::string_view text, std::string_view name);
+  Lexer(std::string_view text, std::string_view name) : text_(text), name_(name) { advance(); }
 
   const Token& peek() const { return token_; }
   Token next();
-  bool at(char punctuation) const;
-  bool at(std::string_view word) const;
-  bool accept(char punctuation);
-  bool accept(std::string_view word);
-  void expect(char punctuation);
-  void expect(std::string_view word);
+  bool at(char punctuation) const {
+    return token_.kind == Kind::punctuation && token_.text.front() == punctuation;
+  }
+  bool at(std::string_view word) const { return token_.kind == Kind::word && token_.text == word; }
+  // Of a punctuation character or a word.
+  template <class What>
+  bool accept(What what) {
+    if (!at(what)) return false;
+    advance();
+    return true;
+  }
+  template <class What>
+  void expect(What what) {
+    if (!accept(what)) fail_expected(fmt::format("'{}'", what));
+  }
   // Consumes a token of `kind`, or fails with "expected <what>".
   Token expect(Kind kind, std::string_view what);
 
@@ -34,10 +45,10 @@ class Lexer {
   std::uint64_t unsigned_integer();
   double real();         // also inf and nan
   std::string string();  // unescaped
-  bool at_real() const;
+  bool at_real() const { return token_.kind == Kind::number || at("inf") || at("nan"); }
 
   // "name:line:column: expected `what`, got ...", at the next token by default.
-  [[noreturn]] void fail_expected(std::string_view what) const;
+  [[noreturn]] void fail_expected(std::string_view what) const { fail_expected(token_, what); }
   [[noreturn]] void fail_expected(const Token& where, std::string_view what) const;
   // "name:line:column: `sentence`".
   [[noreturn]] void fail(const Token& where, std::string_view sentence) const;

@@ -66,13 +66,9 @@ class FieldParser {
     }
     lexer_.expect(']');
   }
-  template <class T>
-  void parse(std::vector<T>& v) {
-    parse_list(v);
-  }
-  void parse(Indices& v) { parse_list(v); }
   template <class List>
-  void parse_list(List& v) {
+  requires requires { typename List::value_type; }
+  void parse(List& v) {
     v.clear();
     lexer_.expect('[');
     while (!lexer_.at(']')) {
@@ -90,11 +86,7 @@ class FieldParser {
 
 FieldParser parse_field(Lexer& lexer, std::string_view key, Attrs& attrs) {
   FieldParser parser(lexer, key);
-  std::visit(
-      [&]<class T>(T& a) {
-        if constexpr (!std::is_same_v<T, std::monostate>) a.fields(parser);
-      },
-      attrs);
+  std::visit([&](auto& a) { a.fields(parser); }, attrs);
   return parser;
 }
 

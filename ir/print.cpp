@@ -40,23 +40,10 @@ class FieldPrinter {
   template <class Enum>
   requires std::is_enum_v<Enum> std::string text(Enum v)
   const { return std::string(name(v)); }
-  template <class T>
-  std::string text(const std::vector<T>& v) const {
-    return list(v);
-  }
-  std::string text(const Indices& v) const { return list(v); }
-  template <class T, std::size_t size>
-  std::string text(const std::array<T, size>& v) const {
-    return list(v);
-  }
-  template <class Range>
-  std::string list(const Range& values) const {
-    std::string out = "[";
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (i > 0) out += ',';
-      out += text(values[i]);
-    }
-    return out + ']';
+  template <class List>
+  requires requires { typename List::value_type; }
+  std::string text(const List& values) const {
+    return fmt::format("[{}]", joined(values, ",", [&](const auto& v) { return text(v); }));
   }
 
   bool extents_ = false;
@@ -64,11 +51,7 @@ class FieldPrinter {
 
 std::vector<FieldPrinter::Field> fields_of(Attrs attrs) {
   FieldPrinter printer;
-  std::visit(
-      [&]<class T>(T& a) {
-        if constexpr (!std::is_same_v<T, std::monostate>) a.fields(printer);
-      },
-      attrs);
+  std::visit([&](auto& a) { a.fields(printer); }, attrs);
   return std::move(printer.fields);
 }
 

@@ -2,51 +2,49 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <initializer_list>
 
 namespace taper::ir {
 namespace {
 
-template <class Enum, std::size_t size>
-std::string_view look_up(const std::array<std::string_view, size>& names, Enum value) {
+template <class Enum>
+std::string_view look_up(std::initializer_list<std::string_view> names, Enum value) {
   const auto index = static_cast<std::size_t>(value);
-  return index < size ? names[index] : "?";
+  return index < names.size() ? names.begin()[index] : "?";
 }
 
 }  // namespace
 
 std::string_view name(DType dtype) {
-  return look_up(std::to_array<std::string_view>({"f32", "f16", "bf16", "i8", "u8", "i32", "bool"}),
-                 dtype);
+  return look_up({"f32", "f16", "bf16", "i8", "u8", "i32", "bool"}, dtype);
 }
 
 std::string_view name(Layout layout) {
-  return look_up(std::to_array<std::string_view>({"plain", "c16", "o16", "i16", "o16x4"}), layout);
+  return look_up({"plain", "c16", "o16", "i16", "o16x4"}, layout);
 }
 
 std::string_view name(PoolKind kind) {
-  return look_up(std::to_array<std::string_view>({"max", "average"}), kind);
+  return look_up({"max", "average"}, kind);
 }
 
 std::string_view name(ReduceKind kind) {
-  return look_up(std::to_array<std::string_view>({"sum", "mean", "max"}), kind);
+  return look_up({"sum", "mean", "max"}, kind);
 }
 
 std::string_view name(ConvPass pass) {
-  return look_up(
-      std::to_array<std::string_view>({"forward", "backward_data", "backward_weights", "filter",
-                                       "filter_backward_data", "filter_gradient"}),
-      pass);
+  return look_up({"forward", "backward_data", "backward_weights", "filter", "filter_backward_data",
+                  "filter_gradient"},
+                 pass);
 }
 
 std::string_view name(RowKind kind) {
-  return look_up(std::to_array<std::string_view>({"softmax", "log_softmax", "cross_entropy",
-                                                  "cross_entropy_backward", "cross_entropy_fused"}),
-                 kind);
+  return look_up(
+      {"softmax", "log_softmax", "cross_entropy", "cross_entropy_backward", "cross_entropy_fused"},
+      kind);
 }
 
 std::string_view name(EpilogueAccess access) {
-  return look_up(std::to_array<std::string_view>({"same", "channel", "scalar"}), access);
+  return look_up({"same", "channel", "scalar"}, access);
 }
 
 Attrs default_attrs(Op op) {

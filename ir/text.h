@@ -52,6 +52,17 @@ inline bool holds_extents(std::string_view key) {
 }
 std::string extent_text(Dim extent);  // "N" for kBatch
 
+// The texts of `values` one after another.
+template <class Range, class Text>
+std::string joined(const Range& values, std::string_view separator, Text&& text) {
+  std::string out;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i > 0) out += separator;
+    out += text(values[i]);
+  }
+  return out;
+}
+
 // The dtype of an expression instruction that is not written (cast always writes it).
 DType natural_dtype(Op op);
 

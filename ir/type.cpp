@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "ir/error.h"
+#include "ir/text.h"
 
 namespace taper::ir {
 namespace {
@@ -53,28 +54,12 @@ int blocked_axis_of(const TensorType& type) {
 }  // namespace
 
 std::size_t byte_size(DType dtype) {
-  switch (dtype) {
-    case DType::f32:
-    case DType::i32:
-      return 4;
-    case DType::f16:
-    case DType::bf16:
-      return 2;
-    case DType::i8:
-    case DType::u8:
-    case DType::boolean:
-      return 1;
-  }
-  return 0;
+  constexpr std::size_t bytes[] = {4, 2, 2, 1, 1, 4, 1};  // in the order of DType
+  return bytes[static_cast<std::size_t>(dtype)];
 }
 
 std::string to_string(const Shape& shape) {
-  std::string out = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    if (i > 0) out += ',';
-    out += shape[i] == kBatch ? "N" : fmt::format("{}", shape[i]);
-  }
-  return out + ']';
+  return fmt::format("[{}]", joined(shape, ",", extent_text));
 }
 
 std::string to_string(const TensorType& type) {

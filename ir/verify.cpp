@@ -110,99 +110,87 @@ void check_epilogue_operands(const Graph& graph, const Node& node) {
   }
 }
 
-class Verifier {
- public:
-  Verifier(const Graph& graph, Stage stage) : graph_(graph), stage_(stage) {}
-
-  void run() {
-    for (std::size_t i = 0; i < graph_.size(); ++i) {
-      const Node& node = graph_.nodes()[i];
-      try {
-        check_node(node, i);
-      } catch (const Error& error) {
-        throw Error(fmt::format("verify: %{} = {}", i, with_op(node.op, error.what())),
-                    node.location);
-      }
-    }
-    check_outputs();
-    check_updates();
+void check_variable(const Node& node, std::set<std::string>& names) {
+  const std::string& name = std::get<NameAttrs>(node.attrs).name;
+  if (name.empty()) throw Error("its name is empty");
+  if (!names.insert(name).second) {
+    throw Error(fmt::format("the name {} is already taken", quoted(name)));
   }
-
- private:
-  void check_node(const Node& node, std::size_t index) {
-    for (const ValueId operand : node.operands) {
-      if (operand.index >= index) {
-        throw Error(fmt::format("operand %{} is not a value before it", operand.index));
-      }
-    }
-    check_type(graph_, node);
-    if (std::holds_alternative<NameAttrs>(node.attrs)) check_variable(node);
-    if (node.op == Op::constant) check_constant(node);
-    if (node.op == Op::map) check_map(graph_, node);
-    check_epilogue_operands(graph_, node);
-    check_stage(graph_, node, stage_);
+  if (node.op != Op::input && node.type.has_batch()) {
+    throw Error(
+        fmt::format("{} is {}, but its shape must be static", quoted(name), to_string(node.type)));
   }
+}
 
-  void check_variable(const Node& node) {
-    const std::string& name = std::get<NameAttrs>(node.attrs).name;
-    if (name.empty()) throw Error("its name is empty");
-    if (!names_.insert(name).second) {
-      throw Error(fmt::format("the name {} is already taken", quoted(name)));
-    }
-    if (node.op != Op::input && node.type.has_batch()) {
-      throw Error(fmt::format("{} is {}, but its shape must be static", quoted(name),
-                              to_string(node.type)));
+void check_node(const Graph& graph, std::size_t index, Stage stage, std::set<std::string>& names) {
+  const Node& node = graph.nodes()[index];
+  for (const ValueId operand : node.operands) {
+    if (operand.index >= index) {
+      throw Error(fmt::format("operand %{} is not a value before it", operand.index));
     }
   }
+  check_type(graph, node);
+  if (std::holds_alternative<NameAttrs>(node.attrs)) check_variable(node, names);
+  if (node.op == Op::constant) check_constant(node);
+  if (node.op == Op::map) check_map(graph, node);
+  check_epilogue_operands(graph, node);
+  check_stage(graph, node, stage);
+}
 
-  void check_outputs() const {
-    std::set<std::string_view> names;
-    for (const Output& output : graph_.outputs) {
-      const std::string shown = quoted(output.name);
-      if (output.value.index >= graph_.size()) {
-        throw Error(fmt::format("verify: output {}: there is no %{}", shown, output.value.index));
-      }
-      if (output.name.empty()) throw Error("verify: output \"\": the name is empty");
-      if (!names.insert(output.name).second) {
-        throw Error(fmt::format("verify: output {}: the name is already taken", shown));
-      }
+void check_outputs(const Graph& graph) {
+  std::set<std::string_view> names;
+  for (const Output& output : graph.outputs) {
+    const std::string shown = quoted(output.name);
+    if (output.value.index >= graph.size()) {
+      throw Error(fmt::format("verify: output {}: there is no %{}", shown, output.value.index));
+    }
+    if (output.name.empty()) throw Error("verify: output \"\": the name is empty");
+    if (!names.insert(output.name).second) {
+      throw Error(fmt::format("verify: output {}: the name is already taken", shown));
     }
   }
+}
 
-  void check_updates() const {
-    std::set<ValueId> updated;
-    for (const Update& update : graph_.updates) {
-      const std::string subject = fmt::format("verify: update of %{}", update.variable.index);
-      if (update.variable.index >= graph_.size() || update.value.index >= graph_.size()) {
-        throw Error(fmt::format("{}: there is no such value", subject));
-      }
-      const Node& variable = graph_[update.variable];
-      if (variable.op != Op::parameter && variable.op != Op::state) {
-        throw Error(fmt::format("{}: it is neither a parameter nor a state", subject),
-                    variable.location);
-      }
-      if (!updated.insert(update.variable).second) {
-        throw Error(fmt::format("{}: it is already updated", subject), variable.location);
-      }
-      TensorType value = graph_[update.value].type;
-      if (stage_ < Stage::laid_out) value.layout = variable.type.layout;
-      if (value != variable.type) {
-        throw Error(fmt::format("{}: it is {}, its new value is {}", subject,
-                                to_string(variable.type), to_string(value)),
-                    variable.location);
-      }
+void check_updates(const Graph& graph, Stage stage) {
+  std::set<ValueId> updated;
+  for (const Update& update : graph.updates) {
+    const std::string subject = fmt::format("verify: update of %{}", update.variable.index);
+    if (update.variable.index >= graph.size() || update.value.index >= graph.size()) {
+      throw Error(fmt::format("{}: there is no such value", subject));
+    }
+    const Node& variable = graph[update.variable];
+    if (variable.op != Op::parameter && variable.op != Op::state) {
+      throw Error(fmt::format("{}: it is neither a parameter nor a state", subject),
+                  variable.location);
+    }
+    if (!updated.insert(update.variable).second) {
+      throw Error(fmt::format("{}: it is already updated", subject), variable.location);
+    }
+    TensorType value = graph[update.value].type;
+    if (stage < Stage::laid_out) value.layout = variable.type.layout;
+    if (value != variable.type) {
+      throw Error(fmt::format("{}: it is {}, its new value is {}", subject,
+                              to_string(variable.type), to_string(value)),
+                  variable.location);
     }
   }
-
-  const Graph& graph_;
-  Stage stage_;
-  std::set<std::string> names_;
-};
+}
 
 }  // namespace
 
 void verify(const Graph& graph, Stage stage) {
-  Verifier(graph, stage).run();
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < graph.size(); ++i) {
+    try {
+      check_node(graph, i, stage, names);
+    } catch (const Error& error) {
+      const Node& node = graph.nodes()[i];
+      throw Error(fmt::format("verify: %{} = {}", i, with_op(node.op, error.what())),
+                  node.location);
+    }
+  }
+  check_outputs(graph);
+  check_updates(graph, stage);
 }
 
 }  // namespace taper::ir

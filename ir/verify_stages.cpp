@@ -85,9 +85,7 @@ Counts counts_of(const GemmSpec& s) {
   return {2 + s.epilogue.operands.size()};
 }
 Counts counts_of(const ConvSpec& s) {
-  const bool filters = s.pass == ConvPass::filter || s.pass == ConvPass::filter_backward_data ||
-                       s.pass == ConvPass::filter_gradient;
-  return {(filters ? 1 : 2) + s.epilogue.operands.size()};
+  return {(transforms_filters(s.pass) ? 1 : 2) + s.epilogue.operands.size()};
 }
 Counts counts_of(const PoolSpec& s) {
   const std::size_t results = s.indices && !s.backward ? 2 : 1;
@@ -100,18 +98,8 @@ Counts counts_of(const GatherSpec&) {
   return {2};
 }
 Counts counts_of(const RowSpec& s) {
-  switch (s.kind) {
-    case RowKind::softmax:
-    case RowKind::log_softmax:
-      return {1};
-    case RowKind::cross_entropy:
-      return {2};
-    case RowKind::cross_entropy_backward:
-      return {3};
-    case RowKind::cross_entropy_fused:
-      return {3, 2};
-  }
-  return {};
+  constexpr Counts counts[] = {{1}, {1}, {2}, {3}, {3, 2}};  // in the order of RowKind
+  return counts[static_cast<std::size_t>(s.kind)];
 }
 
 // Images are read and written in blocks of channels; where a first layer has few, the input may be
@@ -121,9 +109,7 @@ struct ImageLayouts {
   const Node& node;
 
   void operator()(const ConvSpec& s) const {
-    const bool images = s.pass == ConvPass::forward || s.pass == ConvPass::backward_data ||
-                        s.pass == ConvPass::backward_weights;
-    if (!images) return;
+    if (transforms_filters(s.pass)) return;
     require_layout("operand 0", type(0), s.pass == ConvPass::backward_data ? Layout::c16 : s.input);
     if (s.pass == ConvPass::backward_weights)
       require_layout("operand 1", type(1), Layout::c16);

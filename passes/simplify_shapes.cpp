@@ -25,30 +25,15 @@ bool is_twice(Builder& builder, ValueId id, Op op, ValueId& inner) {
   return builder.graph()[inner].op == op;
 }
 
-// x, when `id` is a `op` of x and they have the same shape and dtype.
-ValueId unchanged(Builder& builder, ValueId id, Op op) {
+// x, when `id` is a `op` of x and they have the same shape and dtype. A slice of the same shape
+// cuts nothing off, because the step is positive.
+template <Op op>
+ValueId unchanged(Builder& builder, ValueId id) {
   if (builder.graph()[id].op != op) return kNoValue;
   const ValueId x = first_operand(builder, id);
   const TensorType& before = builder.type(x);
   const TensorType& after = builder.type(id);
   return before.shape == after.shape && before.dtype == after.dtype ? x : kNoValue;
-}
-
-ValueId same_reshape(Builder& builder, ValueId id) {
-  return unchanged(builder, id, Op::reshape);
-}
-
-// Equal shapes leave nothing to cut, because the step is positive.
-ValueId same_slice(Builder& builder, ValueId id) {
-  return unchanged(builder, id, Op::slice);
-}
-
-ValueId same_broadcast(Builder& builder, ValueId id) {
-  return unchanged(builder, id, Op::broadcast_to);
-}
-
-ValueId same_cast(Builder& builder, ValueId id) {
-  return unchanged(builder, id, Op::cast);
 }
 
 ValueId no_pad(Builder& builder, ValueId id) {
@@ -65,18 +50,13 @@ ValueId concat_of_one(Builder& builder, ValueId id) {
   return node.op == Op::concat && node.operands.size() == 1 ? node.operands[0] : kNoValue;
 }
 
-ValueId reshape_of_reshape(Builder& builder, ValueId id) {
+// Of two `op` in a row only the shape of the second counts.
+template <Op op, ValueId (Builder::*build)(ValueId, const Shape&)>
+ValueId last_shape(Builder& builder, ValueId id) {
   ValueId inner;
-  if (!is_twice(builder, id, Op::reshape, inner)) return kNoValue;
+  if (!is_twice(builder, id, op, inner)) return kNoValue;
   const Shape shape = builder.type(id).shape;
-  return builder.reshape(first_operand(builder, inner), shape);
-}
-
-ValueId broadcast_of_broadcast(Builder& builder, ValueId id) {
-  ValueId inner;
-  if (!is_twice(builder, id, Op::broadcast_to, inner)) return kNoValue;
-  const Shape shape = builder.type(id).shape;
-  return builder.broadcast_to(first_operand(builder, inner), shape);
+  return (builder.*build)(first_operand(builder, inner), shape);
 }
 
 // Broadcasting adds leading axes by itself.
@@ -198,14 +178,14 @@ ValueId extent_of_input(Builder& builder, ValueId id) {
 }
 
 constexpr StructuralRule kStructuralRules[] = {
-    {"reshape to the same shape", same_reshape},
-    {"slice of everything", same_slice},
-    {"broadcast to the same shape", same_broadcast},
-    {"cast to the same dtype", same_cast},
+    {"reshape to the same shape", unchanged<Op::reshape>},
+    {"slice of everything", unchanged<Op::slice>},
+    {"broadcast to the same shape", unchanged<Op::broadcast_to>},
+    {"cast to the same dtype", unchanged<Op::cast>},
     {"pad by nothing", no_pad},
     {"concat of one", concat_of_one},
-    {"reshape of reshape", reshape_of_reshape},
-    {"broadcast of broadcast", broadcast_of_broadcast},
+    {"reshape of reshape", last_shape<Op::reshape, &Builder::reshape>},
+    {"broadcast of broadcast", last_shape<Op::broadcast_to, &Builder::broadcast_to>},
     {"broadcast of reshape", broadcast_of_reshape},
     {"transpose of transpose", transpose_of_transpose},
     {"slice of slice", slice_of_slice},

@@ -7,9 +7,10 @@ using namespace ir;
 
 namespace {
 
-ConvAttrs conv_attrs(const VjpRequest& r, Shape shape) {
+// Those of the node, for a gradient of the shape of `like`, or for conv2d.
+ConvAttrs conv_attrs(const VjpBuilder& builder, const VjpRequest& r, ValueId like = kNoValue) {
   ConvAttrs attrs = std::get<ConvAttrs>(r.node.attrs);
-  attrs.shape = std::move(shape);
+  attrs.shape = like == kNoValue ? Shape{} : builder.type(like).shape;
   return attrs;
 }
 
@@ -38,27 +39,24 @@ Gradients vjp_matmul(VjpBuilder& builder, const VjpRequest& r) {
 Gradients vjp_conv2d(VjpBuilder& builder, const VjpRequest& r) {
   const ValueId x = r.operand(0);
   const ValueId weight = r.operand(1);
-  const ValueId dx =
-      builder.conv2d_backward_data(r.g, weight, conv_attrs(r, builder.type(x).shape));
-  const ValueId dw =
-      builder.conv2d_backward_weights(x, r.g, conv_attrs(r, builder.type(weight).shape));
+  const ValueId dx = builder.conv2d_backward_data(r.g, weight, conv_attrs(builder, r, x));
+  const ValueId dw = builder.conv2d_backward_weights(x, r.g, conv_attrs(builder, r, weight));
   return {dx, dw};
 }
 
 Gradients vjp_conv2d_backward_data(VjpBuilder& builder, const VjpRequest& r) {
   const ValueId dy = r.operand(0);
   const ValueId weight = r.operand(1);
-  const ValueId ddy = builder.conv2d(r.g, weight, conv_attrs(r, {}));
-  const ValueId dw =
-      builder.conv2d_backward_weights(r.g, dy, conv_attrs(r, builder.type(weight).shape));
+  const ValueId ddy = builder.conv2d(r.g, weight, conv_attrs(builder, r));
+  const ValueId dw = builder.conv2d_backward_weights(r.g, dy, conv_attrs(builder, r, weight));
   return {ddy, dw};
 }
 
 Gradients vjp_conv2d_backward_weights(VjpBuilder& builder, const VjpRequest& r) {
   const ValueId x = r.operand(0);
   const ValueId dy = r.operand(1);
-  const ValueId dx = builder.conv2d_backward_data(dy, r.g, conv_attrs(r, builder.type(x).shape));
-  const ValueId ddy = builder.conv2d(x, r.g, conv_attrs(r, {}));
+  const ValueId dx = builder.conv2d_backward_data(dy, r.g, conv_attrs(builder, r, x));
+  const ValueId ddy = builder.conv2d(x, r.g, conv_attrs(builder, r));
   return {dx, ddy};
 }
 

@@ -137,11 +137,7 @@ class Keys {
 std::string attributes_of(ir::Op op) {
   Keys keys;
   ir::Attrs attrs = ir::default_attrs(op);
-  std::visit(
-      [&]<class T>(T& a) {
-        if constexpr (!std::is_same_v<T, std::monostate>) a.fields(keys);
-      },
-      attrs);
+  std::visit([&](auto& a) { a.fields(keys); }, attrs);
   return keys.text.empty() ? "none" : keys.text;
 }
 

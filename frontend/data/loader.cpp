@@ -13,21 +13,6 @@
 #include "ir/error.h"
 
 namespace taper::data {
-namespace {
-
-template <class T>
-InputView typed(std::span<const std::byte> bytes) {
-  return InputView(std::span(reinterpret_cast<const T*>(bytes.data()), bytes.size() / sizeof(T)));
-}
-
-InputView view(ir::DType dtype, std::span<const std::byte> bytes) {
-  if (dtype == ir::DType::u8) return typed<std::uint8_t>(bytes);
-  if (dtype == ir::DType::i8) return typed<std::int8_t>(bytes);
-  if (dtype == ir::DType::i32) return typed<std::int32_t>(bytes);
-  return typed<float>(bytes);
-}
-
-}  // namespace
 
 struct DataLoader::Buffers {
   std::vector<std::byte> inputs, targets;
@@ -79,7 +64,7 @@ class DataLoader::Reader {
   }
 
   Batch batch_of(const Buffers& from) const {
-    return {view(input().dtype, from.inputs), view(target().dtype, from.targets), from.size};
+    return {{input().dtype, from.inputs}, {target().dtype, from.targets}, from.size};
   }
 
   Buffers current;  // what the last next() gave out
@@ -187,9 +172,6 @@ const SampleType& DataLoader::input() const {
 }
 const SampleType& DataLoader::target() const {
   return reader_->target();
-}
-Position DataLoader::position() const {
-  return position_;
 }
 
 void DataLoader::seek(Position position) {

@@ -51,7 +51,7 @@ class DataLoader {
   const SampleType& input() const;
   const SampleType& target() const;
 
-  Position position() const;
+  Position position() const { return position_; }
   // Goes to a batch of any epoch; batch == batches() is the end. Throws taper::Error beyond.
   void seek(Position position);
   void start_epoch(std::uint64_t epoch) { seek({epoch, 0}); }
