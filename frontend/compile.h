@@ -34,6 +34,7 @@ struct InputView {
   requires Element<std::ranges::range_value_t<Range>> InputView(const Range& range)
       : dtype(dtype_of<std::ranges::range_value_t<Range>>()),
         bytes(std::as_bytes(std::span(std::ranges::data(range), std::ranges::size(range)))) {}
+  // Of elements whose type only the run knows.
   InputView(DType type, std::span<const std::byte> data) : dtype(type), bytes(data) {}
 
  private:
