@@ -1,7 +1,6 @@
 #include "codegen/tile.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <limits>
 
@@ -17,8 +16,7 @@ namespace {
 
 constexpr int kUnrolledFmas = 256;  // FMAs of an unrolled loop: it has to fit the decoded-op cache
 constexpr int kKeptByMasm = 1;      // vector registers that the emitter does not hand out
-constexpr int kLargeTiles = 3;
-constexpr int kMostBlocks = 8;  // more would only lengthen the code
+constexpr int kMostBlocks = 8;      // more would only lengthen the code
 // b streams from the second-level cache. Its lines are asked for this many steps ahead, or an entry
 // ahead, where there are so many FMAs in a step that the loads are free.
 constexpr int kStepsAhead = 16;
@@ -343,30 +341,6 @@ int max_tile_blocks(const ir::Isa& isa, int rows) {
     ++blocks;
   }
   return blocks;
-}
-
-bool has_tile_of(std::int64_t rows, std::int64_t most) {
-  return rows + kLargeTiles > most || std::has_single_bit(static_cast<std::uint64_t>(rows));
-}
-
-std::int64_t next_piece(std::int64_t rows, std::int64_t most) {
-  const std::int64_t pieces = divide(rows + most - 1, most).quotient;
-  std::int64_t size = divide(rows + pieces - 1, pieces).quotient;
-  while (size < rows && !has_tile_of(size, most)) ++size;
-  if (has_tile_of(size, most)) return size;
-  return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(rows)));
-}
-
-std::vector<Piece> split_evenly(std::int64_t total, std::int64_t most) {
-  std::vector<Piece> pieces;
-  const std::int64_t count = (total + most - 1) / most;
-  std::int64_t first = 0;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::int64_t size = total / count + (i < total % count ? 1 : 0);
-    pieces.push_back({first, size});
-    first += size;
-  }
-  return pieces;
 }
 
 }  // namespace taper::codegen
