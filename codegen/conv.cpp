@@ -62,7 +62,7 @@ class ConvKernel final : public Kernel {
   }
 
   std::int64_t units(std::int64_t batch) const override {
-    return images_ == kBatch ? batch : groups() * images_ * walk_.result_height;
+    return images_ == kBatch ? batch : groups() * images_ * walk_.result_height * parts();
   }
   Partition partition() const override {
     return images_ == kBatch ? Partition::images : Partition::units;
@@ -71,13 +71,7 @@ class ConvKernel final : public Kernel {
   std::vector<const Routine*> routines() const override { return tiles_.routines(); }
 
   void run(const Call& call) const override {
-    if (images_ != kBatch) {
-      // Of large weights a thread reads a part.
-      const std::int64_t rows = images_ * walk_.result_height;
-      for (std::int64_t unit = call.begin; unit < call.end; ++unit)
-        run_row(call, unit % rows, unit / rows);
-      return;
-    }
+    if (images_ != kBatch) return run_units(call);
     const std::int64_t end = call.end * walk_.result_height;
     const std::int64_t images =
         std::max<std::int64_t>(1, kCachedImages / std::max<std::int64_t>(1, walk_.image));
@@ -85,13 +79,25 @@ class ConvKernel final : public Kernel {
     for (std::int64_t first = call.begin * walk_.result_height; first < end; first += step)
       for (std::int64_t group = 0; group < groups(); ++group)
         for (std::int64_t row = first; row < std::min(end, first + step); ++row)
-          run_row(call, row, group);
+          run_row(call, row, group, all_pieces());
   }
 
  private:
   std::int64_t groups() const {
     return pieces_.empty() ? 0 : static_cast<std::int64_t>(pieces_.front().groups.size());
   }
+  Piece all_pieces() const { return {0, std::ssize(pieces_)}; }
+  // A unit of a few images is a row, or a piece of one long row. Of large weights a thread reads a
+  // part.
+  std::int64_t parts() const { return walk_.result_height > 1 ? 1 : std::ssize(pieces_); }
+  void run_units(const Call& call) const {
+    const std::int64_t rows = images_ * walk_.result_height, count = parts();
+    for (std::int64_t unit = call.begin; unit < call.end; ++unit) {
+      const auto [at, part] = divide(unit, count);
+      run_row(call, at % rows, at / rows, count == 1 ? all_pieces() : Piece{part, 1});
+    }
+  }
+
   std::int64_t blocks() const { return (walk_.result_channels + ir::kBlock - 1) / ir::kBlock; }
 
   void add_piece(const ir::Isa& isa, const ConvColumns& columns, const Piece& piece, bool large) {
@@ -151,8 +157,8 @@ class ConvKernel final : public Kernel {
       ask_for_lines(first + static_cast<std::uintptr_t>(b * walk_.block), next.pixels, walk_.pixel);
   }
 
-  // Row `at`, counted through all images.
-  void run_row(const Call& call, std::int64_t at, std::int64_t group) const {
+  // Pieces of row `at`, counted through all images.
+  void run_row(const Call& call, std::int64_t at, std::int64_t group, Piece pieces) const {
     const auto [image, row] = divide(at, walk_.result_height);
     const ConvRow& from = walk_.rows[static_cast<std::size_t>(row)];
     const ConvTable& table = walk_.tables[from.table];
@@ -169,7 +175,8 @@ class ConvKernel final : public Kernel {
     tile.tail_entries = table.tail.data();
     tile.tail_count = static_cast<std::int64_t>(table.tail.size());
     tile.scratch = call.scratch;
-    for (std::size_t i = 0; i < pieces_.size(); ++i) {
+    const auto end = static_cast<std::size_t>(pieces.first + pieces.size);
+    for (auto i = static_cast<std::size_t>(pieces.first); i < end; ++i) {
       const RowPiece& piece = pieces_[i];
       const auto& tiles = piece.groups[static_cast<std::size_t>(group)];
       tile.a = a + static_cast<std::uintptr_t>(piece.source);

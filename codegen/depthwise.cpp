@@ -205,9 +205,11 @@ class DepthwiseKernel : public Kernel {
   }
 
   std::int64_t units(std::int64_t batch) const override {
-    return spec_.images == ir::kBatch ? batch : spec_.images;
+    return spec_.images == ir::kBatch ? batch : spec_.images * blocks_of(spec_.oc);
   }
-  Partition partition() const override { return Partition::images; }
+  Partition partition() const override {
+    return spec_.images == ir::kBatch ? Partition::images : Partition::units;
+  }
   std::vector<const Routine*> routines() const override { return {&routine_}; }
 
   void run(const Call& call) const override {
@@ -216,7 +218,8 @@ class DepthwiseKernel : public Kernel {
     const auto* source = static_cast<const float*>(call.buffers[0]);
     const auto* weights = static_cast<const float*>(call.buffers[1]);
     auto* result = static_cast<float*>(call.buffers[2 + operands]);
-    for (std::int64_t plane = call.begin * blocks; plane < call.end * blocks; ++plane) {
+    const std::int64_t each = spec_.images == ir::kBatch ? blocks : 1;
+    for (std::int64_t plane = call.begin * each; plane < call.end * each; ++plane) {
       const std::int64_t block = plane % blocks, element = plane * result_ * ir::kBlock;
       DepthwiseArgs args{source + plane * source_ * ir::kBlock,
                          weights + block * spec_.kh * spec_.kw * ir::kBlock,

@@ -196,14 +196,16 @@ class PoolKernel final : public Kernel {
   }
 
   std::int64_t units(std::int64_t batch) const override {
-    return spec_.images == ir::kBatch ? batch : spec_.images;
+    return spec_.images == ir::kBatch ? batch : spec_.images * pool_blocks(spec_);
   }
-  Partition partition() const override { return Partition::images; }
+  Partition partition() const override {
+    return spec_.images == ir::kBatch ? Partition::images : Partition::units;
+  }
   std::vector<const Routine*> routines() const override { return with_routines({routines_}); }
 
   void run(const Call& call) const override {
-    const std::int64_t blocks = pool_blocks(spec_);
-    for (std::int64_t plane = call.begin * blocks; plane < call.end * blocks; ++plane) {
+    const std::int64_t each = spec_.images == ir::kBatch ? pool_blocks(spec_) : 1;
+    for (std::int64_t plane = call.begin * each; plane < call.end * each; ++plane) {
       for (std::int64_t y = 0; y < spec_.oh; ++y) run_row(call, plane, y);
     }
   }

@@ -56,9 +56,10 @@ class Selector {
       case Op::pool2d:
       case Op::pool2d_backward:
       case Op::max_unpool2d:
-        return kernel(node, select_pool(lowering));
+        return kernel(node, shared_images(select_pool(lowering), options_.max_batch));
       case Op::max_pool2d_with_indices:
-        return kernel(node, select_pool(lowering), result_types(graph_, node));
+        return kernel(node, shared_images(select_pool(lowering), options_.max_batch),
+                      result_types(graph_, node));
       case Op::softmax:
       case Op::log_softmax:
       case Op::cross_entropy:

@@ -119,7 +119,7 @@ ConvSpec select_conv(const Lowering& lowering) {
                   .epilogue = lower_epilogue(lowering, 2)};
 }
 
-KernelSpec select_pool(const Lowering& lowering) {
+PoolSpec select_pool(const Lowering& lowering) {
   const Node& node = lowering.node;
   const auto& attrs = std::get<PoolAttrs>(node.attrs);
   const bool unpool = node.op == Op::max_unpool2d;

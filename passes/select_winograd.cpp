@@ -53,9 +53,14 @@ bool prefers_winograd(const ir::ConvSpec& s, ir::Dim max_batch, bool kept) {
 }
 
 ir::ConvSpec shared_images(ir::ConvSpec spec, ir::Dim max_batch) {
-  const bool by_rows = spec.pass != ir::ConvPass::backward_weights && spec.groups == 1 &&
-                       spec.images == ir::kBatch && !ir::by_columns(spec);
-  if (by_rows && max_batch == 1) spec.images = 1;
+  const bool shared = spec.pass != ir::ConvPass::backward_weights && spec.images == ir::kBatch &&
+                      !ir::by_columns(spec);
+  if (shared && max_batch == 1) spec.images = 1;
+  return spec;
+}
+
+ir::PoolSpec shared_images(ir::PoolSpec spec, ir::Dim max_batch) {
+  if (spec.images == ir::kBatch && max_batch == 1) spec.images = 1;
   return spec;
 }
 

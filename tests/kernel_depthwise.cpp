@@ -54,8 +54,10 @@ class Problem {
     buffers.push_back(result.data());
     const std::shared_ptr<const codegen::Kernel> kernel = codegen::compile_depthwise(spec_, isa);
     codegen::publish(std::span(&kernel, 1));
-    EXPECT_EQ(kernel->partition(), codegen::Partition::images);
-    EXPECT_EQ(kernel->units(kImages), kImages);
+    const bool batched = spec_.images == ir::kBatch;
+    EXPECT_EQ(kernel->partition(),
+              batched ? codegen::Partition::images : codegen::Partition::units);
+    EXPECT_EQ(kernel->units(kImages), batched ? kImages : kImages * blocks(spec_.oc));
     run_cut(*kernel, buffers, kImages, cut);
     return result;
   }

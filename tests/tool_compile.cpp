@@ -54,6 +54,7 @@ TEST_F(ToolCompile, CompilesForNeonOnAnyHost) {
   const std::string code = contents(dump() / "09-kernel0.asm");
   EXPECT_TRUE(says(code, "; neon, %4 = kernel("));
   EXPECT_TRUE(says(code, "fmla v"));
+  EXPECT_TRUE(says(code, "prfm pstl1keep, [x"));
   EXPECT_EQ(code.find(".byte"), std::string::npos);
   EXPECT_TRUE(says(code, ", innermost: "));
 }

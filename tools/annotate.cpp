@@ -24,8 +24,9 @@ std::string spelled(const std::string& line) {
   if (std::sscanf(line.c_str(), ".byte %x, %x, %x, %x", &b[0], &b[1], &b[2], &b[3]) != 4)
     return line;
   const std::uint32_t word = b[0] | b[1] << 8 | b[2] << 16 | b[3] << 24;
-  if ((word & 0xffc0001f) != 0xf9800000) return line;
-  return fmt::format("prfm pldl1keep, [x{}, {}]", word >> 5 & 31, (word >> 10 & 0xfff) * 8);
+  if ((word & 0xffc0000f) != 0xf9800000) return line;
+  return fmt::format("prfm {}, [x{}, {}]", (word & 16) != 0 ? "pstl1keep" : "pldl1keep",
+                     word >> 5 & 31, (word >> 10 & 0xfff) * 8);
 }
 
 std::vector<std::string> split_lines(const std::string& text) {
