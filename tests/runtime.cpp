@@ -172,6 +172,31 @@ TEST(Plan, OneImageWithLargeWeightsIsWorkForAllThreads) {
   expect_shared_image(y, 256 * 5 * 6, "images=1 ic=256 ih=5 iw=6 oc=250");
 }
 
+// Pointwise convolutions, whose image is one long row; depthwise ones and pooling, by channels.
+TEST(Plan, OneImageOfManyChannelsIsWorkForAllThreads) {
+  Tape tape;
+  const Tensor x = tape.input("x", {N, 32, 20, 22});
+  const nn::Sequential model{nn::Conv2d(32, 96, 1), nn::ReLU6(),
+                             nn::Conv2d(96, 96, 3, {.padding = nn::same_padding(1), .groups = 96}),
+                             nn::MaxPool2d(2), nn::Conv2d(96, 40, 1)};
+  const Tensor y = model(x);
+  expect_shared_image(y, 32 * 20 * 22, "pool kind=max backward=false images=1 channels=96");
+
+  tape.graph().outputs.push_back({"y", y.id()});
+  const ir::Graph selected = passes::run_pipeline(tape.graph(), {.max_batch = 1});
+  int kernels = 0;
+  for (const ir::Node& node : selected.nodes()) {
+    const auto* kernel = std::get_if<ir::KernelAttrs>(&node.attrs);
+    if (kernel == nullptr) continue;
+    const ir::KernelSpec& spec = kernel->spec;
+    if (!std::holds_alternative<ir::ConvSpec>(spec) && !std::holds_alternative<ir::PoolSpec>(spec))
+      continue;
+    EXPECT_GT(codegen::compile(spec, *ir::host_isa())->units(1), 1) << ir::to_string(spec);
+    ++kernels;
+  }
+  EXPECT_EQ(kernels, 4);
+}
+
 // conv -> relu -> pool -> conv: only the first convolution's result is wanted nowhere else.
 TEST(Plan, BuffersInsideAChainHoldAGroupOfImages) {
   Tape tape;
