@@ -15,11 +15,12 @@ std::vector<DepthwiseUse> uses_of(const DepthwiseAxis& axis, std::int64_t first,
       if (s && axis.inside(*s)) uses.push_back({*s - source_first, k, p});
     }
   }
-  // A later tap of a pixel reads further right going forward, further left going backward; this
-  // order visits every source once and keeps each pixel's taps in order.
-  std::stable_sort(uses.begin(), uses.end(), [&](const DepthwiseUse& a, const DepthwiseUse& b) {
-    return axis.backward ? a.source > b.source : a.source < b.source;
-  });
+  // A later tap of a pixel reads further right going forward: this order visits every source once
+  // and keeps each pixel's taps in order. Going backward it reads further left; sources from right
+  // to left would be visited once, too, but no processor foresees what memory is wanted next when
+  // pieces that are walked to the left follow one another to the right.
+  if (axis.backward) return uses;
+  std::ranges::stable_sort(uses, {}, &DepthwiseUse::source);
   return uses;
 }
 

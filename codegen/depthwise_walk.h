@@ -38,7 +38,7 @@ struct DepthwiseUse {
 struct DepthwisePieces {
   std::int64_t first = 0, pixels = 0, count = 1;
   std::int64_t source_first = 0, source_step = 0;
-  std::vector<DepthwiseUse> uses;  // by source; for one pixel, taps are in increasing order
+  std::vector<DepthwiseUse> uses;  // for one pixel, taps are in increasing order
 };
 
 std::vector<DepthwisePieces> depthwise_pieces(const DepthwiseAxis& columns, std::int64_t most);
