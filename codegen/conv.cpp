@@ -13,10 +13,10 @@ namespace {
 using ir::kBatch;
 // Larger weights are walked in groups of panels that stay in the second-level cache, and for each
 // group as many images as stay in the third.
-constexpr std::int64_t kLargeWeights = 512 * 1024;
-constexpr std::int64_t kCachedImages = 2 * 1024 * 1024;
+constexpr std::int64_t kLargeWeights = std::int64_t{512} * 1024;
+constexpr std::int64_t kCachedImages = std::int64_t{2} * 1024 * 1024;
 // Panels that stay in the first-level cache need not be asked for.
-constexpr std::int64_t kSmallPanel = 20 * 1024;
+constexpr std::int64_t kSmallPanel = std::int64_t{20} * 1024;
 
 struct ConvTile {
   std::int64_t block = 0;  // first block of result channels
@@ -149,12 +149,11 @@ class ConvKernel final : public Kernel {
   }
 
   // A tile's share of the source of the next piece, so that its first tile need not wait for it.
-  void ask_for_pixels(std::uintptr_t row, const RowPiece& next, std::int64_t tile,
+  void ask_for_pixels(const std::byte* row, const RowPiece& next, std::int64_t tile,
                       std::int64_t tiles) const {
-    const std::uintptr_t first = row + static_cast<std::uintptr_t>(next.source);
     const std::int64_t blocks = divide_up(walk_.channels, walk_.block_channels);
     for (std::int64_t b = blocks * tile / tiles; b < blocks * (tile + 1) / tiles; ++b)
-      ask_for_lines(first + static_cast<std::uintptr_t>(b * walk_.block), next.pixels, walk_.pixel);
+      ask_for_lines(row + next.source + b * walk_.block, next.pixels, walk_.pixel);
   }
 
   // Pieces of row `at`, counted through all images.
@@ -162,8 +161,9 @@ class ConvKernel final : public Kernel {
     const auto [image, row] = divide(at, walk_.result_height);
     const ConvRow& from = walk_.rows[static_cast<std::size_t>(row)];
     const ConvTable& table = walk_.tables[from.table];
-    const auto a = reinterpret_cast<std::uintptr_t>(call.buffers[0]) +
-                   static_cast<std::uintptr_t>(image * walk_.image + from.source_row * walk_.row);
+    const std::int64_t source = image * walk_.image + from.source_row * walk_.row;
+    const auto a =
+        reinterpret_cast<std::uintptr_t>(call.buffers[0]) + static_cast<std::uintptr_t>(source);
     const auto b = reinterpret_cast<std::uintptr_t>(call.buffers[1]);
     const auto c = reinterpret_cast<std::uintptr_t>(call.buffers[2 + operands_]);
     const std::int64_t pixel = walk_.result_pixel;
@@ -182,7 +182,8 @@ class ConvKernel final : public Kernel {
       tile.a = a + static_cast<std::uintptr_t>(piece.source);
       for (const ConvTile& t : tiles) {
         if (pointwise_ && group == 0 && i + 1 < pieces_.size())
-          ask_for_pixels(a, pieces_[i + 1], &t - tiles.data(), std::ssize(tiles));
+          ask_for_pixels(static_cast<const std::byte*>(call.buffers[0]) + source, pieces_[i + 1],
+                         &t - tiles.data(), std::ssize(tiles));
         const std::int64_t c_offset = c_row + piece.result + t.block * plane;
         tile.b = b + static_cast<std::uintptr_t>(t.block * walk_.weight_block);
         tile.c = c + static_cast<std::uintptr_t>(c_offset);

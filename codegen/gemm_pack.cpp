@@ -36,7 +36,7 @@ GemmPacking::GemmPacking(const ir::GemmSpec& spec) {
          spec.n >= kFewestColumns;
   const bool across = spec.m != kBatch && spec.a_m == 1 && spec.a_k >= kBlock;
   piece = across && (spec.n >= kFewestColumnsOfPieces || spec.a_k % kConflict == 0);
-  b = spec.m != kBatch && spec.m >= kFewestRows && spec.b_k > kNearSteps;
+  b = spec.m >= kFewestRows && spec.b_k > kNearSteps;
 }
 
 std::int64_t packed_piece_pitch(std::int64_t rows) {
@@ -104,7 +104,7 @@ void StripCopy::run(const float* from, float* to, std::int64_t steps) const {
 void pack_pieces(const ir::GemmSpec& spec, const StripCopy& copy, const float* a,
                  const std::vector<Piece>& pieces, std::size_t begin, std::size_t end,
                  std::int64_t k, std::int64_t pitch, float* to) {
-  constexpr std::int64_t kSteps = 4 * kUnrolledCopies;
+  constexpr auto kSteps = std::int64_t{4} * kUnrolledCopies;
   const std::int64_t elements = packed_piece_elements(k, pitch);
   for (std::int64_t step = 0; step < k; step += kSteps) {
     float* piece = to + step * pitch;

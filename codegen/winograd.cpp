@@ -181,7 +181,7 @@ class WinogradKernel final : public Kernel {
 
   void ask_for_next_inputs(const Call& call, const TileGroup& next, std::int64_t turn) const {
     const PixelRows pixels{
-        address(call, 0),      walk_.source_blocks(), 0,
+        call.buffers[0],       walk_.source_blocks(), 0,
         walk_.source_blocks(), walk_.source_height,   walk_.source_width * kPixel};
     const std::int64_t turns = divide_up(walk_.result_blocks(), together_) * kWinogradPoints;
     ask_ahead(pixels, walk_.tiles_y, next, {turn, turns});
@@ -190,9 +190,9 @@ class WinogradKernel final : public Kernel {
   // And for what their epilogue reads.
   void ask_for_outputs(const Call& call, const TileGroup& group, std::int64_t point,
                        std::int64_t block, std::int64_t blocks) const {
-    PixelRows pixels{0, walk_.result_blocks(), block, blocks, walk_.result_height, 0};
+    PixelRows pixels{nullptr, walk_.result_blocks(), block, blocks, walk_.result_height, 0};
     const auto ask = [&](std::size_t buffer, std::size_t element_bytes) {
-      pixels.data = address(call, buffer);
+      pixels.data = call.buffers[buffer];
       pixels.row_bytes = walk_.result_width * kLanes * static_cast<std::int64_t>(element_bytes);
       ask_ahead(pixels, walk_.tiles_y, group, {point, kWinogradPoints});
     };

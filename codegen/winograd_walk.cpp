@@ -9,7 +9,8 @@ namespace taper::codegen {
 namespace {
 
 constexpr std::int64_t kCacheWay = 4096;
-constexpr std::int64_t kMostAhead = 512 * 1024;  // more would push out what the products read
+constexpr std::int64_t kMostAhead =
+    std::int64_t{512} * 1024;  // more would push out what the products read
 
 Extent clipped(std::int64_t begin, std::int64_t size, std::int64_t limit) {
   return {static_cast<int>(std::clamp<std::int64_t>(-begin, 0, size)),
@@ -82,8 +83,9 @@ void ask_ahead(const PixelRows& pixels, std::int64_t tiles_y, const TileGroup& g
     const std::int64_t row = y * kWinogradTile + rest % kWinogradTile;
     if (row >= pixels.height) continue;
     const std::int64_t plane = image * pixels.blocks + pixels.first + rest / kWinogradTile;
-    const auto at = static_cast<std::uintptr_t>((plane * pixels.height + row) * pixels.row_bytes);
-    ask_for_lines(pixels.data + at, divide_up(pixels.row_bytes, kCacheLine));
+    ask_for_lines(static_cast<const std::byte*>(pixels.data) +
+                      (plane * pixels.height + row) * pixels.row_bytes,
+                  divide_up(pixels.row_bytes, kCacheLine));
   }
 }
 

@@ -55,7 +55,7 @@ WinogradWalk winograd_walk(const ir::ConvSpec& spec);
 
 // The pixels of some blocks of channels of all images.
 struct PixelRows {
-  std::uintptr_t data = 0;
+  const void* data = nullptr;
   std::int64_t blocks = 0;            // of an image
   std::int64_t first = 0, count = 0;  // which of them
   std::int64_t height = 0, row_bytes = 0;

@@ -192,13 +192,11 @@ class WinogradWeightsKernel final : public Kernel {
   }
 
   void ask_for(const Call& call, const TileGroup& next, Turn turn) const {
-    const auto images = reinterpret_cast<std::uintptr_t>(call.buffers[0]);
-    const auto gradients = reinterpret_cast<std::uintptr_t>(call.buffers[1]);
-    ask_ahead({images, walk_.source_blocks(), 0, walk_.source_blocks(), walk_.source_height,
-               walk_.source_width * kPixel},
+    ask_ahead({call.buffers[0], walk_.source_blocks(), 0, walk_.source_blocks(),
+               walk_.source_height, walk_.source_width * kPixel},
               walk_.tiles_y, next, turn);
-    ask_ahead({gradients, walk_.result_blocks(), 0, walk_.result_blocks(), walk_.result_height,
-               walk_.result_width * kPixel},
+    ask_ahead({call.buffers[1], walk_.result_blocks(), 0, walk_.result_blocks(),
+               walk_.result_height, walk_.result_width * kPixel},
               walk_.tiles_y, next, turn);
   }
 
