@@ -16,9 +16,8 @@ constexpr int kUnrolledSteps = 8;
 // Panels of b that stay in the caches while all rows pass by: more of them come from the last-level
 // cache, but the rows are packed and read less often.
 constexpr std::int64_t kCachedPanels = std::int64_t{4} * 1024 * 1024;
-
-constexpr std::int64_t kLargeResult =
-    std::int64_t{1024} * 1024;  // comes from beyond the second-level cache
+// A result that comes from beyond the second-level cache.
+constexpr std::int64_t kLargeResult = std::int64_t{1024} * 1024;
 
 struct Panel {
   std::int64_t block = 0, blocks = 0;

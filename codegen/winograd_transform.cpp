@@ -41,35 +41,12 @@ class TransformEmitter {
   }
 
   void input() {
-    for (const Group& rows : groups(WinogradLines::point_groups())) {
-      const std::vector<int> needs = WinogradLines::input_needs(rows);
-      std::vector<Line> lines = empty_lines(rows, kWinogradPatch);
-      for (int j = shape_.columns.first; j < shape_.columns.end; ++j) {
-        const Line d = column(j, kWinogradPatch, needs);
-        put(lines, j, lines_.input_values(rows, d));
-        release(d);
-      }
-      for (std::size_t r = 0; r < rows.size(); ++r) {
-        lines_.input(lines[r], [&](int k, Vec v) { m_.store(point(rows[r], k), v); });
-        release(lines[r]);
-      }
-    }
+    to_points(kWinogradPatch, WinogradLines::input_needs, &WinogradLines::input_values,
+              &WinogradLines::input);
   }
-
   void gradient() {
-    for (const Group& rows : groups(WinogradLines::point_groups())) {
-      const std::vector<int> needs = WinogradLines::gradient_needs(rows);
-      std::vector<Line> lines = empty_lines(rows, kWinogradTile);
-      for (int j = shape_.columns.first; j < shape_.columns.end; ++j) {
-        const Line y = column(j, kWinogradTile, needs);
-        put(lines, j, lines_.gradient_values(rows, y));
-        release(y);
-      }
-      for (std::size_t r = 0; r < rows.size(); ++r) {
-        lines_.gradient(lines[r], [&](int k, Vec v) { m_.store(point(rows[r], k), v); });
-        release(lines[r]);
-      }
-    }
+    to_points(kWinogradTile, WinogradLines::gradient_needs, &WinogradLines::gradient_values,
+              &WinogradLines::gradient);
   }
 
   void output(const ir::Epilogue& epilogue) {
@@ -138,6 +115,25 @@ class TransformEmitter {
 
  private:
   using Group = WinogradLines::Group;
+
+  // A tile of `size` x `size` pixels: some rows of its first transform, of the elements of a column
+  // that they need, then the second transform along each.
+  void to_points(int size, std::vector<int> (*needs)(const Group&),
+                 Line (WinogradLines::*values)(const Group&, const Line&),
+                 void (WinogradLines::*along)(const Line&, const WinogradLines::Store&)) {
+    for (const Group& rows : groups(WinogradLines::point_groups())) {
+      std::vector<Line> lines = empty_lines(rows, size);
+      for (int j = shape_.columns.first; j < shape_.columns.end; ++j) {
+        const Line pixels = column(j, size, needs(rows));
+        put(lines, j, (lines_.*values)(rows, pixels));
+        release(pixels);
+      }
+      for (std::size_t r = 0; r < rows.size(); ++r) {
+        (lines_.*along)(lines[r], [&](int k, Vec v) { m_.store(point(rows[r], k), v); });
+        release(lines[r]);
+      }
+    }
+  }
 
   // The rows of the first transform that are computed in one walk over the columns: both of a group
   // where the registers hold their lines.

@@ -98,8 +98,18 @@ Counts counts_of(const GatherSpec&) {
   return {2};
 }
 Counts counts_of(const RowSpec& s) {
-  constexpr Counts counts[] = {{1}, {1}, {2}, {3}, {3, 2}};  // in the order of RowKind
-  return counts[static_cast<std::size_t>(s.kind)];
+  switch (s.kind) {
+    case RowKind::softmax:
+    case RowKind::log_softmax:
+      return {1};
+    case RowKind::cross_entropy:
+      return {2};
+    case RowKind::cross_entropy_backward:
+      return {3};
+    case RowKind::cross_entropy_fused:
+      return {3, 2};
+  }
+  return {};
 }
 
 // Images are read and written in blocks of channels; where a first layer has few, the input may be

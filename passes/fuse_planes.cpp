@@ -45,8 +45,8 @@ Graph split_reductions(Graph graph) {
     if (source == old && several) return over_planes(copy, node);
     if (!several) return over_images(copy, node, attrs.kind, over_planes(copy, node));
     const ValueId both = copy(source);
-    const ValueId planes = Builder(copy.to(), node.location)
-                               .add_node(Op::result, {both}, std::get<ResultAttrs>(node.attrs));
+    Builder b(copy.to(), node.location);
+    const ValueId planes = b.result(both, std::get<ResultAttrs>(node.attrs).index);
     return over_images(copy, node, attrs.kind, planes);
   };
   for (std::size_t i = 0; i < graph.size(); ++i)
