@@ -34,7 +34,7 @@ ir::GemmSpec dense_spec(std::int64_t in, std::int64_t out, Pass pass) {
 
 ir::ConvSpec conv_spec(const Problem& p) {
   return {.pass = p.pass,
-          .images = ir::kBatch,
+          .images = p.batch == 1 ? 1 : ir::kBatch,  // as `simplify` says
           .ic = p.x[1],
           .ih = p.x[2],
           .iw = p.x[3],

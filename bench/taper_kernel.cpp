@@ -34,8 +34,6 @@ class TaperKernel final : public Contestant {
     if (convolution != nullptr &&
         passes::prefers_winograd(*convolution, batch_, convolution->pass == Pass::forward)) {
       add_winograd(*convolution);
-    } else if (convolution != nullptr) {
-      add_stage(passes::shared_images(*convolution, batch_), buffers_);
     } else {
       add_stage(problem.spec, buffers_);
     }
@@ -86,7 +84,7 @@ class TaperKernel final : public Contestant {
         run();
         stages_.clear();
       }
-      add_stage(passes::shared_images(spec, batch_), buffers);
+      add_stage(spec, buffers);
     }
   }
 

@@ -179,10 +179,11 @@ class GemmKernel final : public Kernel {
 
   void run_units(const Call& call) const {
     Operands operands = prepare(call);
-    const auto per_piece = static_cast<std::int64_t>(units_.size() / pieces_.size());
-    const auto end_piece = static_cast<std::size_t>(divide_up(call.end, per_piece));
+    const auto per_piece = static_cast<std::int64_t>(panels(pieces_.front().size).size());
+    const auto end_piece =
+        static_cast<std::size_t>(divide(call.end + per_piece - 1, per_piece).quotient);
     const std::int64_t pitch = packed_piece_pitch(tile_rows_);
-    const auto first_piece = static_cast<std::size_t>(call.begin / per_piece);
+    const auto first_piece = static_cast<std::size_t>(divide(call.begin, per_piece).quotient);
     for (std::size_t piece = first_piece; piece < end_piece; ++piece) {
       const std::size_t packed = (piece - first_piece) % kPackedPieces;
       if (packing_.piece && packed == 0) {
@@ -229,8 +230,9 @@ class GemmKernel final : public Kernel {
     tile.b = operands.b + static_cast<std::uintptr_t>(panel.block * b_block * kF32);
     tile.c = reinterpret_cast<std::uintptr_t>(call.buffers[2 + spec_.epilogue.operands.size()]) +
              static_cast<std::uintptr_t>(c * result_size_);
-    tile.count = operands.k / kUnrolledSteps;
-    tile.tail_count = operands.k % kUnrolledSteps;
+    const auto [whole, rest] = divide(operands.k, kUnrolledSteps);
+    tile.count = whole;
+    tile.tail_count = rest;
     tile.scratch = call.scratch;
     tiles_.bind_operands(tile, call.buffers + 2, c, panel.block * ir::kBlock);
     tiles_.run(panel.routine, tile);
@@ -252,6 +254,7 @@ class GemmKernel final : public Kernel {
 }  // namespace
 
 std::shared_ptr<const Kernel> compile_gemm(const ir::GemmSpec& spec, const ir::Isa& isa) {
+  if (spec.dots) return compile_gemm_dots(spec, isa);
   return std::make_shared<GemmKernel>(spec, isa);
 }
 

@@ -90,6 +90,7 @@ std::shared_ptr<const Kernel> compile_cached(const ir::KernelSpec& spec, const i
 std::shared_ptr<const Kernel> compile_map(const ir::MapSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_reduce(const ir::ReduceSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_gemm(const ir::GemmSpec&, const ir::Isa&);
+std::shared_ptr<const Kernel> compile_gemm_dots(const ir::GemmSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_conv(const ir::ConvSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_conv_col2im(const ir::ConvSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_conv_weights(const ir::ConvSpec&, const ir::Isa&);

@@ -14,7 +14,7 @@ using ir::DType;
 
 template <typename Field>
 std::int64_t field(Field MapCall::*member) {
-  static const MapCall call;
+  static const MapCall call{};
   return reinterpret_cast<const std::byte*>(&(call.*member)) -
          reinterpret_cast<const std::byte*>(&call);
 }
@@ -204,16 +204,19 @@ class MapEmitter {
   }
 
   void next_row(Label row) {
+    const Label done = m_.label();
+    m_.load(count_, arg(field(&MapCall::rows)));
+    m_.add(count_, -1);
+    m_.store(arg(field(&MapCall::rows)), count_);
+    m_.jump_if(Condition::less_equal, count_, 0, done);
     for (std::size_t i = 0; i < streams_.size(); ++i) {
       m_.load(temp_, row_pointer(i));
       m_.load(count_, arg(element(field(&MapCall::row_bytes), i)));
       m_.add(temp_, count_);
       m_.store(row_pointer(i), temp_);
     }
-    m_.load(count_, arg(field(&MapCall::rows)));
-    m_.add(count_, -1);
-    m_.store(arg(field(&MapCall::rows)), count_);
-    m_.jump_if(Condition::greater, count_, 0, row);
+    m_.jump(row);
+    m_.bind(done);
   }
 
   static constexpr std::size_t kPointerRegisters = 7;

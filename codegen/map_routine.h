@@ -12,13 +12,14 @@ namespace taper::codegen {
 
 inline constexpr std::size_t kMaxMapStreams = 48;
 
-// What a map routine is called with; the routine writes to it.
+// What a map routine is called with; the routine writes to it. Only what belongs to streams is set:
+// clearing the arrays took longer than a short row.
 struct MapCall {
   std::int64_t rows = 0, n = 0;
-  std::int64_t index = 0;                                // of the first element, for random ops
-  std::array<std::byte*, kMaxMapStreams> pointers{};     // inputs, then outputs: the row's start
-  std::array<std::byte*, kMaxMapStreams> current{};      // the routine's own
-  std::array<std::int64_t, kMaxMapStreams> row_bytes{};  // from one row to the next
+  std::int64_t index = 0;                              // of the first element, for random ops
+  std::array<std::byte*, kMaxMapStreams> pointers;     // inputs, then outputs: the row's start
+  std::array<std::byte*, kMaxMapStreams> current;      // the routine's own
+  std::array<std::int64_t, kMaxMapStreams> row_bytes;  // from one row to the next
 };
 
 // How the innermost dim walks a stream: 0 repeats, 1 is contiguous, others are strided.

@@ -67,8 +67,10 @@ struct TileCall {
   std::int64_t count = 0;
   const TileEntry* tail_entries = nullptr;
   std::int64_t tail_count = 0;
-  void* scratch = nullptr;                          // kTileScratch bytes
-  std::uintptr_t operands[kMaxEpilogueOperands]{};  // of the epilogue, at the tile's first element
+  void* scratch = nullptr;  // kTileScratch bytes
+  // Of the epilogue, at the tile's first element. Set by bind_operands alone: clearing them took as
+  // long as a small tile.
+  std::uintptr_t operands[kMaxEpilogueOperands];
 };
 inline constexpr std::size_t kTileScratch = 4096;
 

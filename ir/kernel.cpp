@@ -72,11 +72,12 @@ std::string text(const ReduceSpec& spec) {
 }
 
 std::string text(const GemmSpec& spec) {
-  const auto& [m, n, k, a_m, a_k, b_k, b_block, c_m, c_block, c_padded, integers, epilogue] = spec;
+  const auto& [m, n, k, a_m, a_k, b_k, b_block, c_m, c_block, c_padded, integers, dots, epilogue] =
+      spec;
   return fmt::format(
-      "gemm m={} n={} k={} a_m={} a_k={} b_k={} b_block={} c_m={} c_block={} c_padded={}{}{}",
+      "gemm m={} n={} k={} a_m={} a_k={} b_k={} b_block={} c_m={} c_block={} c_padded={}{}{}{}",
       extent_text(m), extent_text(n), extent_text(k), a_m, a_k, b_k, b_block, c_m, c_block,
-      c_padded, integers ? " integers" : "", text(epilogue));
+      c_padded, integers ? " integers" : "", dots ? " dots" : "", text(epilogue));
 }
 
 std::string text(const ConvSpec& spec) {
@@ -127,7 +128,7 @@ std::string lowering_of(const ReduceSpec& s) {
   return fmt::format("reduce {}", name(s.kind));
 }
 std::string lowering_of(const GemmSpec& s) {
-  return s.integers ? "gemm int8" : "gemm";
+  return s.integers ? "gemm int8" : s.dots ? "gemm dots" : "gemm";
 }
 std::string lowering_of(const RowSpec& s) {
   return fmt::format("row {}", name(s.kind));

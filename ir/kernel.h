@@ -80,6 +80,9 @@ struct ReduceSpec {
 // storing past column n - 1 is not, unless c_padded (the result's blocks are whole).
 // integers: a is u8, b i8 {o16x4}, and the accumulator i32. An element of a or b is then four
 // bytes, k counts these groups, and a step adds the four products.
+// dots: m is 1, and b lies transposed: element (k, n) at (k / 16) * b_block + n * b_k + k % 16. The
+// sum is of 16 lanes, a chain each, lane l of the steps l, l + 16, ...; then lane i with i + 8, + 4,
+// + 2, + 1.
 struct GemmSpec {
   Dim m = 0, n = 0, k = 0;
   std::int64_t a_m = 0, a_k = 0;
@@ -87,6 +90,7 @@ struct GemmSpec {
   std::int64_t c_m = 0, c_block = 0;
   bool c_padded = false;
   bool integers = false;
+  bool dots = false;
   Epilogue epilogue;
   bool operator==(const GemmSpec&) const = default;
 };

@@ -11,9 +11,9 @@ using namespace ir;
 
 class Placement {
  public:
-  explicit Placement(const Graph& graph)
+  Placement(const Graph& graph, const PassOptions& options)
       : graph_(graph),
-        variables_(variable_layouts(graph)),
+        variables_(variable_layouts(graph, options.placed)),
         wanted_(wanted_o16(graph, variables_)),
         holders_(map_results(graph)),
         out_(graph) {}
@@ -136,8 +136,8 @@ class Placement {
 
 }  // namespace
 
-Graph layout(Graph graph, const PassOptions&) {
-  return Placement(graph).run();
+Graph layout(Graph graph, const PassOptions& options) {
+  return Placement(graph, options).run();
 }
 
 ValueId LaidOut::relayout(ValueId now, Layout layout) {

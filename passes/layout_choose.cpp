@@ -23,6 +23,12 @@ bool prefers_columns(const Graph& graph, const Node& node) {
   return weight[1] < kBlock && node.epilogue.empty() && 4 * vectors <= taps;
 }
 
+// A product of one row reads each element of the matrix once: dot products cost less than another
+// layout.
+bool is_row(const Node& matmul) {
+  return matmul.type.shape[0] == 1 && !std::get<MatmulAttrs>(matmul.attrs).transpose_a;
+}
+
 bool whole_blocks(const TensorType& type) {
   return type.rank() == 4 && type.shape[1] % kBlock == 0;
 }
@@ -46,6 +52,12 @@ bool moves_blocks(const Graph& graph, const Node& node) {
 }
 
 }  // namespace
+
+bool reads_rows(const Graph& graph, const Node& node) {
+  return node.op == Op::matmul && is_row(node) && !graph.updates.empty() &&
+         std::get<MatmulAttrs>(node.attrs).transpose_b &&
+         graph[node.operands[1]].type.shape[0] < kBlock;
+}
 
 Choice choose_conv(const Graph& graph, const Node& node, const LaidOut& out) {
   const bool depthwise = std::get<ConvAttrs>(node.attrs).groups != 1;
@@ -78,9 +90,12 @@ Choice choose_matmul(const Graph& graph, const Node& node, const LaidOut& out, b
   if (swap) {
     return {{attrs.transpose_a ? Layout::plain : Layout::o16, Layout::plain}, Layout::o16};
   }
-  if (attrs.transpose_b) return {{Layout::plain, Layout::o16}, Layout::plain};
+  if (attrs.transpose_b) {
+    return {{Layout::plain, reads_rows(graph, node) ? Layout::plain : Layout::o16}, Layout::plain};
+  }
   const bool stored_o16 = out.native_layout(node.operands[1]) == Layout::o16;
-  return {{Layout::plain, stored_o16 ? Layout::i16 : Layout::plain}, Layout::plain};
+  const Layout blocked = is_row(node) ? Layout::o16 : Layout::i16;
+  return {{Layout::plain, stored_o16 ? blocked : Layout::plain}, Layout::plain};
 }
 
 Choice choose_movement(const Graph& graph, const Node& node, const LaidOut& out) {

@@ -105,10 +105,11 @@ std::map<std::pair<ValueId, std::size_t>, std::vector<ValueId>> map_results(cons
   return holders;
 }
 
-std::vector<Layout> variable_layouts(const Graph& graph) {
+std::vector<Layout> variable_layouts(const Graph& graph, const std::set<std::string>& placed) {
   std::vector<Layout> layouts(graph.size(), Layout::plain);
   const auto mark_weight = [&](ValueId v) {
     if (!is_variable(graph[v]) || layouts[v.index] != Layout::plain) return;
+    if (placed.contains(std::get<NameAttrs>(graph[v].attrs).name)) return;
     const bool integers = graph[v].type.dtype == DType::i8;
     layouts[v.index] = integers ? Layout::o16x4 : Layout::o16;
   };
@@ -118,7 +119,8 @@ std::vector<Layout> variable_layouts(const Graph& graph) {
   }
   for (const Node& node : graph.nodes()) {
     if (node.op == Op::conv2d) mark_weight(node.operands[1]);
-    if (node.op == Op::matmul && std::get<MatmulAttrs>(node.attrs).transpose_b) {
+    if (node.op == Op::matmul && std::get<MatmulAttrs>(node.attrs).transpose_b &&
+        !reads_rows(graph, node)) {
       mark_weight(node.operands[1]);
     }
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -12,7 +13,8 @@ namespace taper::passes {
 
 struct PassOptions {
   ir::Dim max_batch = 256;
-  bool winograd = true;  // may be chosen for 3x3 convolutions
+  bool winograd = true;               // may be chosen for 3x3 convolutions
+  std::set<std::string> placed = {};  // variables whose storage keeps the layout that it has
 };
 
 // Replaces `gradient(scalar, value)` nodes by the vector-Jacobian products of ops.def and vjp.cpp.
@@ -20,7 +22,8 @@ struct PassOptions {
 // depend on gets zeros.
 ir::Graph differentiate(ir::Graph, const PassOptions&);
 
-// Algebraic rules, one per line in simplify.cpp, to a fixed point, and common subexpressions.
+// Algebraic rules, one per line in simplify.cpp, to a fixed point, and common subexpressions. With
+// a max_batch of 1 the batch symbol is 1 from here on.
 ir::Graph simplify(ir::Graph, const PassOptions&);
 
 // Drops nodes that no output or update needs.
@@ -34,9 +37,9 @@ ir::Graph dce(ir::Graph, const PassOptions&);
 ir::Graph fuse(ir::Graph, const PassOptions&);
 
 // Chooses physical layouts and inserts relayout nodes. A parameter or state whose layout is not
-// plain on entry keeps it (its storage already exists); otherwise a weight takes the layout of its
-// forward use, and everything that is updated with it follows.
-// Ensures: the operand and result layouts that ir/kernel.h states.
+// plain on entry, or that is `placed`, keeps it (its storage already exists); otherwise a weight
+// takes the layout of its forward use, and everything that is updated with it follows. Ensures: the
+// operand and result layouts that ir/kernel.h states.
 ir::Graph layout(ir::Graph, const PassOptions&);
 
 // Lowers every op to a `kernel` node with a KernelSpec, or to a `view`. Looks at shapes only.

@@ -56,10 +56,9 @@ class Selector {
       case Op::pool2d:
       case Op::pool2d_backward:
       case Op::max_unpool2d:
-        return kernel(node, shared_images(select_pool(lowering), options_.max_batch));
+        return kernel(node, select_pool(lowering));
       case Op::max_pool2d_with_indices:
-        return kernel(node, shared_images(select_pool(lowering), options_.max_batch),
-                      result_types(graph_, node));
+        return kernel(node, select_pool(lowering), result_types(graph_, node));
       case Op::softmax:
       case Op::log_softmax:
       case Op::cross_entropy:
@@ -129,7 +128,7 @@ class Selector {
   ValueId convolution(const Node& node, ConvSpec spec) {
     const bool kept = graph_.updates.empty();
     if (!options_.winograd || !prefers_winograd(spec, options_.max_batch, kept)) {
-      return kernel(node, shared_images(spec, options_.max_batch));
+      return kernel(node, spec);
     }
     spec.winograd = true;
     const FilterTransform transform = filter_transform(spec);
@@ -139,7 +138,7 @@ class Selector {
       return kernel(node, transform.spec, {node.type}, {points});
     }
     operands[1] = kernel(node, transform.spec, {transform.points}, {operands[1]});
-    return kernel(node, shared_images(spec, options_.max_batch), {node.type}, std::move(operands));
+    return kernel(node, spec, {node.type}, std::move(operands));
   }
 
   ValueId view(const Node& node) {

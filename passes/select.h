@@ -29,10 +29,6 @@ FilterTransform filter_transform(const ir::ConvSpec& spec);
 // Whether a direct convolution would be slower than Winograd's: the cost model, of shapes alone and
 // of whether the filters are those of the run before (`kept`): then their transforms are, too.
 bool prefers_winograd(const ir::ConvSpec&, ir::Dim max_batch, bool kept);
-// The convolution or pooling for a batch that is never more than one image: threads share its rows,
-// or its blocks of channels.
-ir::ConvSpec shared_images(ir::ConvSpec, ir::Dim max_batch);
-ir::PoolSpec shared_images(ir::PoolSpec, ir::Dim max_batch);
 ir::PoolSpec select_pool(const Lowering&);
 ir::KernelSpec select_row(const Lowering&);
 ir::KernelSpec select_gather(const Lowering&);

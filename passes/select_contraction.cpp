@@ -15,9 +15,14 @@ Steps steps(const TensorType& plain) {
 }
 
 // How the columns of b are found: in blocks of a blocked matrix, or side by side in a plain one
-// whose rows are the reduction.
-void place_b(GemmSpec& spec, const TensorType& b) {
-  if (b.layout == Layout::plain) {
+// whose rows are the reduction. If the reduction lies along the lanes of a blocked matrix, or along
+// the rows of a plain one, the columns are dot products.
+void place_b(GemmSpec& spec, const TensorType& b, bool transposed) {
+  spec.dots = transposed ? b.layout == Layout::plain : b.layout == Layout::o16;
+  if (spec.dots) {
+    spec.b_k = transposed ? b.shape[1] : kBlock;
+    spec.b_block = transposed ? kBlock : b.shape[1] * kBlock;
+  } else if (b.layout == Layout::plain) {
     spec.b_k = b.shape[1];
     spec.b_block = kBlock;
   } else {
@@ -27,8 +32,9 @@ void place_b(GemmSpec& spec, const TensorType& b) {
   }
 }
 
-// `a`, transposed or not, times `b`: [m,n].
-GemmSpec product(const TensorType& a, bool transposed, const TensorType& b, Dim m, Dim n) {
+// a times b, transposed or not: [m,n].
+GemmSpec product(const TensorType& a, bool transposed, const TensorType& b, bool transposed_b,
+                 Dim m, Dim n) {
   const Steps step = steps(a);
   GemmSpec spec{.m = m,
                 .n = n,
@@ -36,13 +42,14 @@ GemmSpec product(const TensorType& a, bool transposed, const TensorType& b, Dim 
                 .a_m = transposed ? step.column : step.row,
                 .a_k = transposed ? step.row : step.column,
                 .epilogue = {}};
-  place_b(spec, b);
+  place_b(spec, b, transposed_b);
   return spec;
 }
 
 GemmSpec plain_result(const MatmulAttrs& attrs, const TensorType& a, const TensorType& b,
                       const TensorType& result) {
-  GemmSpec spec = product(a, attrs.transpose_a, b, result.shape[0], result.shape[1]);
+  GemmSpec spec =
+      product(a, attrs.transpose_a, b, attrs.transpose_b, result.shape[0], result.shape[1]);
   spec.c_m = result.shape[1];
   spec.c_block = kBlock;
   return spec;
@@ -52,7 +59,8 @@ GemmSpec plain_result(const MatmulAttrs& attrs, const TensorType& a, const Tenso
 // columns of the result, so that 16 rows of the result lie side by side.
 GemmSpec o16_result(const MatmulAttrs& attrs, const TensorType& a, const TensorType& b,
                     const TensorType& result) {
-  GemmSpec spec = product(b, !attrs.transpose_b, a, result.shape[1], result.shape[0]);
+  GemmSpec spec =
+      product(b, !attrs.transpose_b, a, !attrs.transpose_a, result.shape[1], result.shape[0]);
   spec.c_m = kBlock;
   spec.c_block = result.shape[1] * kBlock;
   spec.c_padded = true;

@@ -41,7 +41,8 @@ bool prefers_winograd(const ir::ConvSpec& s, ir::Dim max_batch, bool kept) {
   using Pair = std::array<std::int64_t, 2>;
   const bool possible = s.kh == 3 && s.kw == 3 && s.stride == Pair{1, 1} &&
                         s.dilation == Pair{1, 1} && s.groups == 1 && !s.integers &&
-                        s.input == ir::Layout::c16 && s.images == ir::kBatch && s.pad_top <= 2 &&
+                        s.input == ir::Layout::c16 &&
+                        s.images == (max_batch == 1 ? 1 : ir::kBatch) && s.pad_top <= 2 &&
                         s.pad_left <= 2 && s.epilogue.result == ir::DType::f32;
   if (!possible || s.ic < kFewestChannels || s.oc < kFewestChannels) return false;
   const bool data = s.pass == ir::ConvPass::backward_data;
@@ -50,18 +51,6 @@ bool prefers_winograd(const ir::ConvSpec& s, ir::Dim max_batch, bool kept) {
   // Half of the multiplications would be of no result.
   if (height * width * 2 < tiles * kTile * kTile) return false;
   return tiles * max_batch >= (kept ? kFewestTilesKept : kFewestTiles);
-}
-
-ir::ConvSpec shared_images(ir::ConvSpec spec, ir::Dim max_batch) {
-  const bool shared = spec.pass != ir::ConvPass::backward_weights && spec.images == ir::kBatch &&
-                      !ir::by_columns(spec);
-  if (shared && max_batch == 1) spec.images = 1;
-  return spec;
-}
-
-ir::PoolSpec shared_images(ir::PoolSpec spec, ir::Dim max_batch) {
-  if (spec.images == ir::kBatch && max_batch == 1) spec.images = 1;
-  return spec;
 }
 
 }  // namespace taper::passes

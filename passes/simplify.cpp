@@ -1,4 +1,6 @@
 #include <bit>
+#include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <utility>
 
@@ -91,9 +93,31 @@ Graph simplify_once(const Graph& graph, bool& changed) {
   return rewriter.finish();
 }
 
+// For a batch that is never more than one image N is 1, as every other extent of 1 is to rules and
+// kernels: sums over the batch are no sums then, and threads share what is inside the image.
+Graph bind_batch(const Graph& graph) {
+  const auto bind = [](Indices& extents) {
+    if (!extents.empty() && extents.front() == kBatch) extents.front() = 1;
+  };
+  Rewriter rewriter(graph);
+  for (std::size_t i = 0; i < graph.size(); ++i) {
+    Node node = rewriter.translated(graph.id(i));
+    bind(node.type.shape);
+    const auto field = [&](std::string_view key, auto& value) {
+      if constexpr (std::is_same_v<std::decay_t<decltype(value)>, Indices>) {
+        if (key == "shape" || key == "end") bind(value);
+      }
+    };
+    std::visit([&](auto& attrs) { attrs.fields(field); }, node.attrs);
+    rewriter.map(graph.id(i), rewriter.to().append(std::move(node)));
+  }
+  return rewriter.finish();
+}
+
 }  // namespace
 
-Graph simplify(Graph result, [[maybe_unused]] const PassOptions& options) {
+Graph simplify(Graph result, const PassOptions& options) {
+  if (options.max_batch == 1) result = bind_batch(result);
   for (bool changed = true; changed;) {
     changed = false;
     result = simplify_once(result, changed);

@@ -141,8 +141,9 @@ struct Compilation {
   }
 
   static void lower(Program& p) {
-    const passes::PassOptions options{.max_batch = p.options.max_batch,
-                                      .winograd = p.options.winograd};
+    passes::PassOptions options{.max_batch = p.options.max_batch, .winograd = p.options.winograd};
+    for (const auto& [name, variable] : p.variables)
+      if (variable->is_bound()) options.placed.insert(name);
     int number = 0;
     p.selected = passes::run_pipeline(p.recorded, options,
                                       [&](std::string_view stage, const ir::Graph& graph) {
@@ -218,7 +219,7 @@ struct Compilation {
       case Buffer::Place::arena:
         return p.arena.get() + buffer.offset;
       case Buffer::Place::variable:
-        return p.variables.at(buffer.name)->storage();
+        return p.variables.at(buffer.name)->bind();
       case Buffer::Place::constant:
         return p.constants.at(index).get();
     }

@@ -36,18 +36,22 @@ class Variable {
   // To write: whoever does calls it before every time.
   void* data() {
     ++version_;
-    return storage();
-  }
-  void* storage() {
     zeros_ = false;
     return data_.get();
   }
+  // For an executable to hold: the layout stays from now on.
+  void* bind() {
+    bound_ = true;
+    zeros_ = false;
+    return data_.get();
+  }
+  bool is_bound() const { return bound_; }
 
  private:
   std::string name_;
   ir::TensorType type_;
   AlignedBytes data_;
-  bool zeros_ = true;
+  bool zeros_ = true, bound_ = false;
   std::uint64_t version_ = 0;
 };
 

@@ -1,5 +1,6 @@
 // Golden text. A file in tests/golden/ir, tests/golden/bad or tests/golden/asm:
-//   // run: simplify fuse      the passes, in order; none to print only
+//   // run: simplify fuse      the passes, in order; none to print only; `one-image` first sets a
+//                              max_batch of 1
 //   // isa: neon               asm only: the instruction set, whatever this machine's is
 //   graph { ... }              the input
 //   // ----
@@ -80,11 +81,16 @@ Golden read_golden(const fs::path& path) {
 ir::Graph run_passes(const Golden& golden, const fs::path& path) {
   ir::Graph graph = ir::parse(golden.input, path.filename().string());
   ir::verify(graph, ir::Stage::recorded);
+  passes::PassOptions options;
   for (const std::string& name : golden.passes) {
+    if (name == "one-image") {
+      options.max_batch = 1;
+      continue;
+    }
     const auto pass =
         std::find_if(kPasses.begin(), kPasses.end(), [&](const auto& p) { return p.name == name; });
     if (pass == kPasses.end()) throw std::invalid_argument("there is no pass " + name);
-    graph = pass->run(graph, {});
+    graph = pass->run(graph, options);
     ir::verify(graph, pass->stage);
   }
   return graph;

@@ -12,7 +12,7 @@ TEST(KernelText, NamesEveryField) {
   Epilogue bias;
   bias.expr = Expr{2, {{Op::add, {0, 1, -1}}}, {2}};
   bias.operands = {{DType::f32, EpilogueAccess::channel}};
-  GemmSpec gemm{kBatch, 128, 784, 800, 1, 128, 16, 128, 16, true, false, bias};
+  GemmSpec gemm{kBatch, 128, 784, 800, 1, 128, 16, 128, 16, true, false, false, bias};
   EXPECT_EQ(to_string(KernelSpec(gemm)),
             "gemm m=N n=128 k=784 a_m=800 a_k=1 b_k=128 b_block=16 c_m=128 c_block=16 "
             "c_padded=true epilogue (acc, c0) { t0 = add(acc, c0); t0 } operands=[f32 channel]");

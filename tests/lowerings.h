@@ -38,7 +38,7 @@ inline Names lowerings<ir::ReduceSpec>() {
 }
 template <>
 inline Names lowerings<ir::GemmSpec>() {
-  return {"gemm", "gemm int8"};
+  return {"gemm", "gemm dots", "gemm int8"};
 }
 template <>
 inline Names lowerings<ir::ConvSpec>() {
