@@ -10,7 +10,8 @@ using ir::kBatch;
 
 struct GemmCase {
   std::int64_t m = 0, n = 0, k = 0;
-  bool batch_m = false, batch_k = false, transposed_a = false, plain_b = false, c_blocks = false;
+  bool batch_m = false, batch_k = false, transposed_a = false, plain_b = false, c_blocks = false,
+       dots = false;
   EpilogueKind epilogue = EpilogueKind::none;
 };
 
@@ -19,6 +20,7 @@ std::string describe(const GemmCase& c) {
          " batch_m=" + std::to_string(c.batch_m) + " batch_k=" + std::to_string(c.batch_k) +
          " transposed_a=" + std::to_string(c.transposed_a) +
          " plain_b=" + std::to_string(c.plain_b) + " c_blocks=" + std::to_string(c.c_blocks) +
+         " dots=" + std::to_string(c.dots) +
          " epilogue=" + std::to_string(static_cast<int>(c.epilogue));
 }
 
@@ -30,7 +32,9 @@ class Problem {
         blocks_((c.n + 15) / 16),
         spec_(make_spec()),
         a_(c.m * c.k),
-        b_(c.plain_b ? c.k * c.n : blocks_ * c.k * 16),
+        b_(c.plain_b ? c.k * c.n
+           : c.dots  ? (c.k + 15) / 16 * c.n * 16
+                     : blocks_ * c.k * 16),
         extra_(c.epilogue, result_size(), c.n, generator_) {
     for (std::int64_t i = 0; i < a_.size(); ++i) a_[i] = random_value(generator_);
     for (std::int64_t k = 0; k < c.k; ++k) {
@@ -96,11 +100,17 @@ class Problem {
     s.c_m = c_.c_blocks ? 16 : c_.n + 5;
     s.c_block = c_.c_blocks ? c_.m * 16 : 16;
     s.c_padded = c_.c_blocks;
+    if (c_.dots) {
+      s.dots = true;
+      s.b_k = c_.plain_b ? c_.k : 16;
+      s.b_block = c_.plain_b ? 16 : c_.n * 16;
+    }
     s.epilogue = make_epilogue(c_.epilogue);
     return s;
   }
   std::int64_t result_size() const { return c_.c_blocks ? blocks_ * c_.m * 16 : c_.m * (c_.n + 5); }
   std::int64_t b_offset(std::int64_t k, std::int64_t n) const {
+    if (c_.dots) return k / 16 * spec_.b_block + n * spec_.b_k + k % 16;
     return n / 16 * spec_.b_block + k * spec_.b_k + n % 16;
   }
   std::int64_t c_offset(std::int64_t m, std::int64_t n) const {
@@ -185,6 +195,23 @@ TEST(KernelGemm, ReductionOverTheBatch) {
 // Batches that are no sum of few equal tiles, with all remainders of the largest tiles.
 TEST(KernelGemm, EveryBatch) {
   for (std::int64_t m = 1; m <= 72; ++m) check({.m = m, .n = 37, .k = 5, .batch_m = true});
+}
+
+// Dot products: blocks of the matrix or its rows, every rest of columns and steps. The lanes that
+// pad the last block are not numbers here.
+TEST(KernelGemm, DotProducts) {
+  for (const bool plain_b : {false, true}) {
+    for (std::int64_t n = 1; n <= 34; ++n) {
+      for (const std::int64_t k : {1, 7, 16, 29, 64}) {
+        check({.m = 1, .n = n, .k = k, .plain_b = plain_b, .dots = true});
+        if (HasFatalFailure()) return;
+      }
+    }
+    for (const EpilogueKind e : kEpilogues) {
+      check({.m = 1, .n = 45, .k = 37, .plain_b = plain_b, .dots = true, .epilogue = e});
+      if (HasFatalFailure()) return;
+    }
+  }
 }
 
 // One kernel serves every batch size; b is large enough to be walked panel by panel.

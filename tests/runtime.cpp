@@ -96,6 +96,20 @@ TEST(Variables, LayoutChangesKeepTheContents) {
   EXPECT_THROW(Variable("n", {DType::f32, {N, 2}}), Error);
 }
 
+// A product would have its matrix in blocks, but an executable holds it as it is.
+TEST(Variables, KeepTheirLayoutOnceBound) {
+  Tape tape;
+  const nn::Linear linear(24, 20);
+  const auto weight = linear.parameters()[0].second;
+  Function twice = compile(tape.parameter(weight) * 2);
+  const void* const storage = weight->data();
+  Function product = compile(linear(tape.input("x", {N, 24})), {.max_batch = 4});
+  EXPECT_EQ(weight->data(), storage);
+  weight->write(std::vector<float>(20 * 24, 3));
+  EXPECT_EQ(twice()[479], 6.0f);
+  EXPECT_NEAR(product(std::vector<float>(24, 1))[19], 72, 1);
+}
+
 struct Net {
   Tape tape;
   nn::Sequential model{nn::Conv2d(1, 16, 3, {.padding = nn::same_padding(1)}), nn::ReLU(),

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "ir/eval.h"
@@ -105,10 +106,14 @@ std::vector<const ir::Isa*> host_isas() {
 
 class Models : public testing::TestWithParam<nn::Sequential (*)()> {};
 
-TEST_P(Models, TrainingFollowsTheInterpreter) {
-  const Outcome reference = train(GetParam(), 6, 3, {.max_batch = 6, .interpret = true});
+class FollowTheInterpreter
+    : public testing::TestWithParam<std::tuple<nn::Sequential (*)(), ir::Dim>> {};
+
+TEST_P(FollowTheInterpreter, InTraining) {
+  const auto [model, batch] = GetParam();
+  const Outcome reference = train(model, batch, 3, {.max_batch = batch, .interpret = true});
   for (const ir::Isa* isa : host_isas()) {
-    const Outcome ours = train(GetParam(), 6, 3, {.max_batch = 6, .isa = isa});
+    const Outcome ours = train(model, batch, 3, {.max_batch = batch, .isa = isa});
     for (std::size_t i = 0; i < ours.losses.size(); ++i)
       EXPECT_NEAR(ours.losses[i], reference.losses[i], 1e-4 * (1 + std::fabs(reference.losses[i])));
     for (std::size_t p = 0; p < ours.weights.size(); ++p)
@@ -119,14 +124,15 @@ TEST_P(Models, TrainingFollowsTheInterpreter) {
 }
 
 TEST_P(Models, SameBitsForAnyThreadsAndIsa) {
-  for (const std::int64_t batch : {37, 64}) {
-    const CompileOptions one{.max_batch = 64, .threads = 1, .isa = host_isas().front()};
+  for (const std::int64_t batch : {1, 37, 64}) {
+    const ir::Dim most = batch == 1 ? 1 : 64;  // a batch of one image is lowered in its own way
+    const CompileOptions one{.max_batch = most, .threads = 1, .isa = host_isas().front()};
     const Outcome reference = train(GetParam(), batch, 5, one);
     for (const ir::Isa* isa : host_isas())
       for (const int threads : {1, 2, 3, 7})
         expect_same_bits(
             reference,
-            train(GetParam(), batch, 5, {.max_batch = 64, .threads = threads, .isa = isa}),
+            train(GetParam(), batch, 5, {.max_batch = most, .threads = threads, .isa = isa}),
             std::string(isa->name) + " on " + std::to_string(threads) + " threads");
   }
 }
@@ -137,6 +143,9 @@ TEST_P(Models, TrainingLearns) {
   EXPECT_LT(outcome.losses.back(), 0.3f);
 }
 
+INSTANTIATE_TEST_SUITE_P(Train, FollowTheInterpreter,
+                         testing::Combine(testing::Values(&small_mlp, &small_cnn),
+                                          testing::Values(ir::Dim{1}, ir::Dim{6})));
 INSTANTIATE_TEST_SUITE_P(Train, Models, testing::Values(&small_mlp, &small_cnn),
                          [](const auto& info) { return info.index == 0 ? "mlp" : "cnn"; });
 
@@ -184,6 +193,23 @@ TEST(Call, TrainingStepAndInferenceShareTheParameters) {
   step(data.images, data.labels);
   const auto after = infer(data.images);
   EXPECT_FALSE(std::equal(after.begin(), after.end(), before.begin()));
+}
+
+// The step's head is a matrix of dot products, as it is stored; that of a batch wants blocks.
+TEST(Call, AStepOfOneImageSharesParametersWithBatches) {
+  Compiled c;
+  TrainingStep step = compile(c.loss, optim::SGD{}, {.max_batch = 1});
+  Function infer = compile(c.logits, {.max_batch = 16});
+  Function one = compile(c.logits, {.max_batch = 1});
+  const Data data = make_data(16, 64, 1);
+  for (std::size_t i = 0; i < 3; ++i)
+    step(std::span(data.images).subspan(i * 64, 64), std::span(data.labels).subspan(i, 1));
+  const auto batch = infer(data.images);
+  const auto first = one(std::span(data.images).first(64));
+  EXPECT_TRUE(std::equal(first.begin(), first.end(), batch.begin()));
+  Function interpreted = compile(c.logits, {.max_batch = 16, .interpret = true});
+  const auto expected = interpreted(data.images);
+  for (std::size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(batch[i], expected[i], 1e-4) << i;
 }
 
 TEST(Call, RateZeroChangesNoParameter) {
