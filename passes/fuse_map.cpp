@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "passes/fuse.h"
 
@@ -24,18 +25,38 @@ class MapFusion {
   }
 
   Graph run() {
-    // Consumers first: a producer goes where its value is needed last.
-    for (std::size_t i = graph_.size(); i-- > 0;) {
-      if (!mappable(graph_[graph_.id(i)])) continue;
-      for (const ValueId producer : graph_[graph_.id(i)].operands) {
-        if (can_merge(producer, graph_.id(i))) merge(group_[producer.index], group_[i]);
-      }
+    // That a merge fits is asked only where groups grow too large: it takes most of the time.
+    merge_producers(false);
+    bool dissolved = false;
+    for (std::set<ValueId>& group : members_) {
+      if (group.size() < 2 || fits(group)) continue;
+      dissolve(group);
+      dissolved = true;
     }
+    if (dissolved) merge_producers(true);
     return DemandCopy(graph_, [this](DemandCopy& copy, ValueId old) { return replace(copy, old); })
         .run();
   }
 
  private:
+  // Consumers first: a producer goes where its value is needed last.
+  void merge_producers(bool checked) {
+    for (std::size_t i = graph_.size(); i-- > 0;) {
+      if (!mappable(graph_[graph_.id(i)])) continue;
+      for (const ValueId producer : graph_[graph_.id(i)].operands) {
+        const std::size_t from = group_[producer.index], into = group_[i];
+        if (can_merge(producer, graph_.id(i)) && (!checked || fit(from, into))) merge(from, into);
+      }
+    }
+  }
+
+  void dissolve(std::set<ValueId>& group) {
+    for (const ValueId member : std::exchange(group, {})) {
+      group_[member.index] = member.index;
+      members_[member.index] = {member};
+    }
+  }
+
   // A random number depends on its element's row-major index, so its map is laid out plain. For 4-d
   // tensors what is computed from random numbers alone stays apart from the blocked activations.
   void mark_masks() {
@@ -69,12 +90,16 @@ class MapFusion {
     if (mask_[producer.index] != mask_[consumer.index]) return false;
     const std::size_t from = group_[producer.index];
     const std::size_t into = group_[consumer.index];
-    return from != into && fits(from, into) && convex(from, into);
+    return from != into && convex(from, into);
   }
 
-  bool fits(std::size_t from, std::size_t into) const {
+  bool fit(std::size_t from, std::size_t into) const {
     std::set<ValueId> members = members_[into];
     members.insert(members_[from].begin(), members_[from].end());
+    return fits(members);
+  }
+
+  bool fits(const std::set<ValueId>& members) const {
     const std::vector<ValueId> results = results_of(members);
     const FusedExpr fused = build_expr(graph_, members, results);
     return static_cast<int>(fused.operands.size()) <= kMaxMapInputs &&
