@@ -15,6 +15,13 @@ ir::Epilogue bias_relu() {
   return {expr, {{ir::DType::f32, ir::EpilogueAccess::channel}}, ir::DType::f32};
 }
 
+// As the pipeline stores weights that are less than a block.
+ir::Layout dense_weights(std::int64_t out, Pass pass) {
+  if (pass == Pass::forward) return ir::Layout::o16;
+  if (out < ir::kBlock) return ir::Layout::plain;
+  return pass == Pass::backward_data ? ir::Layout::i16 : ir::Layout::o16;
+}
+
 ir::GemmSpec dense_spec(std::int64_t in, std::int64_t out, Pass pass) {
   ir::GemmSpec s{.c_block = ir::kBlock, .epilogue = {}};
   const bool weights = pass == Pass::backward_weights;
@@ -29,6 +36,14 @@ ir::GemmSpec dense_spec(std::int64_t in, std::int64_t out, Pass pass) {
   s.c_m = weights ? ir::kBlock : s.n;
   if (weights) s.c_block = in * ir::kBlock;
   s.c_padded = weights;
+  if (dense_weights(out, pass) != ir::Layout::plain) return s;
+  s.b_k = s.c_m = in;
+  s.b_block = s.c_block = ir::kBlock;
+  s.c_padded = false;
+  if (!weights) return s;
+  s.m = out;
+  s.n = in;
+  s.a_k = out;
   return s;
 }
 
@@ -109,7 +124,7 @@ Problem dense(ir::Dim batch, std::int64_t in, std::int64_t out, Pass pass, bool 
   p.w = {out, in};
   p.y = {batch, out};
   p.xl = p.yl = Layout::plain;
-  p.wl = pass == Pass::backward_data ? Layout::i16 : Layout::o16;
+  p.wl = dense_weights(out, pass);
   ir::GemmSpec spec = dense_spec(in, out, pass);
   if (p.epilogue) spec.epilogue = bias_relu();
   p.spec = spec;

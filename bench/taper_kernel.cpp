@@ -30,6 +30,10 @@ class TaperKernel final : public Contestant {
     for (std::size_t i = 0; i < 2; ++i) pack(operands.tensors[i], tensors[i], allocate(tensors[i]));
     if (problem.epilogue) pack(operands.bias, problem.bias(), allocate(problem.bias()));
     allocate(tensors[2]);
+    // The gradient of plain weights is the product of the operands in the other order.
+    if (problem.dense() && problem.pass == Pass::backward_weights &&
+        tensors[2].layout == ir::Layout::plain)
+      std::swap(buffers_[0], buffers_[1]);
     const auto* convolution = std::get_if<ir::ConvSpec>(&problem.spec);
     if (convolution != nullptr &&
         passes::prefers_winograd(*convolution, batch_, convolution->pass == Pass::forward)) {

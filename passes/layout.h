@@ -13,7 +13,7 @@ namespace taper::passes {
 
 // The storage layout of each parameter and state (by value id; plain for other values). Preset
 // layouts stay, and so do those of `placed`; a weight of conv2d or of matmul(.., transpose_b) gets
-// o16, unless reads_rows(), and so does everything of the same shape that is updated with it.
+// o16, unless is_head(), and so does everything of the same shape that is updated with it.
 std::vector<ir::Layout> variable_layouts(const ir::Graph&, const std::set<std::string>& placed);
 
 // Values that are best produced as o16, because an update of an o16 variable consumes them.
@@ -58,10 +58,9 @@ class LaidOut {
   std::map<std::pair<ir::ValueId, ir::Layout>, ir::ValueId> relayouts_;
 };
 
-// Whether `node` is the product of one row with a matrix that is transposed and less than a block,
-// in a graph that updates variables: blocks of that matrix would be gradients and updates of
-// padding. Dot products read it as it is.
-bool reads_rows(const ir::Graph&, const ir::Node& node);
+// Whether `node` is a product with a transposed matrix that is less than a block, in a graph that
+// updates variables: blocks would make most of its gradient and update padding.
+bool is_head(const ir::Graph&, const ir::Node& node);
 
 // Per op: the layouts of the operands, in order, and of the result.
 struct Choice {

@@ -53,8 +53,8 @@ bool moves_blocks(const Graph& graph, const Node& node) {
 
 }  // namespace
 
-bool reads_rows(const Graph& graph, const Node& node) {
-  return node.op == Op::matmul && is_row(node) && !graph.updates.empty() &&
+bool is_head(const Graph& graph, const Node& node) {
+  return node.op == Op::matmul && !graph.updates.empty() &&
          std::get<MatmulAttrs>(node.attrs).transpose_b &&
          graph[node.operands[1]].type.shape[0] < kBlock;
 }
@@ -91,7 +91,8 @@ Choice choose_matmul(const Graph& graph, const Node& node, const LaidOut& out, b
     return {{attrs.transpose_a ? Layout::plain : Layout::o16, Layout::plain}, Layout::o16};
   }
   if (attrs.transpose_b) {
-    return {{Layout::plain, reads_rows(graph, node) ? Layout::plain : Layout::o16}, Layout::plain};
+    return {{Layout::plain, is_row(node) && is_head(graph, node) ? Layout::plain : Layout::o16},
+            Layout::plain};
   }
   const bool stored_o16 = out.native_layout(node.operands[1]) == Layout::o16;
   const Layout blocked = is_row(node) ? Layout::o16 : Layout::i16;

@@ -120,7 +120,7 @@ std::vector<Layout> variable_layouts(const Graph& graph, const std::set<std::str
   for (const Node& node : graph.nodes()) {
     if (node.op == Op::conv2d) mark_weight(node.operands[1]);
     if (node.op == Op::matmul && std::get<MatmulAttrs>(node.attrs).transpose_b &&
-        !reads_rows(graph, node)) {
+        !is_head(graph, node)) {
       mark_weight(node.operands[1]);
     }
   }
