@@ -14,6 +14,8 @@
 namespace taper::data {
 namespace {
 
+constexpr std::size_t kLine = 64;  // of a cache
+
 void check(const SampleType& type, const char* what) {
   for (const ir::DType dtype : {ir::DType::f32, ir::DType::u8, ir::DType::i8, ir::DType::i32})
     if (type.dtype == dtype) return;
@@ -54,6 +56,16 @@ Dataset::Dataset(const Array& inputs, const Array& targets)
               }) {
   if (inputs.size() != targets.size())
     throw Error(fmt::format("Dataset: {} targets for {} inputs", targets.size(), inputs.size()));
+  inputs_ = inputs.bytes();
+  input_bytes_ = input_.bytes();
+}
+
+void Dataset::ask_for(std::int64_t index) const {
+  if (inputs_.empty()) return;
+  if (indices_) index = (*indices_)[static_cast<std::size_t>(index)];
+  const std::byte* sample = inputs_.data() + static_cast<std::size_t>(index) * input_bytes_;
+  for (std::size_t at = 0; at < input_bytes_; at += kLine) __builtin_prefetch(sample + at);
+  asm volatile("");  // GCC takes a function that only prefetches for one without effect
 }
 
 void Dataset::read(std::int64_t index, std::span<std::byte> input,

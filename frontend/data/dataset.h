@@ -68,6 +68,10 @@ class Dataset {
   const SampleType& target() const { return target_; }
   void read(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const;
 
+  // Asks for the memory of a sample that is to be read soon: shuffled ones come from anywhere, and
+  // reading them one by one is waiting for memory.
+  void ask_for(std::int64_t index) const;
+
   // The samples of these indices, in that order; one outside of the set is a taper::Error.
   Dataset subset(std::vector<std::int64_t> indices) const;
   // Two sets without a common sample, the first with round(fraction * size()) of them, both in the
@@ -79,6 +83,8 @@ class Dataset {
   std::int64_t size_;
   SampleType input_, target_;
   std::shared_ptr<const Read> read_;
+  std::span<const std::byte> inputs_;                         // of arrays, which read_ holds
+  std::size_t input_bytes_ = 0;                               // of one of them
   std::shared_ptr<const std::vector<std::int64_t>> indices_;  // null: all
 };
 

@@ -54,11 +54,13 @@ class DataLoader::Reader {
     to.size = std::min(options_.batch, samples() - first);
     to.inputs.resize(static_cast<std::size_t>(to.size) * input_bytes_);
     to.targets.resize(static_cast<std::size_t>(to.size) * target_bytes_);
+    const auto index = [&](std::int64_t i) -> std::int64_t {
+      return options_.shuffle ? order_[static_cast<std::size_t>(first + i)] : first + i;
+    };
     for (std::int64_t i = 0; i < to.size; ++i) {
       const auto row = static_cast<std::size_t>(i);
-      const auto at = static_cast<std::size_t>(first + i);
-      read_sample(options_.shuffle ? order_[at] : first + i,
-                  std::span(to.inputs).subspan(row * input_bytes_, input_bytes_),
+      if (i + kSamplesAhead < to.size) dataset_.ask_for(index(i + kSamplesAhead));
+      read_sample(index(i), std::span(to.inputs).subspan(row * input_bytes_, input_bytes_),
                   std::span(to.targets).subspan(row * target_bytes_, target_bytes_));
     }
   }
@@ -70,6 +72,8 @@ class DataLoader::Reader {
   Buffers current;  // what the last next() gave out
 
  private:
+  static constexpr std::int64_t kSamplesAhead = 4;
+
   void read_sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) {
     if (augmenter_.empty()) return dataset_.read(index, input, target);
     image_.resize(dataset_.input().bytes());
