@@ -170,10 +170,11 @@ class MapKernel final : public Kernel {
   static std::int64_t locate(const Walk& walk, const Call& call, std::int64_t position,
                              MapCall& args) {
     const std::size_t streams = walk.buffers.size(), rank = walk.dims.size();
-    for (std::size_t s = 0; s < streams; ++s) {
+    for (std::size_t s = 0; s < streams; ++s)
       args.pointers[s] = static_cast<std::byte*>(call.buffers[walk.buffers[s]]);
-      args.row_bytes[s] = rank > 1 ? walk.strides[s][rank - 2] : 0;
-    }
+    if (rank > 1)
+      for (std::size_t s = 0; s < streams; ++s) args.row_bytes[s] = walk.strides[s][rank - 2];
+    if (position == 0) return 0;
     std::int64_t row = 0;
     for (std::size_t i = rank; i-- > 0;) {
       const auto [rest, at] = divide(position, walk.dims[i].at(call.batch));
