@@ -1,7 +1,5 @@
 #include "codegen/expr.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "codegen/math.h"
@@ -21,7 +19,7 @@ std::vector<int> last_uses(const ir::Expr& expr) {
   std::vector<int> last(static_cast<std::size_t>(expr.inputs) + expr.instrs.size(), -1);
   const auto use = [&](int value, int at) {
     if (value >= static_cast<int>(last.size()))
-      throw Error(fmt::format("an expression uses value {} of {}", value, last.size()));
+      throw Error("an expression uses value {} of {}", value, last.size());
     if (value >= 0) last[static_cast<std::size_t>(value)] = at;
   };
   for (std::size_t i = 0; i < expr.instrs.size(); ++i)
@@ -151,7 +149,7 @@ class ExprEmitter {
       if (index_ == Vec{}) throw Error("this kernel cannot draw random numbers");
       math.random(d, index_, a, what.seed, what.stream);
     } else {
-      throw Error(fmt::format("{} cannot be part of a fused expression", ir::traits(what.op).name));
+      throw Error("{} cannot be part of a fused expression", ir::traits(what.op).name);
     }
   }
 

@@ -1,6 +1,4 @@
 // AArch64: lane-wise arithmetic, constants, scalars and horizontal folds.
-#include <fmt/format.h>
-
 #include <bit>
 
 #include "codegen/masm_a64.h"
@@ -211,8 +209,8 @@ void MasmA64::zip(Vec low, Vec high, Vec a, Vec b) {
 // Folds 16 virtual lanes into lane 0 of v[0]: halves of 8, 4, 2, 1.
 void MasmA64::fold_lanes(const std::vector<Vec>& regs, Fold op) {
   if (static_cast<int>(regs.size()) != isa_.vectors_per_block())
-    throw Error(fmt::format("a fold over 16 lanes takes {} registers on {}",
-                            isa_.vectors_per_block(), isa_.name));
+    throw Error("a fold over 16 lanes takes {} registers on {}", isa_.vectors_per_block(),
+                isa_.name);
   const Vec s = regs[0], t = other_temp();
   (this->*op)(s, s, regs[2]);
   (this->*op)(regs[1], regs[1], regs[3]);

@@ -1,8 +1,6 @@
 // Lane-wise arithmetic, constants, scalars and horizontal folds.
 #include <bit>
 
-#include <fmt/format.h>
-
 #include "codegen/masm_x86.h"
 #include "ir/error.h"
 
@@ -235,8 +233,8 @@ void MasmX86::zip(Vec low, Vec high, Vec a, Vec b) {
 // Folds 16 virtual lanes into lane 0 of v[0]: halves of 8, 4, 2, 1.
 void MasmX86::fold_lanes(const std::vector<Vec>& regs, InstId op) {
   if (static_cast<int>(regs.size()) != isa_.vectors_per_block())
-    throw Error(fmt::format("a fold over 16 lanes takes {} registers on {}",
-                            isa_.vectors_per_block(), isa_.name));
+    throw Error("a fold over 16 lanes takes {} registers on {}", isa_.vectors_per_block(),
+                isa_.name);
   const Vec s = regs[0], t = temp();
   const x86::Xmm low = x86::xmm(s.id), other = x86::xmm(t.id);
   if (wide()) {

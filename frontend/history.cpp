@@ -37,7 +37,7 @@ std::string header() {
 }
 
 [[noreturn]] void refuse(const std::string& line) {
-  throw Error(fmt::format("history: \"{}\" is no line of a training history", line.substr(0, 80)));
+  throw Error("history: \"{}\" is no line of a training history", line.substr(0, 80));
 }
 
 template <class Number>

@@ -1,7 +1,5 @@
 #include "frontend/nn_pool.h"
 
-#include <fmt/format.h>
-
 namespace taper::nn {
 namespace {
 
@@ -29,8 +27,7 @@ AvgPool2d::AvgPool2d(std::int64_t kernel, std::int64_t stride, std::int64_t padd
 AdaptiveAvgPool2d::AdaptiveAvgPool2d(std::array<std::int64_t, 2> size, std::source_location where)
     : size_(size), where_(where) {
   if (size[0] < 1 || size[1] < 1)
-    throw Error(fmt::format("AdaptiveAvgPool2d: size {} x {} is not positive", size[0], size[1]),
-                where);
+    throw Error(where, "AdaptiveAvgPool2d: size {} x {} is not positive", size[0], size[1]);
 }
 
 }  // namespace taper::nn

@@ -37,11 +37,10 @@ std::string text_of(int code) {
 Archive open(const std::filesystem::path& path) {
   std::error_code none;
   if (!std::filesystem::is_regular_file(path, none))
-    throw Error(fmt::format("{}: cannot be opened as a file", path.string()));
+    throw Error("{}: cannot be opened as a file", path.string());
   int code = 0;
   Archive archive(zip_open(path.c_str(), ZIP_RDONLY, &code));
-  if (!archive)
-    throw Error(fmt::format("{}: is no readable .npz archive ({})", path.string(), text_of(code)));
+  if (!archive) throw Error("{}: is no readable .npz archive ({})", path.string(), text_of(code));
   return archive;
 }
 
@@ -65,16 +64,14 @@ NpyArray read_npz(const std::filesystem::path& path, std::string_view array) {
   const std::string file = fmt::format("{}: {}", path.string(), entry);
   const std::unique_ptr<zip_file_t, Discard> stream(
       zip_fopen(archive.get(), entry.c_str(), ZIP_FL_ENC_RAW));
-  if (!stream)
-    throw Error(fmt::format("{}: cannot be read ({})", file, zip_strerror(archive.get())));
+  if (!stream) throw Error("{}: cannot be read ({})", file, zip_strerror(archive.get()));
   // libzip compares the checksum when it reaches the end, which reading one byte beyond does.
   const NpySource source = [&](std::byte* to, std::size_t size) {
     std::size_t have = 0;
     while (have < size) {
       const zip_int64_t got = zip_fread(stream.get(), to + have, size - have);
       if (got < 0)
-        throw Error(
-            fmt::format("{}: the archive is damaged ({})", file, zip_file_strerror(stream.get())));
+        throw Error("{}: the archive is damaged ({})", file, zip_file_strerror(stream.get()));
       if (got == 0) break;
       have += static_cast<std::size_t>(got);
     }
@@ -86,8 +83,7 @@ NpyArray read_npz(const std::filesystem::path& path, std::string_view array) {
 namespace {
 
 [[noreturn]] void fail(const std::filesystem::path& path, zip_t* archive) {
-  throw Error(
-      fmt::format("{}: the archive could not be made ({})", path.string(), zip_strerror(archive)));
+  throw Error("{}: the archive could not be made ({})", path.string(), zip_strerror(archive));
 }
 
 void add(const Archive& archive, const std::filesystem::path& path, const std::string& name,

@@ -51,7 +51,7 @@ class Parser {
 
  private:
   [[noreturn]] void fail(std::string_view what) const {
-    throw Error(fmt::format("{}: the header of the .npy data {}", file_, what));
+    throw Error("{}: the header of the .npy data {}", file_, what);
   }
 
   void skip_blanks() {
@@ -149,10 +149,8 @@ void check_size(const NpyHeader& header, std::string_view file) {
   auto total = static_cast<std::int64_t>(byte_size(header.type));
   for (const std::int64_t extent : header.shape) {
     if (extent > kMaxBytes / total)
-      throw Error(
-          fmt::format("{}: the array would have [{}] elements, which is more than 2^31 "
-                      "bytes",
-                      file, fmt::join(header.shape, ",")));
+      throw Error("{}: the array would have [{}] elements, which is more than 2^31 bytes", file,
+                  fmt::join(header.shape, ","));
     total *= extent;
   }
 }

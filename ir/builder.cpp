@@ -1,7 +1,5 @@
 #include "ir/builder.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -26,9 +24,8 @@ ValueId Builder::add_node(Op op, Operands operands, Attrs attrs) {
 ValueId Builder::leaf(Op op, TensorType type, Attrs attrs) {
   for (std::size_t i = 0; i < type.shape.size(); ++i)
     if (type.shape[i] < 0 && !(i == 0 && type.shape[i] == kBatch))
-      throw Error(fmt::format("{}: {} has an extent that is neither a size nor a leading N",
-                              traits(op).name, to_string(type)),
-                  where_);
+      throw Error(where_, "{}: {} has an extent that is neither a size nor a leading N",
+                  traits(op).name, to_string(type));
   element_count(type.shape, 1 << 20);
   Node node;
   node.op = op;
@@ -41,8 +38,7 @@ ValueId Builder::leaf(Op op, TensorType type, Attrs attrs) {
 ValueId Builder::constant(TensorType type, std::vector<double> values) {
   if (type.has_batch() || (values.size() != 1 && static_cast<std::int64_t>(values.size()) !=
                                                      element_count(type.shape, 1)))
-    throw Error(fmt::format("constant: {} values do not fill {}", values.size(), to_string(type)),
-                where_);
+    throw Error(where_, "constant: {} values do not fill {}", values.size(), to_string(type));
   return leaf(Op::constant, std::move(type), ConstantAttrs{std::move(values)});
 }
 

@@ -1,6 +1,4 @@
 // The ops that layers are made of.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -25,9 +23,8 @@ std::vector<double> means(const Shape& shape, const Shape& kept, F&& f) {
 std::int64_t checked(const EvalRequest& r, std::int64_t i, std::int64_t entries) {
   const double index = element(r.operand(1), i);
   if (!(index >= 0 && index < static_cast<double>(entries)))
-    throw Error(
-        fmt::format("{}: index {} is not in 0..{}", traits(r.node.op).name, index, entries - 1),
-        r.node.location);
+    throw Error(r.node.location, "{}: index {} is not in 0..{}", traits(r.node.op).name, index,
+                entries - 1);
   return static_cast<std::int64_t>(index);
 }
 

@@ -3,8 +3,6 @@
 #include <cmath>
 #include <limits>
 
-#include <fmt/format.h>
-
 #include "ir/eval_ops.h"
 
 namespace taper::ir {
@@ -61,9 +59,8 @@ Results eval_softmax_rows(const EvalRequest& r, bool logarithm) {
 std::int64_t label_of(const EvalRequest& r, std::int64_t row, std::int64_t classes) {
   const double label = element(r.operand(1), row);
   if (!(label >= 0 && label < static_cast<double>(classes))) {
-    throw Error(fmt::format("{}: label {} of row {} is not in [0, {})", traits(r.node.op).name,
-                            label, row, classes),
-                r.node.location);
+    throw Error(r.node.location, "{}: label {} of row {} is not in [0, {})", traits(r.node.op).name,
+                label, row, classes);
   }
   return static_cast<std::int64_t>(label);
 }

@@ -1,7 +1,5 @@
 #include "ir/isa.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cstdlib>
 
@@ -120,7 +118,7 @@ const Isa* host_isa() {
   try {
     return select_isa(host_features(), std::string(cap));
   } catch (const Error& error) {
-    throw Error(fmt::format("TAPER_MAX_ISA: {}", error.what()));
+    throw Error("TAPER_MAX_ISA: {}", error.what());
   }
 }
 
@@ -128,7 +126,7 @@ const Isa& isa_named(std::string_view name) {
   for (const Isa* isa : all_isas()) {
     if (isa->name == name) return *isa;
   }
-  throw Error(fmt::format("\"{}\" is not an instruction set: it is {}", name, isa_names()));
+  throw Error("\"{}\" is not an instruction set: it is {}", name, isa_names());
 }
 
 std::string isa_names() {
