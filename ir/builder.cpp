@@ -8,11 +8,7 @@
 namespace taper::ir {
 
 ValueId Builder::add_node(Op op, Operands operands, Attrs attrs) {
-  Node node;
-  node.op = op;
-  node.operands = std::move(operands);
-  node.attrs = std::move(attrs);
-  node.location = where_;
+  Node node{op, {}, std::move(operands), std::move(attrs), {}, where_};
   try {
     if (traits(op).arity != 0) node.type = node_type(graph_, node);
   } catch (const Error& error) {
@@ -27,12 +23,7 @@ ValueId Builder::leaf(Op op, TensorType type, Attrs attrs) {
       throw Error(where_, "{}: {} has an extent that is neither a size nor a leading N",
                   traits(op).name, to_string(type));
   element_count(type.shape, 1 << 20);
-  Node node;
-  node.op = op;
-  node.type = std::move(type);
-  node.attrs = std::move(attrs);
-  node.location = where_;
-  return graph_.append(std::move(node));
+  return graph_.append({op, std::move(type), {}, std::move(attrs), {}, where_});
 }
 
 ValueId Builder::constant(TensorType type, std::vector<double> values) {

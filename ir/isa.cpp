@@ -38,23 +38,6 @@ std::uint64_t read_xcr0() {
 }
 #endif
 
-}  // namespace
-
-const Isa kAvx2{"avx2", Architecture::x86_64, 8, 16, 1, 6, 1, IntegerDot::none};
-const Isa kAvx512{"avx512", Architecture::x86_64, 16, 32, 2, 14, 2, IntegerDot::none};
-const Isa kAvx512Vnni{"avx512_vnni", Architecture::x86_64, 16, 32, 2, 14, 2, IntegerDot::mixed};
-// The emitter takes one register more for itself.
-const Isa kNeon{"neon", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::none};
-const Isa kNeonDot{"neon_dot", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::signed_bytes};
-const Isa kNeonI8mm{"neon_i8mm", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::mixed};
-
-std::span<const Isa* const> all_isas() {
-  static constexpr std::array kAll{&kAvx512Vnni, &kAvx512, &kAvx2, &kNeonI8mm, &kNeonDot, &kNeon};
-  return kAll;
-}
-
-namespace {
-
 CpuFeatures ask_processor() {
   CpuFeatures f;
 #if defined(__x86_64__)
@@ -84,6 +67,19 @@ CpuFeatures ask_processor() {
 }
 
 }  // namespace
+
+const Isa kAvx2{"avx2", Architecture::x86_64, 8, 16, 1, 6, 1, IntegerDot::none};
+const Isa kAvx512{"avx512", Architecture::x86_64, 16, 32, 2, 14, 2, IntegerDot::none};
+const Isa kAvx512Vnni{"avx512_vnni", Architecture::x86_64, 16, 32, 2, 14, 2, IntegerDot::mixed};
+// The emitter takes one register more for itself.
+const Isa kNeon{"neon", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::none};
+const Isa kNeonDot{"neon_dot", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::signed_bytes};
+const Isa kNeonI8mm{"neon_i8mm", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::mixed};
+
+std::span<const Isa* const> all_isas() {
+  static constexpr std::array kAll{&kAvx512Vnni, &kAvx512, &kAvx2, &kNeonI8mm, &kNeonDot, &kNeon};
+  return kAll;
+}
 
 // Asked once: inside a virtual machine each question takes microseconds.
 CpuFeatures host_features() {
