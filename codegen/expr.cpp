@@ -224,22 +224,25 @@ void emit_constant(Masm& m, Vec d, const ir::ExprInstr& constant) {
     m.constant(d, static_cast<float>(constant.value));
 }
 
+#define TAPER_CONVERTED_LANES(access, ...) \
+  case DType::f16:                         \
+    return m.access##_f16(__VA_ARGS__);    \
+  case DType::bf16:                        \
+    return m.access##_bf16(__VA_ARGS__);   \
+  case DType::i8:                          \
+    return m.access##_i8(__VA_ARGS__);     \
+  case DType::u8:                          \
+    return m.access##_u8(__VA_ARGS__);     \
+  case DType::i32:                         \
+    return m.access##_i32(__VA_ARGS__);    \
+  case DType::boolean:                     \
+    return m.access##_bool(__VA_ARGS__);
+
 void load_lanes(Masm& m, Vec d, Address a, DType dtype, bool tail) {
   switch (dtype) {
     case DType::f32:
       return tail ? m.load_tail(d, a) : m.load(d, a);
-    case DType::f16:
-      return m.load_f16(d, a, tail);
-    case DType::bf16:
-      return m.load_bf16(d, a, tail);
-    case DType::i8:
-      return m.load_i8(d, a, tail);
-    case DType::u8:
-      return m.load_u8(d, a, tail);
-    case DType::i32:
-      return m.load_i32(d, a, tail);
-    case DType::boolean:
-      return m.load_bool(d, a, tail);
+      TAPER_CONVERTED_LANES(load, d, a, tail)
   }
 }
 
@@ -247,19 +250,10 @@ void store_lanes(Masm& m, Address a, Vec s, DType dtype, bool tail) {
   switch (dtype) {
     case DType::f32:
       return tail ? m.store_tail(a, s) : m.store(a, s);
-    case DType::f16:
-      return m.store_f16(a, s, tail);
-    case DType::bf16:
-      return m.store_bf16(a, s, tail);
-    case DType::i8:
-      return m.store_i8(a, s, tail);
-    case DType::u8:
-      return m.store_u8(a, s, tail);
-    case DType::i32:
-      return m.store_i32(a, s, tail);
-    case DType::boolean:
-      return m.store_bool(a, s, tail);
+      TAPER_CONVERTED_LANES(store, a, s, tail)
   }
 }
+
+#undef TAPER_CONVERTED_LANES
 
 }  // namespace taper::codegen
