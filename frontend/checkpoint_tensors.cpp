@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cctype>
 #include <set>
 
 #include "ir/error.h"
@@ -16,24 +17,11 @@ bool is_counter(std::string_view name) {
   return name == "num_batches_tracked" || name.ends_with(".num_batches_tracked");
 }
 
+// The names of types are those of dtypes but for their case.
 Type stored_type(ir::DType dtype) {
-  switch (dtype) {
-    case ir::DType::f32:
-      return Type::f32;
-    case ir::DType::f16:
-      return Type::f16;
-    case ir::DType::bf16:
-      return Type::bf16;
-    case ir::DType::i8:
-      return Type::i8;
-    case ir::DType::u8:
-      return Type::u8;
-    case ir::DType::i32:
-      return Type::i32;
-    case ir::DType::boolean:
-      break;
-  }
-  return Type::boolean;
+  std::string name(ir::name(dtype));
+  for (char& c : name) c = static_cast<char>(std::toupper(c));
+  return safetensors::type_named(name).value();
 }
 
 bool fits(const safetensors::Entry& entry, const ir::TensorType& type) {

@@ -66,8 +66,7 @@ EpochRecord parse_line(const std::string& line) {
 }
 
 void write(const std::filesystem::path& path, const std::string& text) {
-  const auto bytes = std::as_bytes(std::span(text));
-  write_atomically(path, std::span(&bytes, 1));
+  write_atomically(path, std::as_bytes(std::span(text)));
 }
 
 Chart chart(const History& history, const std::string& title, double EpochRecord::*train,

@@ -137,32 +137,14 @@ constexpr NpyType type_of() {
 
 template <class T>
 std::vector<T> NpyArray::to() const {
-  switch (type) {
-    case NpyType::boolean:
-    case NpyType::u8:
-      return converted<T, std::uint8_t>(*this);
-    case NpyType::i8:
-      return converted<T, std::int8_t>(*this);
-    case NpyType::i16:
-      return converted<T, std::int16_t>(*this);
-    case NpyType::u16:
-      return converted<T, std::uint16_t>(*this);
-    case NpyType::i32:
-      return converted<T, std::int32_t>(*this);
-    case NpyType::u32:
-      return converted<T, std::uint32_t>(*this);
-    case NpyType::i64:
-      return converted<T, std::int64_t>(*this);
-    case NpyType::u64:
-      return converted<T, std::uint64_t>(*this);
-    case NpyType::f16:
-      return converted<T, Half>(*this);
-    case NpyType::f32:
-      return converted<T, float>(*this);
-    case NpyType::f64:
-      return converted<T, double>(*this);
-  }
-  return {};
+  // In the order of NpyType.
+  using Convert = std::vector<T> (*)(const NpyArray&);
+  constexpr Convert converts[] = {
+      converted<T, std::uint8_t>,  converted<T, std::int8_t>,   converted<T, std::uint8_t>,
+      converted<T, std::int16_t>,  converted<T, std::uint16_t>, converted<T, std::int32_t>,
+      converted<T, std::uint32_t>, converted<T, std::int64_t>,  converted<T, std::uint64_t>,
+      converted<T, Half>,          converted<T, float>,         converted<T, double>};
+  return converts[static_cast<std::size_t>(type)](*this);
 }
 
 template <class T>
@@ -190,10 +172,8 @@ TAPER_NPY_TYPE(std::int64_t)
 NpyArray read_npy(const NpySource& source, std::string file) {
   const NpyHeader header = parse_npy_header(read_header(source, file), file);
   const std::size_t width = byte_size(header.type);
-  const bool empty = std::ranges::count(header.shape, 0) > 0;
-  std::size_t size = empty ? 0 : width;
-  if (!empty)
-    for (const std::int64_t extent : header.shape) size *= static_cast<std::size_t>(extent);
+  std::size_t size = width;
+  for (const std::int64_t extent : header.shape) size *= static_cast<std::size_t>(extent);
   NpyArray array{header.type, header.shape, read_elements(source, size, file), std::move(file)};
   if (header.big_endian) swap_bytes(array.bytes, width);
   if (header.fortran_order && header.shape.size() > 1)
@@ -222,9 +202,7 @@ std::vector<std::byte> npy_bytes(const NpyArray& array) {
 }
 
 void write_npy(const std::filesystem::path& path, const NpyArray& array) {
-  const std::vector<std::byte> bytes = npy_bytes(array);
-  const std::span<const std::byte> part = bytes;
-  write_atomically(path, {&part, 1});
+  write_atomically(path, npy_bytes(array));
 }
 
 }  // namespace taper::data

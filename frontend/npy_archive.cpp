@@ -44,6 +44,32 @@ Archive open(const std::filesystem::path& path) {
   return archive;
 }
 
+[[noreturn]] void fail(const std::filesystem::path& path, zip_t* archive) {
+  throw Error("{}: the archive could not be made ({})", path.string(), zip_strerror(archive));
+}
+
+void add(const Archive& archive, const std::filesystem::path& path, const std::string& name,
+         const std::vector<std::byte>& bytes) {
+  Source source(zip_source_buffer(archive.get(), bytes.data(), bytes.size(), 0));
+  if (!source) fail(path, archive.get());
+  const zip_int64_t index = zip_file_add(archive.get(), (name + std::string(kSuffix)).c_str(),
+                                         source.get(), ZIP_FL_ENC_UTF_8);
+  if (index < 0) fail(path, archive.get());
+  std::ignore = source.release();  // the archive's from here on
+  zip_set_file_compression(archive.get(), static_cast<zip_uint64_t>(index), ZIP_CM_STORE, 0);
+}
+
+std::vector<std::byte> contents(zip_source_t* source) {
+  std::vector<std::byte> bytes;
+  zip_stat_t stat;
+  if (zip_source_stat(source, &stat) != 0 || zip_source_open(source) != 0) return bytes;
+  bytes.resize(static_cast<std::size_t>(stat.size));
+  const zip_int64_t got = zip_source_read(source, bytes.data(), stat.size);
+  bytes.resize(static_cast<std::size_t>(std::max<zip_int64_t>(got, 0)));
+  zip_source_close(source);
+  return bytes;
+}
+
 }  // namespace
 
 std::vector<std::string> npz_names(const std::filesystem::path& path) {
@@ -80,36 +106,6 @@ NpyArray read_npz(const std::filesystem::path& path, std::string_view array) {
   return read_npy(source, file);
 }
 
-namespace {
-
-[[noreturn]] void fail(const std::filesystem::path& path, zip_t* archive) {
-  throw Error("{}: the archive could not be made ({})", path.string(), zip_strerror(archive));
-}
-
-void add(const Archive& archive, const std::filesystem::path& path, const std::string& name,
-         const std::vector<std::byte>& bytes) {
-  Source source(zip_source_buffer(archive.get(), bytes.data(), bytes.size(), 0));
-  if (!source) fail(path, archive.get());
-  const zip_int64_t index = zip_file_add(archive.get(), (name + std::string(kSuffix)).c_str(),
-                                         source.get(), ZIP_FL_ENC_UTF_8);
-  if (index < 0) fail(path, archive.get());
-  std::ignore = source.release();  // the archive's from here on
-  zip_set_file_compression(archive.get(), static_cast<zip_uint64_t>(index), ZIP_CM_STORE, 0);
-}
-
-std::vector<std::byte> contents(zip_source_t* source) {
-  std::vector<std::byte> bytes;
-  zip_stat_t stat;
-  if (zip_source_stat(source, &stat) != 0 || zip_source_open(source) != 0) return bytes;
-  bytes.resize(static_cast<std::size_t>(stat.size));
-  const zip_int64_t got = zip_source_read(source, bytes.data(), stat.size);
-  bytes.resize(static_cast<std::size_t>(std::max<zip_int64_t>(got, 0)));
-  zip_source_close(source);
-  return bytes;
-}
-
-}  // namespace
-
 void write_npz(const std::filesystem::path& path,
                const std::vector<std::pair<std::string, NpyArray>>& arrays) {
   zip_error_t error;
@@ -129,9 +125,7 @@ void write_npz(const std::filesystem::path& path,
   for (std::size_t i = 0; i < arrays.size(); ++i) add(archive, path, arrays[i].first, files[i]);
   if (zip_close(archive.get()) != 0) fail(path, archive.get());
   std::ignore = archive.release();
-  const std::vector<std::byte> bytes = contents(memory.get());
-  const std::span<const std::byte> part = bytes;
-  write_atomically(path, {&part, 1});
+  write_atomically(path, contents(memory.get()));
 }
 
 }  // namespace taper::data

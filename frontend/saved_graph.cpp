@@ -133,8 +133,7 @@ void save_model(const fs::path& path, const std::vector<Tensor>& outputs,
       variables.emplace_back(name_of(node), tape.variables().at(name_of(node)));
   for (std::size_t i = 0; i < tape.inputs().size(); ++i) metadata[input_key(i)] = tape.inputs()[i];
   safetensors::write(weights, tensors_of(variables, floats), metadata);
-  const std::span<const std::byte> part = std::as_bytes(std::span(text));
-  write_atomically(path, {&part, 1});
+  write_atomically(path, std::as_bytes(std::span(text)));
 }
 
 Model load_model(const fs::path& path) {
