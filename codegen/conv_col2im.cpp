@@ -8,13 +8,13 @@
 #include <memory>
 #include <vector>
 
+#include "codegen/batch_kernel.h"
 #include "codegen/sizes.h"
 #include "codegen/tile.h"
 
 namespace taper::codegen {
 namespace {
 
-using ir::kBatch;
 using ir::kBlock;
 // Pixels of the gradient whose columns are made before they are added.
 constexpr std::int64_t kPixelsAtOnce = 256;
@@ -39,10 +39,11 @@ struct Run {
   std::int64_t first = 0, end = 0, shift = 0;
 };
 
-class Col2imKernel final : public Kernel {
+class Col2imKernel final : public BatchKernel {
  public:
   Col2imKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
-      : spec_(spec),
+      : BatchKernel(spec.images, 1),
+        spec_(spec),
         columns_(spec.ic * spec.kh * spec.kw),
         pitch_(blocks_of(columns_) * kBlock),
         rows_(rows_at_once(spec.oh, spec.ow)),
@@ -54,12 +55,6 @@ class Col2imKernel final : public Kernel {
     for (std::int64_t kw = 0; kw < spec.kw; ++kw) runs_.push_back(run_of(kw));
   }
 
-  std::int64_t units(std::int64_t batch) const override {
-    return spec_.images == kBatch ? batch : spec_.images;
-  }
-  Partition partition() const override {
-    return spec_.images == kBatch ? Partition::images : Partition::units;
-  }
   std::size_t scratch_bytes(std::int64_t) const override {
     const std::int64_t weights = blocks_of(spec_.oc) * kBlock;
     return kTileScratch + static_cast<std::size_t>((weights + rows_ * spec_.ow) * pitch_ * kF32);

@@ -1,14 +1,11 @@
 #include "codegen/copy_part.h"
 
-#include <algorithm>
 #include <array>
 #include <cstring>
 #include <functional>
-#include <utility>
 
 #include "codegen/copy_transpose.h"
-#include "codegen/masm.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 #include "ir/error.h"
 
@@ -27,19 +24,16 @@ struct TileArgs {
   std::int64_t rows;
 };
 
-class CopyEmitter {
+class CopyEmitter : RoutineEmitter {
  public:
   CopyEmitter(CopyLoop inner, CopyLoop rows, const ir::Isa& isa)
-      : inner_(inner), rows_(rows), masm_(make_masm(isa)), m_(*masm_) {}
+      : RoutineEmitter(isa), inner_(inner), rows_(rows) {}
 
   Routine emit() {
-    m_.begin("copy_tile");
-    source_ = m_.gp();
-    result_ = m_.gp();
-    const Gp rows = m_.gp();
-    m_.load(source_, {m_.args(), offsetof(TileArgs, source)});
-    m_.load(result_, {m_.args(), offsetof(TileArgs, result)});
-    m_.load(rows, {m_.args(), offsetof(TileArgs, rows)});
+    begin("copy_tile");
+    source_ = argument(offsetof(TileArgs, source));
+    result_ = argument(offsetof(TileArgs, result));
+    const Gp rows = argument(offsetof(TileArgs, rows));
     for (Vec& v : data_) v = m_.vec();
     const int tail = static_cast<int>(inner_.size % m_.isa().lanes);
     if (by_vectors() && tail != 0) m_.set_tail(tail);
@@ -49,8 +43,7 @@ class CopyEmitter {
     m_.add(source_, rows_.source * kSize);
     m_.add(result_, rows_.result * kSize);
     m_.loop(rows, top);
-    m_.end();
-    return finish_routine(m_, "copy_tile");
+    return end();
   }
 
  private:
@@ -115,8 +108,6 @@ class CopyEmitter {
   }
 
   CopyLoop inner_, rows_;
-  std::unique_ptr<Masm> masm_;
-  Masm& m_;
   Gp source_, result_;
   std::array<Vec, 4> data_;
 };

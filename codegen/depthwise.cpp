@@ -1,12 +1,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
-#include <utility>
 
+#include "codegen/batch_kernel.h"
 #include "codegen/depthwise_walk.h"
 #include "codegen/element_epilogue.h"
 #include "codegen/expr.h"
-#include "codegen/kernel.h"
 #include "codegen/routine.h"
 #include "codegen/sizes.h"
 #include "codegen/weights_kernel.h"
@@ -187,10 +186,13 @@ class PlaneEmitter {
   Position at_;
 };
 
-class DepthwiseKernel : public Kernel {
+class DepthwiseKernel final : public BatchKernel {
  public:
   DepthwiseKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
-      : spec_(spec), result_(result_pixels()), source_(source_pixels()) {
+      : BatchKernel(spec.images, blocks_of(spec.oc)), spec_(spec) {
+    const DepthwiseAxis rows = depthwise_rows(spec), columns = depthwise_columns(spec);
+    result_ = rows.results * columns.results;
+    source_ = rows.sources * columns.sources;
     check_epilogue(spec.epilogue, "depthwise", true);
     constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max() / kPixel;
     if (result_ > most || source_ > most) {
@@ -204,12 +206,6 @@ class DepthwiseKernel : public Kernel {
     routine_ = finish_routine(*m, "depthwise");
   }
 
-  std::int64_t units(std::int64_t batch) const override {
-    return spec_.images == ir::kBatch ? batch : spec_.images * blocks_of(spec_.oc);
-  }
-  Partition partition() const override {
-    return spec_.images == ir::kBatch ? Partition::images : Partition::units;
-  }
   std::vector<const Routine*> routines() const override { return {&routine_}; }
 
   void run(const Call& call) const override {
@@ -218,8 +214,7 @@ class DepthwiseKernel : public Kernel {
     const auto* source = static_cast<const float*>(call.buffers[0]);
     const auto* weights = static_cast<const float*>(call.buffers[1]);
     auto* result = static_cast<float*>(call.buffers[2 + operands]);
-    const std::int64_t each = spec_.images == ir::kBatch ? blocks : 1;
-    for (std::int64_t plane = call.begin * each; plane < call.end * each; ++plane) {
+    for (std::int64_t plane = call.begin * each(); plane < call.end * each(); ++plane) {
       const std::int64_t block = plane % blocks, element = plane * result_ * ir::kBlock;
       DepthwiseArgs args{source + plane * source_ * ir::kBlock,
                          weights + block * spec_.kh * spec_.kw * ir::kBlock,
@@ -232,16 +227,8 @@ class DepthwiseKernel : public Kernel {
   }
 
  private:
-  bool backward() const { return spec_.pass == ir::ConvPass::backward_data; }
-  std::int64_t result_pixels() const {
-    return backward() ? spec_.ih * spec_.iw : spec_.oh * spec_.ow;
-  }
-  std::int64_t source_pixels() const {
-    return backward() ? spec_.oh * spec_.ow : spec_.ih * spec_.iw;
-  }
-
   ir::ConvSpec spec_;
-  std::int64_t result_, source_;  // pixels of a plane
+  std::int64_t result_ = 0, source_ = 0;  // pixels of a plane
   Routine routine_;
 };
 

@@ -1,7 +1,5 @@
 #include "codegen/expr.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "codegen/math.h"
@@ -21,7 +19,7 @@ std::vector<int> last_uses(const ir::Expr& expr) {
   std::vector<int> last(static_cast<std::size_t>(expr.inputs) + expr.instrs.size(), -1);
   const auto use = [&](int value, int at) {
     if (value >= static_cast<int>(last.size()))
-      throw Error(fmt::format("an expression uses value {} of {}", value, last.size()));
+      throw Error("an expression uses value {} of {}", value, last.size());
     if (value >= 0) last[static_cast<std::size_t>(value)] = at;
   };
   for (std::size_t i = 0; i < expr.instrs.size(); ++i)
@@ -151,7 +149,7 @@ class ExprEmitter {
       if (index_ == Vec{}) throw Error("this kernel cannot draw random numbers");
       math.random(d, index_, a, what.seed, what.stream);
     } else {
-      throw Error(fmt::format("{} cannot be part of a fused expression", ir::traits(what.op).name));
+      throw Error("{} cannot be part of a fused expression", ir::traits(what.op).name);
     }
   }
 
@@ -226,22 +224,25 @@ void emit_constant(Masm& m, Vec d, const ir::ExprInstr& constant) {
     m.constant(d, static_cast<float>(constant.value));
 }
 
+#define TAPER_CONVERTED_LANES(access, ...) \
+  case DType::f16:                         \
+    return m.access##_f16(__VA_ARGS__);    \
+  case DType::bf16:                        \
+    return m.access##_bf16(__VA_ARGS__);   \
+  case DType::i8:                          \
+    return m.access##_i8(__VA_ARGS__);     \
+  case DType::u8:                          \
+    return m.access##_u8(__VA_ARGS__);     \
+  case DType::i32:                         \
+    return m.access##_i32(__VA_ARGS__);    \
+  case DType::boolean:                     \
+    return m.access##_bool(__VA_ARGS__);
+
 void load_lanes(Masm& m, Vec d, Address a, DType dtype, bool tail) {
   switch (dtype) {
     case DType::f32:
       return tail ? m.load_tail(d, a) : m.load(d, a);
-    case DType::f16:
-      return m.load_f16(d, a, tail);
-    case DType::bf16:
-      return m.load_bf16(d, a, tail);
-    case DType::i8:
-      return m.load_i8(d, a, tail);
-    case DType::u8:
-      return m.load_u8(d, a, tail);
-    case DType::i32:
-      return m.load_i32(d, a, tail);
-    case DType::boolean:
-      return m.load_bool(d, a, tail);
+      TAPER_CONVERTED_LANES(load, d, a, tail)
   }
 }
 
@@ -249,19 +250,10 @@ void store_lanes(Masm& m, Address a, Vec s, DType dtype, bool tail) {
   switch (dtype) {
     case DType::f32:
       return tail ? m.store_tail(a, s) : m.store(a, s);
-    case DType::f16:
-      return m.store_f16(a, s, tail);
-    case DType::bf16:
-      return m.store_bf16(a, s, tail);
-    case DType::i8:
-      return m.store_i8(a, s, tail);
-    case DType::u8:
-      return m.store_u8(a, s, tail);
-    case DType::i32:
-      return m.store_i32(a, s, tail);
-    case DType::boolean:
-      return m.store_bool(a, s, tail);
+      TAPER_CONVERTED_LANES(store, a, s, tail)
   }
 }
+
+#undef TAPER_CONVERTED_LANES
 
 }  // namespace taper::codegen

@@ -7,8 +7,7 @@
 #include <cstdint>
 
 #include "codegen/kernel.h"
-#include "codegen/masm.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 
 namespace taper::codegen {
@@ -70,37 +69,38 @@ void copy_row(Masm& m, Gp from, Gp to, std::int64_t columns) {
   m.release(v);
 }
 
-Routine emit_gather(const ir::GatherSpec& spec, const ir::Isa& isa) {
-  const std::unique_ptr<Masm> masm = make_masm(isa);
-  Masm& m = *masm;
-  m.begin("gather");
-  const Gp table = m.gp(), indices = m.gp(), result = m.gp(), rows = m.gp(), row = m.gp(),
-           bytes = m.gp();
-  m.load(table, {m.args(), offsetof(GatherArgs, table)});
-  m.load(indices, {m.args(), offsetof(GatherArgs, indices)});
-  m.load(result, {m.args(), offsetof(GatherArgs, result)});
-  m.load(rows, {m.args(), offsetof(GatherArgs, rows)});
-  m.move(bytes, spec.columns * kF32);
-  m.set_tail(static_cast<int>(spec.columns % isa.lanes));
-  const Label top = m.label();
-  m.bind(top);
-  load_row(m, row, indices, bytes, table);
-  copy_row(m, row, result, spec.columns);
-  m.add(indices, kF32);
-  m.add(result, bytes);
-  m.loop(rows, top);
-  m.end();
-  return finish_routine(m, "gather");
-}
+class GatherEmitter : RoutineEmitter {
+ public:
+  explicit GatherEmitter(const ir::Isa& isa) : RoutineEmitter(isa) {}
+
+  Routine emit(std::int64_t columns) {
+    begin("gather");
+    const Gp table = argument(offsetof(GatherArgs, table));
+    const Gp indices = argument(offsetof(GatherArgs, indices));
+    const Gp result = argument(offsetof(GatherArgs, result));
+    const Gp rows = argument(offsetof(GatherArgs, rows));
+    const Gp row = m_.gp(), bytes = m_.gp();
+    m_.move(bytes, columns * kF32);
+    m_.set_tail(static_cast<int>(columns % m_.isa().lanes));
+    const Label top = m_.label();
+    m_.bind(top);
+    load_row(m_, row, indices, bytes, table);
+    copy_row(m_, row, result, columns);
+    m_.add(indices, kF32);
+    m_.add(result, bytes);
+    m_.loop(rows, top);
+    return end();
+  }
+};
 
 // The gradient of one block of columns.
-class ScatterEmitter {
+class ScatterEmitter : RoutineEmitter {
  public:
   ScatterEmitter(const ir::GatherSpec& spec, const ir::Isa& isa)
-      : spec_(spec), masm_(make_masm(isa)), m_(*masm_) {}
+      : RoutineEmitter(isa), spec_(spec) {}
 
   Routine emit() {
-    m_.begin("scatter");
+    begin("scatter");
     for (Gp* g : {&result_, &bytes_, &lanes_, &at_, &count_, &indices_, &row_}) *g = m_.gp();
     sum_ = m_.vec();
     term_ = m_.vec();
@@ -113,8 +113,7 @@ class ScatterEmitter {
       emit_sums(lane * kF32);
       m_.add(lanes_, -m_.isa().lanes);
     }
-    m_.end();
-    return finish_routine(m_, "scatter");
+    return end();
   }
 
  private:
@@ -148,8 +147,6 @@ class ScatterEmitter {
   }
 
   const ir::GatherSpec& spec_;
-  std::unique_ptr<Masm> masm_;
-  Masm& m_;
   Gp result_, bytes_, lanes_, at_, count_, indices_, row_;
   Vec sum_, term_;
 };
@@ -158,7 +155,8 @@ class GatherKernel final : public Kernel {
  public:
   GatherKernel(const ir::GatherSpec& spec, const ir::Isa& isa)
       : spec_(spec),
-        routine_(spec.backward ? ScatterEmitter(spec, isa).emit() : emit_gather(spec, isa)) {}
+        routine_(spec.backward ? ScatterEmitter(spec, isa).emit()
+                               : GatherEmitter(isa).emit(spec.columns)) {}
 
   std::int64_t units(std::int64_t batch) const override {
     if (spec_.backward) return spec_.entries == 0 ? 0 : (spec_.columns + kLanes - 1) / kLanes;

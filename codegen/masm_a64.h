@@ -20,6 +20,8 @@ class MasmA64 final
  private:
   static Vec temp() { return {30}; }
   static Vec other_temp() { return {31}; }
+  static asmjit::arm::VecV v4(Vec r) { return asmjit::a64::v(r.id).s4(); }
+  static asmjit::arm::VecV bits_of(Vec r) { return asmjit::a64::v(r.id).b16(); }
   // [base + offset] for an access of `size` bytes; what does not fit goes through a temporary.
   asmjit::arm::Mem mem(Address a, std::int64_t size);
   void prefetch(Address a, std::uint32_t operation);

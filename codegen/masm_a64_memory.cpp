@@ -7,17 +7,7 @@ namespace taper::codegen {
 
 using namespace asmjit;
 
-namespace {
-
-arm::VecV lanes_of(Vec r) {
-  return a64::v(r.id).s4();
-}
-arm::VecV bytes_of(Vec r) {
-  return a64::v(r.id).b16();
-}
 const a64::GpX kTailLanes = a64::x13;
-
-}  // namespace
 
 void MasmA64::load(Vec d, Address a) {
   const arm::Mem source = mem(a, 16);
@@ -35,8 +25,8 @@ void MasmA64::set_tail(Gp count) {
   a_.cmp(kTailLanes, 0);
   a_.csel(kTailLanes, kTailLanes, a64::xzr, a64::CondCode::kSignedGT);
   iota(temp());
-  a_.dup(lanes_of(other_temp()), a64::w(kTailLanes.id()));
-  a_.cmgt(lanes_of(temp()), lanes_of(other_temp()), lanes_of(temp()));
+  a_.dup(v4(other_temp()), a64::w(kTailLanes.id()));
+  a_.cmgt(v4(temp()), v4(other_temp()), v4(temp()));
   a_.str(a64::v(temp().id), tail_mask());
 }
 
@@ -47,7 +37,7 @@ void MasmA64::set_tail(int count) {
 
 void MasmA64::mask_by_tail(Vec d) {
   a_.ldr(a64::v(other_temp().id), tail_mask());
-  a_.and_(bytes_of(d), bytes_of(d), bytes_of(other_temp()));
+  a_.and_(bits_of(d), bits_of(d), bits_of(other_temp()));
 }
 
 // Reads whole vectors: buffers have readable bytes past their end.
@@ -65,7 +55,7 @@ void MasmA64::store_tail(Address a, Vec s) {
   const arm::Mem pair = mem(a, 8);
   a_.str(a64::d(s.id), pair);
   a_.tbz(kTailLanes, 0, done);
-  a_.dup(lanes_of(temp()), a64::v(s.id).s(2));
+  a_.dup(v4(temp()), a64::v(s.id).s(2));
   store_scalar(a + 8, temp());
   a_.b(done);
   a_.bind(odd);
@@ -86,7 +76,7 @@ void MasmA64::load_bytes(Vec d, Address a, bool tail) {
   const arm::Mem source = mem(a, 4);
   a_.ldr(a64::s(d.id), source);
   a_.ushll(a64::v(d.id).h8(), a64::v(d.id).b8(), 0);
-  a_.ushll(lanes_of(d), a64::v(d.id).h4(), 0);
+  a_.ushll(v4(d), a64::v(d.id).h4(), 0);
   if (tail) mask_by_tail(d);
 }
 
@@ -98,7 +88,7 @@ void MasmA64::load_i8(Vec d, Address a, bool tail) {
   const arm::Mem source = mem(a, 4);
   a_.ldr(a64::s(d.id), source);
   a_.sshll(a64::v(d.id).h8(), a64::v(d.id).b8(), 0);
-  a_.sshll(lanes_of(d), a64::v(d.id).h4(), 0);
+  a_.sshll(v4(d), a64::v(d.id).h4(), 0);
   if (tail) mask_by_tail(d);
   to_f32(d, d);
 }
@@ -109,18 +99,18 @@ void MasmA64::load_i32(Vec d, Address a, bool tail) {
 }
 void MasmA64::load_bool(Vec d, Address a, bool tail) {
   load_bytes(d, a, tail);
-  a_.cmtst(lanes_of(d), lanes_of(d), lanes_of(d));
+  a_.cmtst(v4(d), v4(d), v4(d));
 }
 void MasmA64::load_f16(Vec d, Address a, bool tail) {
   const arm::Mem source = mem(a, 8);
   a_.ldr(a64::d(d.id), source);
-  a_.fcvtl(lanes_of(d), a64::v(d.id).h4());
+  a_.fcvtl(v4(d), a64::v(d.id).h4());
   if (tail) mask_by_tail(d);
 }
 void MasmA64::load_bf16(Vec d, Address a, bool tail) {
   const arm::Mem source = mem(a, 8);
   a_.ldr(a64::d(d.id), source);
-  a_.shll(lanes_of(d), a64::v(d.id).h4(), 16);
+  a_.shll(v4(d), a64::v(d.id).h4(), 16);
   if (tail) mask_by_tail(d);
 }
 
@@ -153,21 +143,21 @@ void MasmA64::store_narrow(Address a, int bytes, bool tail) {
 // Conversions truncate and saturate, NaN becomes 0; narrowing saturates.
 void MasmA64::store_u8(Address a, Vec s, bool tail) {
   const arm::VecV t = a64::v(temp().id);
-  a_.fcvtzu(t.s4(), lanes_of(s));
+  a_.fcvtzu(t.s4(), v4(s));
   a_.uqxtn(t.h4(), t.s4());
   a_.uqxtn(t.b8(), t.h8());
   store_narrow(a, 1, tail);
 }
 void MasmA64::store_i8(Address a, Vec s, bool tail) {
   const arm::VecV t = a64::v(temp().id);
-  a_.fcvtzs(t.s4(), lanes_of(s));
+  a_.fcvtzs(t.s4(), v4(s));
   a_.sqxtn(t.h4(), t.s4());
   a_.sqxtn(t.b8(), t.h8());
   store_narrow(a, 1, tail);
 }
 void MasmA64::store_i32(Address a, Vec s, bool tail) {
   const Vec t = other_temp();  // store_tail() uses the first one
-  a_.fcvtzs(lanes_of(t), lanes_of(s));
+  a_.fcvtzs(v4(t), v4(s));
   if (tail)
     store_tail(a, t);
   else
@@ -175,13 +165,13 @@ void MasmA64::store_i32(Address a, Vec s, bool tail) {
 }
 void MasmA64::store_bool(Address a, Vec s, bool tail) {
   const arm::VecV t = a64::v(temp().id);
-  a_.ushr(t.s4(), lanes_of(s), 31);
+  a_.ushr(t.s4(), v4(s), 31);
   a_.xtn(t.h4(), t.s4());
   a_.xtn(t.b8(), t.h8());
   store_narrow(a, 1, tail);
 }
 void MasmA64::store_f16(Address a, Vec s, bool tail) {
-  a_.fcvtn(a64::v(temp().id).h4(), lanes_of(s));
+  a_.fcvtn(a64::v(temp().id).h4(), v4(s));
   store_narrow(a, 2, tail);
 }
 
@@ -189,20 +179,20 @@ void MasmA64::store_f16(Address a, Vec s, bool tail) {
 void MasmA64::store_bf16(Address a, Vec s, bool tail) {
   constexpr std::uint32_t kHalf = 0x7fff;
   const Vec t = temp(), u = other_temp();
-  a_.ushr(lanes_of(t), lanes_of(s), 16);
+  a_.ushr(v4(t), v4(s), 16);
   constant_i32(u, 1);
   bit_and(t, t, u);
   constant_i32(u, kHalf);
   add_i32(t, t, u);
   add_i32(t, t, s);
-  a_.ushr(lanes_of(t), lanes_of(t), 16);
-  a_.fcmeq(lanes_of(u), lanes_of(s), lanes_of(s));
+  a_.ushr(v4(t), v4(t), 16);
+  a_.fcmeq(v4(u), v4(s), v4(s));
   bit_and(t, t, u);
-  a_.not_(bytes_of(u), bytes_of(u));
-  a_.ushr(lanes_of(u), lanes_of(u), 23);
-  a_.shl(lanes_of(u), lanes_of(u), 6);  // 0x7fc0 where NaN
+  a_.not_(bits_of(u), bits_of(u));
+  a_.ushr(v4(u), v4(u), 23);
+  a_.shl(v4(u), v4(u), 6);  // 0x7fc0 where NaN
   bit_or(t, t, u);
-  a_.xtn(a64::v(t.id).h4(), lanes_of(t));
+  a_.xtn(a64::v(t.id).h4(), v4(t));
   store_narrow(a, 2, tail);
 }
 

@@ -2,7 +2,6 @@
 #include <algorithm>
 
 #include "codegen/masm_x86.h"
-#include "ir/error.h"
 
 namespace taper::codegen {
 
@@ -261,10 +260,7 @@ void MasmX86::store_f16(Address a, Vec s, bool tail) {
 void MasmX86::store_bf16(Address a, Vec s, bool tail) {
   const Vec t = temp();
   a_.vpsrld(v(t), v(s), 16);
-  if (wide())
-    a_.vpandd(v(t), v(t), splat(1));
-  else
-    a_.vpand(v(t), v(t), splat(1));
+  a_.emit(wide() ? x86::Inst::kIdVpandd : x86::Inst::kIdVpand, v(t), v(t), splat(1));
   a_.vpaddd(v(t), v(t), splat(0x7fff));
   a_.vpaddd(v(t), v(t), v(s));
   a_.vpsrld(v(t), v(t), 16);

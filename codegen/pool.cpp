@@ -4,13 +4,12 @@
 #include <limits>
 #include <vector>
 
+#include "codegen/batch_kernel.h"
 #include "codegen/element_epilogue.h"
 #include "codegen/expr.h"
-#include "codegen/kernel.h"
-#include "codegen/masm.h"
 #include "codegen/maximum.h"
 #include "codegen/pool_window.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "ir/attrs.h"
 
 namespace taper::codegen {
@@ -20,11 +19,8 @@ struct PoolArgs {
   std::uintptr_t input;  // first tap inside the input
   std::uintptr_t result;
   std::uintptr_t indices;
-  std::int64_t count;          // whole windows: how many
-  std::int64_t rows, columns;  // clipped window: its taps,
-  std::int64_t skip;           // bytes from the end of one of its rows to the next one
-  float divisor;
-  float first_tap, skipped_taps;  // clipped window: its first tap, those between two of its rows
+  std::int64_t count;  // whole windows: how many
+  WindowArgs window;   // in bytes
   OperandPointers operands;
 };
 
@@ -36,16 +32,14 @@ std::uintptr_t address(const void* base, std::int64_t bytes) {
   return reinterpret_cast<std::uintptr_t>(base) + static_cast<std::uintptr_t>(bytes);
 }
 
-class PoolEmitter {
+class PoolEmitter : RoutineEmitter {
  public:
-  PoolEmitter(const ir::PoolSpec& spec, const ir::Isa& isa)
-      : spec_(spec), masm_(make_masm(isa)), m_(*masm_) {}
+  PoolEmitter(const ir::PoolSpec& spec, const ir::Isa& isa) : RoutineEmitter(isa), spec_(spec) {}
 
   // A run of `count` windows inside the input.
   Routine emit_whole() {
-    begin("pool_whole");
-    const Gp count = m_.gp();
-    m_.load(count, {m_.args(), offsetof(PoolArgs, count)});
+    begin_pool("pool_whole");
+    const Gp count = argument(offsetof(PoolArgs, count));
     const Label top = m_.label();
     m_.bind(top);
     for (int h = 0; h < halves(); ++h) {
@@ -64,15 +58,15 @@ class PoolEmitter {
     }
     m_.add(input_, spec_.stride[1] * block());
     m_.add(result_, block());
-    if (spec_.indices) m_.add(indices_, kPoolLanes);
-    m_.add(element_, kPoolLanes);
+    if (spec_.indices) m_.add(indices_, kLanes);
+    m_.add(element_, kLanes);
     m_.loop(count, top);
-    return end("pool_whole");
+    return end();
   }
 
   // One window of a size known at run time.
   Routine emit_clipped() {
-    begin("pool_clipped");
+    begin_pool("pool_clipped");
     std::vector<Vec> acc, index(static_cast<std::size_t>(halves()));
     const float lowest = -std::numeric_limits<float>::infinity();
     for (int h = 0; h < halves(); ++h) {
@@ -81,15 +75,15 @@ class PoolEmitter {
     }
     Vec one;
     if (spec_.indices) {
-      m_.broadcast(tap_, {m_.args(), offsetof(PoolArgs, first_tap)});
+      m_.broadcast(tap_, window(offsetof(WindowArgs, first_tap)));
       for (Vec& v : index) m_.move(v = m_.vec(), tap_);
       m_.constant(one = m_.vec(), 1);
     }
     const Gp rows = m_.gp(), columns = m_.gp();
-    m_.load(rows, {m_.args(), offsetof(PoolArgs, rows)});
+    m_.load(rows, window(offsetof(WindowArgs, rows)));
     const Label row = m_.label(), column = m_.label();
     m_.bind(row);
-    m_.load(columns, {m_.args(), offsetof(PoolArgs, columns)});
+    m_.load(columns, window(offsetof(WindowArgs, columns)));
     m_.bind(column);
     for (int h = 0; h < halves(); ++h) {
       const auto i = static_cast<std::size_t>(h);
@@ -98,10 +92,10 @@ class PoolEmitter {
     m_.add(input_, block());
     if (spec_.indices) m_.add(tap_, tap_, one);
     m_.loop(columns, column);
-    m_.load(columns, {m_.args(), offsetof(PoolArgs, skip)});
+    m_.load(columns, window(offsetof(WindowArgs, skip)));
     m_.add(input_, columns);
     if (spec_.indices) {
-      m_.broadcast(x_, {m_.args(), offsetof(PoolArgs, skipped_taps)});
+      m_.broadcast(x_, window(offsetof(WindowArgs, skipped_taps)));
       m_.add(tap_, tap_, x_);
     }
     m_.loop(rows, row);
@@ -111,38 +105,34 @@ class PoolEmitter {
       const auto i = static_cast<std::size_t>(h);
       finish(acc[i], index[i], h);
     }
-    return end("pool_clipped");
+    return end();
   }
 
  private:
-  int halves() const { return m_.isa().vectors_per_block(); }
   std::int64_t bytes() const { return m_.isa().lanes * element_size(spec_); }
-  std::int64_t block() const { return kPoolLanes * element_size(spec_); }
+  std::int64_t block() const { return kLanes * element_size(spec_); }
   bool max() const { return spec_.kind == ir::PoolKind::max; }
 
-  void begin(const char* name) {
-    m_.begin(name);
-    input_ = m_.gp();
-    result_ = m_.gp();
+  Address window(std::int64_t field) const {
+    return Address{m_.args(), offsetof(PoolArgs, window)} + field;
+  }
+
+  void begin_pool(const char* name) {
+    begin(name);
+    input_ = argument(offsetof(PoolArgs, input));
+    result_ = argument(offsetof(PoolArgs, result));
     element_ = m_.gp();
-    m_.load(input_, {m_.args(), offsetof(PoolArgs, input)});
-    m_.load(result_, {m_.args(), offsetof(PoolArgs, result)});
     m_.move(element_, 0);
     x_ = m_.vec();
     scratch_ = m_.vec();
     if (spec_.indices) {
-      indices_ = m_.gp();
-      m_.load(indices_, {m_.args(), offsetof(PoolArgs, indices)});
+      indices_ = argument(offsetof(PoolArgs, indices));
       tap_ = m_.vec();
       next_ = m_.vec();
     }
     if (max()) return;
     divisor_ = m_.vec();
-    m_.broadcast(divisor_, {m_.args(), offsetof(PoolArgs, divisor)});
-  }
-  Routine end(const char* name) {
-    m_.end();
-    return finish_routine(m_, name);
+    m_.broadcast(divisor_, window(offsetof(WindowArgs, divisor)));
   }
 
   // `index` becomes tap_ in the lanes where the tap is larger than all before, or the first NaN.
@@ -180,32 +170,25 @@ class PoolEmitter {
   }
 
   const ir::PoolSpec& spec_;
-  std::unique_ptr<Masm> masm_;
-  Masm& m_;
   Gp input_, result_, element_, indices_;
   Vec x_, scratch_, divisor_, tap_, next_;
 };
 
-class PoolKernel final : public Kernel {
+class PoolKernel final : public BatchKernel {
  public:
   PoolKernel(const ir::PoolSpec& spec, const ir::Isa& isa)
-      : spec_(spec), windows_(pool_windows(spec)) {
+      : BatchKernel(spec.images, blocks_of(spec.channels)),
+        spec_(spec),
+        windows_(pool_windows(spec)) {
     check_epilogue(spec.epilogue, "pool", true);
     if (pool_taps(spec) <= kUnrolledTaps) routines_.push_back(PoolEmitter(spec_, isa).emit_whole());
     routines_.push_back(PoolEmitter(spec_, isa).emit_clipped());
   }
 
-  std::int64_t units(std::int64_t batch) const override {
-    return spec_.images == ir::kBatch ? batch : spec_.images * pool_blocks(spec_);
-  }
-  Partition partition() const override {
-    return spec_.images == ir::kBatch ? Partition::images : Partition::units;
-  }
   std::vector<const Routine*> routines() const override { return with_routines({routines_}); }
 
   void run(const Call& call) const override {
-    const std::int64_t each = spec_.images == ir::kBatch ? pool_blocks(spec_) : 1;
-    for (std::int64_t plane = call.begin * each; plane < call.end * each; ++plane) {
+    for (std::int64_t plane = call.begin * each(); plane < call.end * each(); ++plane) {
       for (std::int64_t y = 0; y < spec_.oh; ++y) run_row(call, plane, y);
     }
   }
@@ -217,20 +200,15 @@ class PoolKernel final : public Kernel {
     const auto bind = [&](std::int64_t x) {
       const WindowRange& columns = windows_.columns[static_cast<std::size_t>(x)];
       const std::int64_t from = ((plane * spec_.ih + rows.first) * spec_.iw + columns.first);
-      const std::int64_t to = ((plane * spec_.oh + y) * spec_.ow + x) * kPoolLanes;
+      const std::int64_t to = ((plane * spec_.oh + y) * spec_.ow + x) * kLanes;
       const std::int64_t size = element_size(spec_);
       void* const* results = call.buffers + 1 + spec_.epilogue.operands.size();
-      args.input = address(call.buffers[0], from * kPoolLanes * size);
+      args.input = address(call.buffers[0], from * kLanes * size);
       args.result = address(results[0], to * size);
       if (spec_.indices) args.indices = address(results[1], to);
-      args.first_tap = static_cast<float>(first_tap(spec_, rows, columns));
-      args.skipped_taps = static_cast<float>(spec_.kernel[1] - columns.count);
-      args.rows = rows.count;
-      args.columns = columns.count;
-      args.skip = (spec_.iw - columns.count) * kPoolLanes * size;
-      args.divisor = static_cast<float>(rows.divided_by * columns.divided_by);
+      set_window_args(args.window, spec_, rows, columns, kLanes * size);
       set_operand_pointers(args.operands, spec_.epilogue, call.buffers + 1, to,
-                           plane % pool_blocks(spec_) * kPoolLanes);
+                           plane % blocks_of(spec_.channels) * kLanes);
     };
     const auto clipped = [&](std::int64_t x) {
       bind(x);

@@ -4,18 +4,20 @@
 #include <cstring>
 #include <vector>
 
-#include "codegen/kernel.h"
+#include "codegen/batch_kernel.h"
 #include "codegen/pool_backward_code.h"
 #include "codegen/pool_window.h"
-#include "ir/attrs.h"
 
 namespace taper::codegen {
 namespace {
 
-class PoolBackwardKernel final : public Kernel {
+class PoolBackwardKernel final : public BatchKernel {
  public:
   PoolBackwardKernel(const ir::PoolSpec& spec, const ir::Isa& isa)
-      : spec_(spec), windows_(pool_windows(spec)), overlap_(windows_overlap(spec)) {
+      : BatchKernel(spec.images, blocks_of(spec.channels)),
+        spec_(spec),
+        windows_(pool_windows(spec)),
+        overlap_(windows_overlap(spec)) {
     check_epilogue(spec.epilogue, "pool", true);
     clipped_ = emit_pool_backward_clipped(spec_, isa);
     if (pool_taps(spec) <= kUnrolledTaps) {
@@ -27,19 +29,12 @@ class PoolBackwardKernel final : public Kernel {
     gaps_ = uncovered(windows_.columns, spec.iw);
   }
 
-  std::int64_t units(std::int64_t batch) const override {
-    return spec_.images == ir::kBatch ? batch : spec_.images * pool_blocks(spec_);
-  }
-  Partition partition() const override {
-    return spec_.images == ir::kBatch ? Partition::images : Partition::units;
-  }
   std::vector<const Routine*> routines() const override {
     return with_routines({whole_, sweep_}, {&clipped_});
   }
 
   void run(const Call& call) const override {
-    const std::int64_t each = spec_.images == ir::kBatch ? pool_blocks(spec_) : 1;
-    for (std::int64_t plane = call.begin * each; plane < call.end * each; ++plane) {
+    for (std::int64_t plane = call.begin * each(); plane < call.end * each(); ++plane) {
       if (overlap_) {
         clear(call, plane, 0, spec_.ih * spec_.iw);
         for (std::int64_t y = 0; y < spec_.oh; ++y) run_row(call, plane, y);
@@ -70,17 +65,16 @@ class PoolBackwardKernel final : public Kernel {
     return static_cast<float*>(call.buffers[2 + spec_.epilogue.operands.size()]) + element;
   }
   std::int64_t element(std::int64_t plane, std::int64_t position) const {
-    return (plane * spec_.ih * spec_.iw + position) * kPoolLanes;
+    return (plane * spec_.ih * spec_.iw + position) * kLanes;
   }
   void bind_operands(PoolBackwardArgs& args, const Call& call, std::int64_t plane,
                      std::int64_t at) const {
     set_operand_pointers(args.operands, spec_.epilogue, call.buffers + 2, at,
-                         plane % pool_blocks(spec_) * kPoolLanes);
+                         plane % blocks_of(spec_.channels) * kLanes);
   }
 
   void clear(const Call& call, std::int64_t plane, std::int64_t first, std::int64_t count) const {
-    std::memset(result(call, element(plane, first)), 0,
-                static_cast<std::size_t>(count * kPoolBlock));
+    std::memset(result(call, element(plane, first)), 0, static_cast<std::size_t>(count * kPixel));
   }
 
   void sweep(const Call& call, std::int64_t plane, std::int64_t first, std::int64_t count) const {
@@ -123,21 +117,16 @@ class PoolBackwardKernel final : public Kernel {
     const WindowRange& rows = windows_.rows[static_cast<std::size_t>(y)];
     const WindowRange& columns = windows_.columns[static_cast<std::size_t>(x)];
     const std::int64_t at = element(plane, rows.first * spec_.iw + columns.first);
-    const std::int64_t from = ((plane * spec_.oh + y) * spec_.ow + x) * kPoolLanes;
+    const std::int64_t from = ((plane * spec_.oh + y) * spec_.ow + x) * kLanes;
     PoolBackwardArgs args;
     if (spec_.indices) {
       args.input = static_cast<const std::uint8_t*>(call.buffers[0]) + from;
     } else {
       args.input = static_cast<const float*>(call.buffers[0]) + at;
     }
-    args.first_tap = static_cast<float>(first_tap(spec_, rows, columns));
-    args.skipped_taps = static_cast<float>(spec_.kernel[1] - columns.count);
     args.gradient = static_cast<const float*>(call.buffers[1]) + from;
     args.result = result(call, at);
-    args.rows = rows.count;
-    args.columns = columns.count;
-    args.skip = (spec_.iw - columns.count) * kPoolLanes;
-    args.divisor = static_cast<float>(rows.divided_by * columns.divided_by);
+    set_window_args(args.window, spec_, rows, columns, kLanes);
     bind_operands(args, call, plane, at);
     return args;
   }

@@ -5,46 +5,43 @@
 #include <vector>
 
 #include "codegen/expr.h"
-#include "codegen/masm.h"
 #include "codegen/maximum.h"
-#include "codegen/pool_window.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "ir/attrs.h"
 
 namespace taper::codegen {
 namespace {
 
-class Emitter {
+class PoolBackwardEmitter : RoutineEmitter {
  public:
-  Emitter(const ir::PoolSpec& spec, const ir::Isa& isa)
-      : spec_(spec),
+  PoolBackwardEmitter(const ir::PoolSpec& spec, const ir::Isa& isa)
+      : RoutineEmitter(isa),
+        spec_(spec),
         overlap_(windows_overlap(spec)),
-        max_(spec.kind == ir::PoolKind::max && !spec.indices),
-        masm_(make_masm(isa)),
-        m_(*masm_) {}
+        max_(spec.kind == ir::PoolKind::max && !spec.indices) {}
 
   Routine emit_whole() {
-    begin("pool_backward_whole");
-    const Gp gradient = load_arg(offsetof(PoolBackwardArgs, gradient));
-    const Gp count = load_arg(offsetof(PoolBackwardArgs, count));
+    begin_pool("pool_backward_whole");
+    const Gp gradient = argument(offsetof(PoolBackwardArgs, gradient));
+    const Gp count = argument(offsetof(PoolBackwardArgs, count));
     const Label top = m_.label();
     m_.bind(top);
     for (int h = 0; h < halves(); ++h) emit_whole_half(gradient, h);
     const std::int64_t stride = spec_.stride[1];
-    m_.add(input_, spec_.indices ? kPoolLanes : stride * kPoolBlock);
-    m_.add(result_, stride * kPoolBlock);
-    m_.add(element_, stride * kPoolLanes);
-    m_.add(gradient, kPoolBlock);
+    m_.add(input_, spec_.indices ? kLanes : stride * kPixel);
+    m_.add(result_, stride * kPixel);
+    m_.add(element_, stride * kLanes);
+    m_.add(gradient, kPixel);
     m_.loop(count, top);
-    return end("pool_backward_whole");
+    return end();
   }
 
   Routine emit_clipped() {
-    begin("pool_backward_clipped");
+    begin_pool("pool_backward_clipped");
     const std::vector<Vec> max = vectors(max_ || spec_.indices), rest = vectors(true);
     if (spec_.indices) {
       for (int h = 0; h < halves(); ++h) load_indices(max[static_cast<std::size_t>(h)], h);
-      m_.broadcast(tap_, {m_.args(), offsetof(PoolBackwardArgs, first_tap)});
+      m_.broadcast(tap_, window(offsetof(WindowArgs, first_tap)));
     }
     if (max_) {
       for (const Vec v : max) m_.constant(v, -std::numeric_limits<float>::infinity());
@@ -53,7 +50,7 @@ class Emitter {
       m_.load(result_, {m_.args(), offsetof(PoolBackwardArgs, result)});
       m_.move(element_, 0);
     }
-    const Gp gradient = load_arg(offsetof(PoolBackwardArgs, gradient));
+    const Gp gradient = argument(offsetof(PoolBackwardArgs, gradient));
     for (int h = 0; h < halves(); ++h) {
       load_gradient(rest[static_cast<std::size_t>(h)], {gradient, h * bytes()});
     }
@@ -62,12 +59,12 @@ class Emitter {
       const auto i = static_cast<std::size_t>(h);
       write_tap(max.empty() ? Vec{} : max[i], rest[i], 0, h);
     });
-    return end("pool_backward_clipped");
+    return end();
   }
 
   Routine emit_sweep(bool from_zero) {
-    begin("pool_backward_sweep");
-    const Gp count = load_arg(offsetof(PoolBackwardArgs, count));
+    begin_pool("pool_backward_sweep");
+    const Gp count = argument(offsetof(PoolBackwardArgs, count));
     const Label top = m_.label();
     m_.bind(top);
     for (int h = 0; h < halves(); ++h) {
@@ -79,20 +76,17 @@ class Emitter {
       apply_epilogue(x_, 0, h);
       m_.store({result_, h * bytes()}, x_);
     }
-    m_.add(result_, kPoolBlock);
-    m_.add(element_, kPoolLanes);
+    m_.add(result_, kPixel);
+    m_.add(element_, kLanes);
     m_.loop(count, top);
-    return end("pool_backward_sweep");
+    return end();
   }
 
  private:
-  int halves() const { return m_.isa().vectors_per_block(); }
   std::int64_t bytes() const { return m_.isa().lanes * 4; }
 
-  Gp load_arg(std::int64_t field) {
-    const Gp g = m_.gp();
-    m_.load(g, {m_.args(), field});
-    return g;
+  Address window(std::int64_t field) const {
+    return Address{m_.args(), offsetof(PoolBackwardArgs, window)} + field;
   }
   std::vector<Vec> vectors(bool wanted) {
     std::vector<Vec> all;
@@ -100,10 +94,10 @@ class Emitter {
     return all;
   }
 
-  void begin(const char* name) {
-    m_.begin(name);
-    input_ = load_arg(offsetof(PoolBackwardArgs, input));
-    result_ = load_arg(offsetof(PoolBackwardArgs, result));
+  void begin_pool(const char* name) {
+    begin(name);
+    input_ = argument(offsetof(PoolBackwardArgs, input));
+    result_ = argument(offsetof(PoolBackwardArgs, result));
     element_ = m_.gp();
     m_.move(element_, 0);
     x_ = m_.vec();
@@ -112,30 +106,27 @@ class Emitter {
     tap_ = m_.vec();
     m_.constant(one_ = m_.vec(), 1);
   }
-  Routine end(const char* name) {
-    m_.end();
-    return finish_routine(m_, name);
-  }
 
   // Walks input_, result_ and element_ over the taps of a clipped window.
   template <class Body>
   void each_tap(Body&& body) {
-    const Gp rows = load_arg(offsetof(PoolBackwardArgs, rows)), columns = m_.gp();
+    const Gp rows = m_.gp(), columns = m_.gp();
+    m_.load(rows, window(offsetof(WindowArgs, rows)));
     const Label row = m_.label(), column = m_.label();
     m_.bind(row);
-    m_.load(columns, {m_.args(), offsetof(PoolBackwardArgs, columns)});
+    m_.load(columns, window(offsetof(WindowArgs, columns)));
     m_.bind(column);
     for (int h = 0; h < halves(); ++h) body(h);
-    m_.add(input_, kPoolBlock);
-    m_.add(result_, kPoolBlock);
-    m_.add(element_, kPoolLanes);
+    m_.add(input_, kPixel);
+    m_.add(result_, kPixel);
+    m_.add(element_, kLanes);
     if (spec_.indices) m_.add(tap_, tap_, one_);
     m_.loop(columns, column);
     if (spec_.indices) {
-      m_.broadcast(x_, {m_.args(), offsetof(PoolBackwardArgs, skipped_taps)});
+      m_.broadcast(x_, window(offsetof(WindowArgs, skipped_taps)));
       m_.add(tap_, tap_, x_);
     }
-    m_.load(columns, {m_.args(), offsetof(PoolBackwardArgs, skip)});
+    m_.load(columns, window(offsetof(WindowArgs, skip)));
     m_.add(element_, columns);
     m_.shift_left(columns, 2);
     m_.add(input_, columns);
@@ -148,7 +139,7 @@ class Emitter {
   void emit_whole_half(Gp gradient, int h) {
     const std::int64_t half = h * bytes();
     const auto tap_element = [&](std::int64_t tap) {
-      return (tap / spec_.kernel[1] * spec_.iw + tap % spec_.kernel[1]) * kPoolLanes;
+      return (tap / spec_.kernel[1] * spec_.iw + tap % spec_.kernel[1]) * kLanes;
     };
     const Vec max = m_.vec(), rest = m_.vec();
     if (max_) {
@@ -179,7 +170,7 @@ class Emitter {
   void load_gradient(Vec d, Address a) {
     m_.load(d, a);
     if (max_ || spec_.indices) return;
-    m_.broadcast(x_, {m_.args(), offsetof(PoolBackwardArgs, divisor)});
+    m_.broadcast(x_, window(offsetof(WindowArgs, divisor)));
     m_.div(d, d, x_);
   }
 
@@ -220,8 +211,6 @@ class Emitter {
 
   const ir::PoolSpec& spec_;
   bool overlap_, max_;
-  std::unique_ptr<Masm> masm_;
-  Masm& m_;
   Gp input_, result_, element_;
   Vec x_, scratch_, tap_, one_;
 };
@@ -233,13 +222,13 @@ bool windows_overlap(const ir::PoolSpec& spec) {
 }
 
 Routine emit_pool_backward_whole(const ir::PoolSpec& spec, const ir::Isa& isa) {
-  return Emitter(spec, isa).emit_whole();
+  return PoolBackwardEmitter(spec, isa).emit_whole();
 }
 Routine emit_pool_backward_clipped(const ir::PoolSpec& spec, const ir::Isa& isa) {
-  return Emitter(spec, isa).emit_clipped();
+  return PoolBackwardEmitter(spec, isa).emit_clipped();
 }
 Routine emit_pool_backward_sweep(const ir::PoolSpec& spec, const ir::Isa& isa, bool from_zero) {
-  return Emitter(spec, isa).emit_sweep(from_zero);
+  return PoolBackwardEmitter(spec, isa).emit_sweep(from_zero);
 }
 
 }  // namespace taper::codegen

@@ -5,18 +5,16 @@
 
 #include "codegen/element_epilogue.h"
 #include "codegen/kernel.h"
+#include "codegen/pool_window.h"
 
 namespace taper::codegen {
 
 struct PoolBackwardArgs {
-  const void* input = nullptr;         // first tap inside the input; or the first window's indices
-  const float* gradient = nullptr;     // of the first window
-  float* result = nullptr;             // where the first tap's gradient goes
-  std::int64_t count = 0;              // windows of a run, or positions of a sweep
-  std::int64_t rows = 0, columns = 0;  // clipped window: its taps,
-  std::int64_t skip = 0;               // elements from the end of one of its rows to the next one
-  float divisor = 1;
-  float first_tap = 0, skipped_taps = 0;  // clipped window: its first, those between two rows
+  const void* input = nullptr;      // first tap inside the input; or the first window's indices
+  const float* gradient = nullptr;  // of the first window
+  float* result = nullptr;          // where the first tap's gradient goes
+  std::int64_t count = 0;           // windows of a run, or positions of a sweep
+  WindowArgs window;                // in elements
   OperandPointers operands{};
 };
 

@@ -1,7 +1,6 @@
 #include "codegen/pool_window.h"
 
 #include <algorithm>
-#include <string>
 
 #include "ir/error.h"
 
@@ -24,8 +23,8 @@ std::vector<WindowRange> ranges(const WindowAxis& axis, bool include_pad) {
     range.divided_by = include_pad ? end - begin : range.count;
     range.whole = range.count == axis.kernel;
     if (range.count <= 0) {
-      throw Error("pool: window " + std::to_string(o) + " of " + std::to_string(axis.kernel) +
-                  " elements lies outside of the input's " + std::to_string(axis.extent));
+      throw Error("pool: window {} of {} elements lies outside of the input's {}", o, axis.kernel,
+                  axis.extent);
     }
     all.push_back(range);
   }

@@ -6,12 +6,12 @@
 #include <vector>
 
 #include "codegen/kernel.h"
+#include "codegen/sizes.h"
 
 namespace taper::codegen {
 
 // Windows of more taps than this are walked by loops instead of straight code.
 inline constexpr std::int64_t kUnrolledTaps = 32;
-inline constexpr std::int64_t kPoolLanes = 16, kPoolBlock = 64;  // floats, bytes of a c16 block
 
 // One window along one axis.
 struct WindowRange {
@@ -43,13 +43,26 @@ PoolWindows pool_windows(const ir::PoolSpec& spec);
 inline std::int64_t pool_taps(const ir::PoolSpec& spec) {
   return spec.kernel[0] * spec.kernel[1];
 }
-// The number, row by row in the whole window, of the first tap inside the input.
-inline std::int64_t first_tap(const ir::PoolSpec& spec, const WindowRange& rows,
-                              const WindowRange& columns) {
-  return rows.cut * spec.kernel[1] + columns.cut;
-}
-inline std::int64_t pool_blocks(const ir::PoolSpec& spec) {
-  return (spec.channels + kPoolLanes - 1) / kPoolLanes;
+
+// Part of the args struct of a routine: a window that the borders of the input may cut.
+struct WindowArgs {
+  std::int64_t rows = 0, columns = 0;  // its taps inside the input
+  std::int64_t skip = 0;   // from the end of one of its rows to the next one, in the routine's unit
+  float divisor = 1;       // of an average
+  float first_tap = 0;     // of those inside, by its number, row by row in the whole window
+  float skipped_taps = 0;  // between two rows of those inside
+};
+
+// With a pixel of `pixel` units. In place: copying what was only just stored would wait for the
+// stores.
+inline void set_window_args(WindowArgs& args, const ir::PoolSpec& spec, const WindowRange& rows,
+                            const WindowRange& columns, std::int64_t pixel) {
+  args.rows = rows.count;
+  args.columns = columns.count;
+  args.skip = (spec.iw - columns.count) * pixel;
+  args.divisor = static_cast<float>(rows.divided_by * columns.divided_by);
+  args.first_tap = static_cast<float>(rows.cut * spec.kernel[1] + columns.cut);
+  args.skipped_taps = static_cast<float>(spec.kernel[1] - columns.count);
 }
 
 std::shared_ptr<const Kernel> compile_pool_backward(const ir::PoolSpec&, const ir::Isa&);

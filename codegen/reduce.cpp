@@ -9,8 +9,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <limits>
-#include <string>
 #include <vector>
 
 #include "codegen/element_epilogue.h"
@@ -65,13 +63,13 @@ void step(Offsets& offsets, const Loop& loop, std::int64_t steps) {
 
 void check_inputs(const ir::ReduceSpec& spec) {
   if (spec.inputs.empty() || spec.inputs.size() > kMaxReduceInputs)
-    throw Error("reduce: a prologue of " + std::to_string(spec.inputs.size()) +
-                " inputs, but at most " + std::to_string(kMaxReduceInputs) + " are supported");
+    throw Error("reduce: a prologue of {} inputs, but at most {} are supported", spec.inputs.size(),
+                kMaxReduceInputs);
   const bool fused = spec.prologue != ir::Expr{};
   const std::size_t terms = spec.prologue.outputs.size();
   if (terms > kMaxReduceTerms || (terms > 1 && !spec.epilogue.expr.empty()))
-    throw Error("reduce: " + std::to_string(terms) + " results, but at most " +
-                std::to_string(kMaxReduceTerms) + ", without an epilogue, are supported");
+    throw Error("reduce: {} results, but at most {}, without an epilogue, are supported", terms,
+                kMaxReduceTerms);
   if ((!fused && (spec.inputs.size() != 1 || spec.inputs[0].dtype != ir::DType::f32)) ||
       spec.result.dtype != ir::DType::f32)
     throw Error("reduce: only f32 is supported");
@@ -156,18 +154,23 @@ class ReduceKernel final : public Kernel {
     return loop.size == ir::kBatch ? batch : loop.size;
   }
 
+  // Takes the coordinate along `loop`, the innermost one, off the index.
+  static std::int64_t walk(const Loop& loop, std::int64_t batch, std::int64_t& index,
+                           Offsets& offsets) {
+    const auto [rest, at] = divide(index, extent(loop, batch));
+    step(offsets, loop, at);
+    index = rest;
+    return at;
+  }
+
   void reduce_block(const Call& call, std::int64_t index) const {
     const auto [kept, block] = divide(index, blocks_);
     const std::int64_t first_lane = block * kLanes;
     index = kept;
     Offsets offsets{};
     std::int64_t result = 0;
-    for (std::size_t i = kept_.size(); i-- > 0;) {
-      const auto [rest, at] = divide(index, extent(kept_[i], call.batch));
-      step(offsets, kept_[i], at);
-      result += at * kept_[i].result;
-      index = rest;
-    }
+    for (std::size_t i = kept_.size(); i-- > 0;)
+      result += walk(kept_[i], call.batch, index, offsets) * kept_[i].result;
     if (!lanes_reduced_) {
       step(offsets, lanes_, first_lane);
       result += first_lane;
@@ -190,11 +193,7 @@ class ReduceKernel final : public Kernel {
     for (std::int64_t i = 0; i < count; ++i) {
       std::int64_t index = i;
       Offsets offsets = first;
-      for (std::size_t d = outer_.size(); d-- > 0;) {
-        const auto [rest, at] = divide(index, extent(outer_[d], call.batch));
-        step(offsets, outer_[d], at);
-        index = rest;
-      }
+      for (std::size_t d = outer_.size(); d-- > 0;) walk(outer_[d], call.batch, index, offsets);
       accumulate(call, offsets, totals, size);
     }
   }

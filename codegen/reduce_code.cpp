@@ -3,14 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <limits>
-#include <memory>
 #include <vector>
 
 #include "codegen/expr.h"
-#include "codegen/masm.h"
 #include "codegen/maximum.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 #include "ir/attrs.h"
 #include "ir/error.h"
@@ -20,26 +17,24 @@ namespace {
 
 constexpr int kChains = 4;
 
-class AccumulateEmitter {
+class AccumulateEmitter : RoutineEmitter {
  public:
   AccumulateEmitter(const ir::Isa& isa, const AccumulateSpec& spec)
-      : masm_(make_masm(isa)), m_(*masm_), spec_(spec) {}
+      : RoutineEmitter(isa), spec_(spec) {}
 
   // As many vectors of a row together as there are registers for, then the next ones.
   Routine emit() {
-    m_.begin("reduce_accumulate");
+    begin("reduce_accumulate");
     for (std::size_t i = 0; i < spec_.sources.size(); ++i) sources_[i] = m_.gp();
     if (compares()) scratch_ = m_.vec();
     const int others = std::max(1, max_registers(spec_.prologue)) + (spec_.with_tail ? 1 : 0);
-    const int vectors = m_.isa().vectors_per_block();
-    group_ = std::min(vectors, (m_.free_vecs() - others) / (kChains * terms()));
+    group_ = std::min(halves(), (m_.free_vecs() - others) / (kChains * terms()));
     if (group_ < 1) throw Error("reduce: the prologue needs more vector registers than there are");
-    while (vectors % group_ != 0) --group_;
+    while (halves() % group_ != 0) --group_;
     for (auto& chain : chains_)
       for (int i = 0; i < terms() * group_; ++i) chain.push_back(m_.vec());
-    for (first_ = 0; first_ < vectors; first_ += group_) emit_group();
-    m_.end();
-    return finish_routine(m_, "reduce_accumulate");
+    for (first_ = 0; first_ < halves(); first_ += group_) emit_group();
+    return end();
   }
 
  private:
@@ -115,8 +110,7 @@ class AccumulateEmitter {
   }
 
   void emit_rows() {
-    const Gp rows = m_.gp();
-    m_.load(rows, {m_.args(), offsetof(AccumulateArgs, rows)});
+    const Gp rows = argument(offsetof(AccumulateArgs, rows));
     const Label main = m_.label(), rest = m_.label(), one = m_.label(), done = m_.label();
     m_.jump_if(Condition::less, rows, kChains, rest);
     m_.bind(main);
@@ -136,8 +130,7 @@ class AccumulateEmitter {
   }
 
   void emit_tail() {
-    const Gp tail = m_.gp();
-    m_.load(tail, {m_.args(), offsetof(AccumulateArgs, tail)});
+    const Gp tail = argument(offsetof(AccumulateArgs, tail));
     if (first_ > 0) m_.add(tail, -first_ * m_.isa().lanes);
     const Label done = m_.label();
     m_.jump_if(Condition::less_equal, tail, 0, done);
@@ -154,8 +147,7 @@ class AccumulateEmitter {
   }
 
   void emit_total() {
-    const Gp totals = m_.gp();
-    m_.load(totals, {m_.args(), offsetof(AccumulateArgs, totals)});
+    const Gp totals = argument(offsetof(AccumulateArgs, totals));
     const Vec x = m_.vec();
     for (int term = 0; term < terms(); ++term) {
       for (int v = 0; v < group_; ++v) {
@@ -173,8 +165,6 @@ class AccumulateEmitter {
     m_.release(totals);
   }
 
-  std::unique_ptr<Masm> masm_;
-  Masm& m_;
   const AccumulateSpec& spec_;
   std::array<Gp, kMaxReduceInputs> sources_{};
   Vec scratch_{};

@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "codegen/kernel.h"
+#include "codegen/batch_kernel.h"
 #include "codegen/row_code.h"
 
 namespace taper::codegen {
@@ -15,18 +15,17 @@ namespace {
 
 using ir::RowKind;
 
-class RowKernel final : public Kernel {
+class RowKernel final : public BatchKernel {
  public:
   RowKernel(const ir::RowSpec& spec, const ir::Isa& isa)
-      : spec_(spec), routine_(emit_rows(spec, isa)) {}
+      : BatchKernel(spec.rows, spec.rows == ir::kBatch ? spec.rows_per_image : 1),
+        spec_(spec),
+        routine_(emit_rows(spec, isa)) {}
 
-  std::int64_t units(std::int64_t batch) const override { return batched() ? batch : spec_.rows; }
-  Partition partition() const override { return batched() ? Partition::images : Partition::units; }
   std::vector<const Routine*> routines() const override { return {&routine_}; }
 
   void run(const Call& call) const override {
-    const std::int64_t each = batched() ? spec_.rows_per_image : 1;
-    const std::int64_t first = call.begin * each, rows = (call.end - call.begin) * each;
+    const std::int64_t first = call.begin * each(), rows = (call.end - call.begin) * each();
     if (rows <= 0) return;
     RowArgs args{};
     args.x = at<const float>(call, 0, first * spec_.columns);
@@ -44,8 +43,6 @@ class RowKernel final : public Kernel {
   }
 
  private:
-  bool batched() const { return spec_.rows == ir::kBatch; }
-
   template <class T>
   static T* at(const Call& call, std::size_t buffer, std::int64_t element) {
     return static_cast<T*>(call.buffers[buffer]) + element;

@@ -3,12 +3,10 @@
 #include <cstddef>
 #include <functional>
 #include <limits>
-#include <memory>
 #include <vector>
 
-#include "codegen/masm.h"
 #include "codegen/math.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 
 namespace taper::codegen {
@@ -19,22 +17,21 @@ using ir::RowKind;
 // Rows of at most this many full blocks are unrolled.
 constexpr std::int64_t kUnrolledBlocks = 4;
 
-class RowEmitter {
+class RowEmitter : RoutineEmitter {
  public:
   RowEmitter(const ir::RowSpec& spec, const ir::Isa& isa)
-      : kind_(spec.kind),
+      : RoutineEmitter(isa),
+        kind_(spec.kind),
         full_(spec.columns / kLanes),
         tail_(static_cast<int>(spec.columns % kLanes)),
-        masm_(make_masm(isa)),
-        m_(*masm_),
-        math_(*masm_) {}
+        math_(m_) {}
 
   Routine emit() {
-    m_.begin("row");
-    for (Gp* g : {&x_, &result_, &rows_, &row_bytes_}) *g = m_.gp();
-    m_.load(x_, {m_.args(), offsetof(RowArgs, x)});
-    m_.load(result_, {m_.args(), offsetof(RowArgs, result)});
-    m_.load(rows_, {m_.args(), offsetof(RowArgs, rows)});
+    begin("row");
+    x_ = argument(offsetof(RowArgs, x));
+    result_ = argument(offsetof(RowArgs, result));
+    rows_ = argument(offsetof(RowArgs, rows));
+    row_bytes_ = m_.gp();
     m_.move(row_bytes_, 0);
     const Label top = m_.label();
     m_.bind(top);
@@ -44,12 +41,10 @@ class RowEmitter {
     if (writes_matrix()) m_.add(result_, bytes);
     m_.add(row_bytes_, kF32);
     m_.loop(rows_, top);
-    m_.end();
-    return finish_routine(m_, "row");
+    return end();
   }
 
  private:
-  int halves() const { return m_.isa().vectors_per_block(); }
   bool has_loss() const {
     return kind_ == RowKind::cross_entropy || kind_ == RowKind::cross_entropy_fused;
   }
@@ -108,20 +103,8 @@ class RowEmitter {
     }
   }
 
-  void load(Vec d, Address a, bool tail) {
-    if (tail) {
-      m_.load_tail(d, a);
-    } else {
-      m_.load(d, a);
-    }
-  }
-  void store(Address a, Vec s, bool tail) {
-    if (tail) {
-      m_.store_tail(a, s);
-    } else {
-      m_.store(a, s);
-    }
-  }
+  void load(Vec d, Address a, bool tail) { tail ? m_.load_tail(d, a) : m_.load(d, a); }
+  void store(Address a, Vec s, bool tail) { tail ? m_.store_tail(a, s) : m_.store(a, s); }
 
   void with_result(std::int64_t offset, bool tail, const std::function<void(Vec)>& change) {
     const Vec v = m_.vec();
@@ -257,8 +240,6 @@ class RowEmitter {
   RowKind kind_;
   std::int64_t full_;
   int tail_;
-  std::unique_ptr<Masm> masm_;
-  Masm& m_;
   Math math_;
   Gp x_, result_, rows_, row_bytes_;
 };

@@ -1,7 +1,6 @@
 #include "frontend/atomic_file.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -31,8 +30,8 @@ class Descriptor {
 };
 
 [[noreturn]] void fail(const fs::path& path, int error) {
-  throw Error(fmt::format("{}: could not be saved ({}); what was there is unchanged", path.string(),
-                          std::generic_category().message(error)));
+  throw Error("{}: could not be saved ({}); what was there is unchanged", path.string(),
+              std::generic_category().message(error));
 }
 
 // The file itself where `path` is a link to it.
@@ -43,8 +42,8 @@ fs::path target_of(const fs::path& path) {
   if (error) fail(path, error.value());
   const fs::file_status status = fs::status(target, absent);
   if (fs::exists(status) && !fs::is_regular_file(status))
-    throw Error(fmt::format("{}: could not be saved, because this is no regular file but a {}",
-                            path.string(), fs::is_directory(status) ? "folder" : "device"));
+    throw Error("{}: could not be saved, because this is no regular file but a {}", path.string(),
+                fs::is_directory(status) ? "folder" : "device");
   return target;
 }
 
@@ -96,9 +95,9 @@ void sync_folder(const fs::path& path) {
   const Descriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (descriptor.get() >= 0 && (::fsync(descriptor.get()) == 0 || errno == EINVAL)) return;
   throw Error(
-      fmt::format("{}: is saved, but a power cut may undo it, because its folder could "
-                  "not be synced ({})",
-                  path.string(), std::generic_category().message(errno)));
+      "{}: is saved, but a power cut may undo it, because its folder could "
+      "not be synced ({})",
+      path.string(), std::generic_category().message(errno));
 }
 
 }  // namespace

@@ -13,5 +13,8 @@ namespace taper {
 // the file, also for what is no regular file; the old one is unchanged then.
 void write_atomically(const std::filesystem::path& path,
                       std::span<const std::span<const std::byte>> parts);
+inline void write_atomically(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  write_atomically(path, std::span(&bytes, 1));
+}
 
 }  // namespace taper

@@ -41,8 +41,7 @@ Number number(const safetensors::File& file, const std::string& key) {
     const auto [stop, error] = std::from_chars(text.data(), end, value);
     if (error == std::errc{} && stop == end) return value;
   }
-  throw Error(fmt::format("{}: is no checkpoint of taper: its metadata has no number \"{}\"",
-                          file.name(), key));
+  throw Error("{}: is no checkpoint of taper: its metadata has no number \"{}\"", file.name(), key);
 }
 
 TrainingState state_of(const safetensors::File& file) {
@@ -83,7 +82,7 @@ void save_checkpoint(const std::filesystem::path& path, const Variables& variabl
   safetensors::Metadata metadata = state.user;
   for (const auto& [key, value] : state.user)
     if (key.starts_with(kOwn))
-      throw Error(fmt::format("{}: the key \"{}\" is one of taper's own", path.string(), key));
+      throw Error("{}: the key \"{}\" is one of taper's own", path.string(), key);
   const RandomState random = random_state();
   metadata["taper.step"] = fmt::format("{}", state.step);
   metadata["taper.loader.epoch"] = fmt::format("{}", state.position.epoch);

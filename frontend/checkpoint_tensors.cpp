@@ -61,14 +61,12 @@ void check_tensors(const safetensors::File& file,
     if (!known.contains(name))
       faults.push_back(fmt::format("\"{}\" {} is unknown", name, safetensors::to_string(entry)));
   if (!faults.empty())
-    throw Error(
-        fmt::format("{}: does not fit the model: {}", file.name(), fmt::join(faults, "; ")));
+    throw Error("{}: does not fit the model: {}", file.name(), fmt::join(faults, "; "));
 }
 
 std::vector<safetensors::Tensor> tensors_of(const NamedVariables& variables, Type floats) {
   if (floats != Type::f32 && floats != Type::f16 && floats != Type::bf16)
-    throw Error(
-        fmt::format("weights: {} cannot hold f32 without a scale", safetensors::name(floats)));
+    throw Error("weights: {} cannot hold f32 without a scale", safetensors::name(floats));
   std::vector<safetensors::Tensor> tensors;
   for (const auto& [name, variable] : variables) {
     const ir::TensorType& type = variable->type();

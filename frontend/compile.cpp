@@ -25,9 +25,8 @@ Dim Function::batch_of(std::span<const InputView> views) const {
     const auto image =
         static_cast<std::size_t>(ir::element_count(type.shape, 1)) * ir::byte_size(type.dtype);
     if (image == 0 || views[i].bytes.size() % image != 0)
-      throw Error(
-          fmt::format("call: input \"{}\" is {}, but {} bytes are no whole number of images",
-                      inputs_[i], ir::to_string(type), views[i].bytes.size()));
+      throw Error("call: input \"{}\" is {}, but {} bytes are no whole number of images",
+                  inputs_[i], ir::to_string(type), views[i].bytes.size());
     return static_cast<Dim>(views[i].bytes.size() / image);
   }
   return 1;
@@ -35,13 +34,13 @@ Dim Function::batch_of(std::span<const InputView> views) const {
 
 std::span<const float> Function::run(std::span<const InputView> inputs) {
   if (inputs.size() != inputs_.size())
-    throw Error(fmt::format("call: {} inputs were given but the function takes {} ({})",
-                            inputs.size(), inputs_.size(), fmt::join(inputs_, ", ")));
+    throw Error("call: {} inputs were given but the function takes {} ({})", inputs.size(),
+                inputs_.size(), fmt::join(inputs_, ", "));
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const ir::TensorType& type = executable_.input_types()[position_[i]];
     if (inputs[i].dtype != type.dtype)
-      throw Error(fmt::format("call: input \"{}\" is {} but {} data were given", inputs_[i],
-                              ir::to_string(type), ir::name(inputs[i].dtype)));
+      throw Error("call: input \"{}\" is {} but {} data were given", inputs_[i],
+                  ir::to_string(type), ir::name(inputs[i].dtype));
     arguments_[position_[i]] = inputs[i].bytes;
   }
   executable_.run(arguments_, batch_of(inputs));

@@ -19,10 +19,10 @@ struct Sums {
 
 void check(const Tensor& loss, const TrainingOptions& training) {
   if (ir::element_count(loss.shape(), 2) != 1)
-    throw Error(fmt::format("compile: the loss is {}, not one number", ir::to_string(loss.shape())),
-                loss.tape().graph()[loss.id()].location);
+    throw Error(loss.tape().graph()[loss.id()].location, "compile: the loss is {}, not one number",
+                ir::to_string(loss.shape()));
   if (training.accumulate < 1)
-    throw Error(fmt::format("compile: {} calls cannot make an update", training.accumulate));
+    throw Error("compile: {} calls cannot make an update", training.accumulate);
 }
 
 Sums make_sums(const Tensor& loss, const TrainingOptions& training) {
@@ -146,12 +146,11 @@ void TrainingStep::reject(float loss) const {
   const auto cause = last().first_non_finite(is_loss ? 0 : 1);
   const std::string end = "no parameter and no state has changed";
   if (!cause)
-    throw NonFiniteError(fmt::format(
-        "training step {}: {}, though all is finite in the interpreter; {}", calls, what, end));
-  throw NonFiniteError(
-      fmt::format("training step {}: {}; the first value that is not finite is {}; {}", calls, what,
-                  cause->value, end),
-      cause->location);
+    throw NonFiniteError("training step {}: {}, though all is finite in the interpreter; {}", calls,
+                         what, end);
+  throw NonFiniteError(cause->location,
+                       "training step {}: {}; the first value that is not finite is {}; {}", calls,
+                       what, cause->value, end);
 }
 
 TrainingStep compile(const Tensor& loss, const optim::Optimizer& optimizer,

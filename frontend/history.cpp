@@ -37,7 +37,7 @@ std::string header() {
 }
 
 [[noreturn]] void refuse(const std::string& line) {
-  throw Error(fmt::format("history: \"{}\" is no line of a training history", line.substr(0, 80)));
+  throw Error("history: \"{}\" is no line of a training history", line.substr(0, 80));
 }
 
 template <class Number>
@@ -66,8 +66,7 @@ EpochRecord parse_line(const std::string& line) {
 }
 
 void write(const std::filesystem::path& path, const std::string& text) {
-  const auto bytes = std::as_bytes(std::span(text));
-  write_atomically(path, std::span(&bytes, 1));
+  write_atomically(path, std::as_bytes(std::span(text)));
 }
 
 Chart chart(const History& history, const std::string& title, double EpochRecord::*train,

@@ -1,6 +1,5 @@
 #include "frontend/idx.h"
 
-#include <fmt/format.h>
 #include <zlib.h>
 
 #include <algorithm>
@@ -24,7 +23,7 @@ class Reader {
  public:
   explicit Reader(const std::filesystem::path& path)
       : name_(path.string()), file_(gzopen(path.c_str(), "rb")) {
-    if (!file_) throw Error(fmt::format("{}: cannot be opened", name_));
+    if (!file_) throw Error("{}: cannot be opened", name_);
   }
 
   // Reads up to `size` bytes; fewer only at the end of the file.
@@ -33,13 +32,13 @@ class Reader {
     int status = Z_OK;
     const char* message = gzerror(file_.get(), &status);
     if (got < 0 || (status != Z_OK && status != Z_STREAM_END))
-      throw Error(fmt::format("{}: the gzip data are corrupt or truncated ({})", name_, message));
+      throw Error("{}: the gzip data are corrupt or truncated ({})", name_, message);
     return static_cast<std::size_t>(got);
   }
 
   std::uint32_t big_endian() {
     std::uint8_t b[4];
-    if (read(b, 4) != 4) throw Error(fmt::format("{}: the idx header is truncated", name_));
+    if (read(b, 4) != 4) throw Error("{}: the idx header is truncated", name_);
     return std::uint32_t{b[0]} << 24 | std::uint32_t{b[1]} << 16 | std::uint32_t{b[2]} << 8 | b[3];
   }
 
@@ -52,21 +51,18 @@ class Reader {
 
 IdxFile read_idx(const std::filesystem::path& path, int rank) {
   const std::string name = path.string();
-  if (std::filesystem::is_directory(path))
-    throw Error(fmt::format("{}: is a folder, not an idx file", name));
+  if (std::filesystem::is_directory(path)) throw Error("{}: is a folder, not an idx file", name);
   Reader reader(path);
   const std::uint32_t magic = reader.big_endian();
   if (magic != 0x800u + static_cast<unsigned>(rank))
-    throw Error(
-        fmt::format("{}: magic number {:#010x} is not that of an idx file of {} axes of bytes",
-                    name, magic, rank));
+    throw Error("{}: magic number {:#010x} is not that of an idx file of {} axes of bytes", name,
+                magic, rank);
   IdxFile file;
   std::int64_t total = 1;
   for (int axis = 0; axis < rank; ++axis) {
     const std::int64_t extent = reader.big_endian();
     if (extent < 1 || total > kMostBytes / extent)
-      throw Error(fmt::format("{}: axis {} has extent {}, which makes no sensible size", name, axis,
-                              extent));
+      throw Error("{}: axis {} has extent {}, which makes no sensible size", name, axis, extent);
     file.extents.push_back(extent);
     total *= extent;
   }
@@ -77,12 +73,11 @@ IdxFile read_idx(const std::filesystem::path& path, int rank) {
     const std::size_t want = std::min(kPiece, size - have);
     file.bytes.resize(have + want);
     const std::size_t got = reader.read(file.bytes.data() + have, want);
-    if (got < want)
-      throw Error(fmt::format("{}: truncated, {} of {} bytes are there", name, have + got, size));
+    if (got < want) throw Error("{}: truncated, {} of {} bytes are there", name, have + got, size);
   }
   std::uint8_t extra;
   if (reader.read(&extra, 1) != 0)
-    throw Error(fmt::format("{}: longer than the {} bytes its header states", name, size));
+    throw Error("{}: longer than the {} bytes its header states", name, size);
   return file;
 }
 

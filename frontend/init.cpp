@@ -1,7 +1,5 @@
 #include "frontend/init.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -76,8 +74,8 @@ namespace {
 double fan_of(const runtime::Variable& weight, Fan fan) {
   const ir::Shape& shape = weight.type().shape;
   if (shape.size() < 2)
-    throw Error(fmt::format("init: \"{}\" is {}; a fan needs a weight of rank 2 or more",
-                            weight.name(), ir::to_string(weight.type())));
+    throw Error("init: \"{}\" is {}; a fan needs a weight of rank 2 or more", weight.name(),
+                ir::to_string(weight.type()));
   return static_cast<double>(fan == Fan::in ? fan_in(shape) : fan_out(shape));
 }
 

@@ -1,7 +1,5 @@
 #include "frontend/loss.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -16,17 +14,15 @@ Tensor reduced(const Tensor& each, Reduction reduction) {
 // The tape of two operands, of which at most one is a number, and whose shapes are equal.
 Tape& tape_of_pair(const char* loss, const Operand& x, const Operand& target) {
   Tape* tape = x.tape() != nullptr ? x.tape() : target.tape();
-  if (tape == nullptr)
-    throw Error(fmt::format("{}: one operand must be a Tensor", loss), x.where());
+  if (tape == nullptr) throw Error(x.where(), "{}: one operand must be a Tensor", loss);
   if (x.tape() == nullptr || target.tape() == nullptr) return *tape;
   if (x.tape() != target.tape())
-    throw Error(fmt::format("{}: the operands are on different tapes", loss), x.where());
+    throw Error(x.where(), "{}: the operands are on different tapes", loss);
   const Shape& a = tape->graph()[x.on(*tape)].type.shape;
   const Shape& b = tape->graph()[target.on(*tape)].type.shape;
   if (a != b)
-    throw Error(
-        fmt::format("{}: the shapes {} and {} differ", loss, ir::to_string(a), ir::to_string(b)),
-        x.where());
+    throw Error(x.where(), "{}: the shapes {} and {} differ", loss, ir::to_string(a),
+                ir::to_string(b));
   return *tape;
 }
 
@@ -46,7 +42,7 @@ Tensor l1_loss(Operand x, Operand target, Reduction reduction) {
 
 Tensor smooth_l1_loss(Operand x, Operand target, double beta, Reduction reduction) {
   if (!(beta >= 0) || !std::isfinite(beta))
-    throw Error(fmt::format("smooth_l1_loss: beta {} is negative or not finite", beta), x.where());
+    throw Error(x.where(), "smooth_l1_loss: beta {} is negative or not finite", beta);
   const Tape::Line line(&tape_of_pair("smooth_l1_loss", x, target), x.where());
   const Tensor d = abs(x - target);
   if (beta == 0) return reduced(d, reduction);
@@ -85,10 +81,9 @@ Tensor bce_with_logits(Operand x, Operand target, const BceOptions& options) {
   const auto count = static_cast<Dim>(weights.size());
   const bool fits = count == 1 || (!shape.empty() && count == shape.back());
   if (!fits || !std::ranges::all_of(weights, [](double w) { return std::isfinite(w); }))
-    throw Error(fmt::format("bce_with_logits: {} values of pos_weight do not fit {}, or one is not "
-                            "finite",
-                            count, ir::to_string(shape)),
-                x.where());
+    throw Error(x.where(),
+                "bce_with_logits: {} values of pos_weight do not fit {}, or one is not finite",
+                count, ir::to_string(shape));
   const Tensor weight = tape.constant(count == 1 ? Shape{} : Shape{count}, weights, x.where());
   const Tensor scale = (weight - 1) * t + 1;
   return reduced((1 - t) * logits + scale * softplus, options.reduction);

@@ -22,15 +22,14 @@ struct Call {
   std::optional<std::int64_t> ignore_index;
 
   [[noreturn]] void fail(const std::string& sentence) const {
-    throw Error(fmt::format("{}: {}", loss, sentence), where);
+    throw Error(where, "{}: {}", loss, sentence);
   }
 };
 
 Call make_call(const char* loss, const Operand& scores, const Operand& labels,
                const std::vector<double>& weight, std::optional<std::int64_t> ignore_index) {
   if (scores.tape() == nullptr || scores.tape() != labels.tape())
-    throw Error(fmt::format("{}: scores and labels must be Tensors of one tape", loss),
-                scores.where());
+    throw Error(scores.where(), "{}: scores and labels must be Tensors of one tape", loss);
   Tape& tape = *scores.tape();
   Call call{loss, scores.where(), tape,        {tape, scores.on(tape)}, {tape, labels.on(tape)},
             0,    weight,         ignore_index};

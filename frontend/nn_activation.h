@@ -1,4 +1,4 @@
-// Activations.
+// Layers without state, but for pooling.
 #pragma once
 
 #include "frontend/nn_module.h"
@@ -6,9 +6,9 @@
 namespace taper::nn {
 
 // A layer without state: one function of its input.
-class Activation : public Module {
+class FunctionLayer : public Module {
  public:
-  explicit Activation(std::source_location where) : where_(where) {}
+  explicit FunctionLayer(std::source_location where) : where_(where) {}
 
  protected:
   Operand at(const Tensor& x) const { return {x, where_}; }
@@ -16,12 +16,13 @@ class Activation : public Module {
  private:
   std::source_location where_;
 };
+using Activation = FunctionLayer;
 
 #define TAPER_ACTIVATION(Name, function)                                          \
-  class Name : public Activation {                                                \
+  class Name : public FunctionLayer {                                             \
    public:                                                                        \
     explicit Name(std::source_location where = std::source_location::current())   \
-        : Activation(where) {}                                                    \
+        : FunctionLayer(where) {}                                                 \
     Tensor operator()(const Tensor& x) const override { return function(at(x)); } \
   };
 TAPER_ACTIVATION(ReLU, relu)
@@ -31,38 +32,25 @@ TAPER_ACTIVATION(Tanh, tanh)
 TAPER_ACTIVATION(SiLU, silu)
 #undef TAPER_ACTIVATION
 
+// The same of functions with an argument.
+#define TAPER_ACTIVATION_OF(Name, function, Argument, standard)                              \
+  class Name : public FunctionLayer {                                                        \
+   public:                                                                                   \
+    explicit Name(Argument argument = standard,                                              \
+                  std::source_location where = std::source_location::current())              \
+        : FunctionLayer(where), argument_(argument) {}                                       \
+    Tensor operator()(const Tensor& x) const override { return function(at(x), argument_); } \
+                                                                                             \
+   private:                                                                                  \
+    Argument argument_;                                                                      \
+  };
 // x, or slope * x where x is negative.
-class LeakyReLU : public Activation {
- public:
-  explicit LeakyReLU(double slope = 0.01,
-                     std::source_location where = std::source_location::current())
-      : Activation(where), slope_(slope) {}
-  Tensor operator()(const Tensor& x) const override { return leaky_relu(at(x), slope_); }
-
- private:
-  double slope_;
-};
-
-class GELU : public Activation {
- public:
-  explicit GELU(GeluForm form = GeluForm::exact,
-                std::source_location where = std::source_location::current())
-      : Activation(where), form_(form) {}
-  Tensor operator()(const Tensor& x) const override { return gelu(at(x), form_); }
-
- private:
-  GeluForm form_;
-};
-
+TAPER_ACTIVATION_OF(LeakyReLU, leaky_relu, double, 0.01)
+TAPER_ACTIVATION_OF(GELU, gelu, GeluForm, GeluForm::exact)
 // Along an axis other than the batch; negative ones count from the end.
-class Softmax : public Activation {
- public:
-  explicit Softmax(int axis = -1, std::source_location where = std::source_location::current())
-      : Activation(where), axis_(axis) {}
-  Tensor operator()(const Tensor& x) const override { return softmax(at(x), axis_); }
-
- private:
-  int axis_;
-};
+TAPER_ACTIVATION_OF(Softmax, softmax, int, -1)
+// [..., axes from the argument on ...] -> [..., product]; it counts the batch axis.
+TAPER_ACTIVATION_OF(Flatten, flatten, int, 1)
+#undef TAPER_ACTIVATION_OF
 
 }  // namespace taper::nn

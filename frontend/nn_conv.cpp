@@ -1,16 +1,13 @@
 #include "frontend/nn_conv.h"
 
-#include <fmt/format.h>
-
 namespace taper::nn {
 namespace {
 
 void check_sizes(std::string_view layer, std::int64_t in, std::int64_t out, std::int64_t kernel,
                  std::int64_t groups, const std::source_location& where) {
   if (in < 1 || out < 1 || kernel < 1 || groups < 1 || in % groups != 0 || out % groups != 0)
-    throw Error(fmt::format("{}: {} -> {} channels, kernel {}, groups {} do not fit together",
-                            layer, in, out, kernel, groups),
-                where);
+    throw Error(where, "{}: {} -> {} channels, kernel {}, groups {} do not fit together", layer, in,
+                out, kernel, groups);
 }
 
 Tensor with_bias(const Tensor& y, const std::shared_ptr<Variable>& bias, Shape shape,
@@ -56,9 +53,7 @@ Tensor Conv1d::operator()(const Tensor& x) const {
   const Shape shape = x.shape();
   const Shape window = weight_->type().shape;
   if (shape.size() != 3)
-    throw Error(
-        fmt::format("Conv1d: the input {} is not [N, channels, length]", ir::to_string(shape)),
-        where_);
+    throw Error(where_, "Conv1d: the input {} is not [N, channels, length]", ir::to_string(shape));
   const Operand weight(x.tape().parameter(weight_, where_), where_);
   const Tensor image = reshape(Operand(x, where_), {shape[0], shape[1], 1, shape[2]});
   const Tensor kernel = reshape(weight, {window[0], window[1], 1, window[2]});
@@ -73,10 +68,8 @@ ConvTranspose2d::ConvTranspose2d(std::int64_t in, std::int64_t out, std::int64_t
   check_sizes("ConvTranspose2d", in, out, kernel, options.groups, where);
   for (std::size_t i = 0; i < 2; ++i)
     if (options.output_padding[i] < 0 || options.output_padding[i] >= options.stride[i])
-      throw Error(
-          fmt::format("ConvTranspose2d: output padding {} is not in 0..{}, below the stride",
-                      options.output_padding[i], options.stride[i] - 1),
-          where);
+      throw Error(where, "ConvTranspose2d: output padding {} is not in 0..{}, below the stride",
+                  options.output_padding[i], options.stride[i] - 1);
   weight_ = add_parameter("weight", {in, out / options.groups, kernel, kernel});
   if (options.bias) bias_ = add_parameter("bias", {out});
   init::default_weights(*weight_, bias_.get());
@@ -87,9 +80,8 @@ Tensor ConvTranspose2d::operator()(const Tensor& x) const {
   const Shape shape = x.shape();
   const Shape window = weight_->type().shape;
   if (shape.size() != 4 || shape[1] != window[0])
-    throw Error(fmt::format("ConvTranspose2d: the input {} is not [N, {}, height, width]",
-                            ir::to_string(shape), window[0]),
-                where_);
+    throw Error(where_, "ConvTranspose2d: the input {} is not [N, {}, height, width]",
+                ir::to_string(shape), window[0]);
   const auto& [stride, padding, output_padding, dilation, groups, bias] = options_;
   ir::ConvAttrs attrs{stride,
                       dilation,

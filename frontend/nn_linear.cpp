@@ -1,13 +1,10 @@
 #include "frontend/nn_linear.h"
 
-#include <fmt/format.h>
-
 namespace taper::nn {
 
 Linear::Linear(std::int64_t in, std::int64_t out, bool bias, std::source_location where)
     : where_(where) {
-  if (in < 1 || out < 1)
-    throw Error(fmt::format("Linear: {} -> {} features are not positive", in, out), where);
+  if (in < 1 || out < 1) throw Error(where, "Linear: {} -> {} features are not positive", in, out);
   weight_ = add_parameter("weight", {out, in});
   if (bias) bias_ = add_parameter("bias", {out});
   init::default_weights(*weight_, bias_.get());
@@ -25,8 +22,7 @@ Tensor Linear::operator()(const Tensor& x) const {
 Embedding::Embedding(std::int64_t entries, std::int64_t dim, std::source_location where)
     : where_(where) {
   if (entries < 1 || dim < 1)
-    throw Error(fmt::format("Embedding: {} entries of {} numbers are not positive", entries, dim),
-                where);
+    throw Error(where, "Embedding: {} entries of {} numbers are not positive", entries, dim);
   weight_ = add_parameter("weight", {entries, dim});
   init::normal(*weight_, 0, 1);
 }

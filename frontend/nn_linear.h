@@ -1,4 +1,4 @@
-// Layers that are a product with a matrix or a choice of its rows, and Flatten.
+// Layers that are a product with a matrix or a choice of its rows.
 #pragma once
 
 #include "frontend/nn_module.h"
@@ -27,18 +27,6 @@ class Embedding : public Module {
 
  private:
   std::shared_ptr<Variable> weight_;
-  std::source_location where_;
-};
-
-// [..., axes from `start` on ...] -> [..., product]; `start` counts the batch axis.
-class Flatten : public Module {
- public:
-  explicit Flatten(int start = 1, std::source_location where = std::source_location::current())
-      : start_(start), where_(where) {}
-  Tensor operator()(const Tensor& x) const override { return flatten(Operand(x, where_), start_); }
-
- private:
-  int start_;
   std::source_location where_;
 };
 

@@ -1,7 +1,5 @@
 #include "frontend/nn_module.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 namespace taper::nn {
@@ -25,7 +23,7 @@ void Module::check_name(const std::string& name) const {
   if (name.empty() || name.find('.') != std::string::npos ||
       std::ranges::any_of(parameters_, named) || std::ranges::any_of(buffers_, named) ||
       std::ranges::any_of(children_, called))
-    throw Error(fmt::format("module: the name \"{}\" is empty, has a dot or is taken", name));
+    throw Error("module: the name \"{}\" is empty, has a dot or is taken", name);
 }
 
 std::shared_ptr<Variable> Module::add_to(Parameters& list, const std::string& name, Shape shape) {

@@ -21,7 +21,6 @@
 #pragma once
 
 #include <concepts>
-#include <cstdint>
 #include <memory>
 #include <source_location>
 #include <string>

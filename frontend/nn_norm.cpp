@@ -34,9 +34,8 @@ BatchNorm::BatchNorm(std::string layer, std::vector<std::size_t> ranks, std::int
       where_(where) {
   const double momentum = options.momentum.value_or(0);
   if (features < 1 || !(options.eps >= 0) || !(momentum >= 0 && momentum <= 1))
-    throw Error(fmt::format("{}: {} features, eps {} or momentum {} is out of range", layer_,
-                            features, options.eps, momentum),
-                where);
+    throw Error(where, "{}: {} features, eps {} or momentum {} is out of range", layer_, features,
+                options.eps, momentum);
   if (options.affine) {
     weight_ = add_parameter("weight", {features});
     bias_ = add_parameter("bias", {features});
@@ -95,9 +94,8 @@ BatchNorm::Statistics BatchNorm::running(const Tensor& x, const Statistics& batc
 Tensor BatchNorm::operator()(const Tensor& x) const {
   const Shape shape = x.shape();
   if (std::ranges::find(ranks_, shape.size()) == ranks_.end() || shape[1] != features_)
-    throw Error(fmt::format("{}: the input {} has not rank {} and {} channels", layer_,
-                            ir::to_string(shape), fmt::join(ranks_, " or "), features_),
-                where_);
+    throw Error(where_, "{}: the input {} has not rank {} and {} channels", layer_,
+                ir::to_string(shape), fmt::join(ranks_, " or "), features_);
   Tape& tape = x.tape();
   const Tape::Line line(&tape, where_);
   const Statistics before = running(x, of_batch(x));
@@ -115,9 +113,7 @@ LayerNorm::LayerNorm(Shape shape, double eps, bool affine, std::source_location 
     : shape_(std::move(shape)), eps_(eps), where_(where) {
   const auto positive = [](Dim extent) { return extent > 0; };
   if (shape_.empty() || !std::ranges::all_of(shape_, positive) || !(eps >= 0))
-    throw Error(
-        fmt::format("LayerNorm: shape {} or eps {} is out of range", ir::to_string(shape_), eps),
-        where);
+    throw Error(where, "LayerNorm: shape {} or eps {} is out of range", ir::to_string(shape_), eps);
   if (!affine) return;
   weight_ = add_parameter("weight", shape_);
   bias_ = add_parameter("bias", shape_);
@@ -129,9 +125,8 @@ Tensor LayerNorm::operator()(const Tensor& x) const {
   const std::size_t first = shape.size() - std::min(shape.size(), shape_.size());
   if (!std::equal(shape.begin() + static_cast<std::ptrdiff_t>(first), shape.end(), shape_.begin(),
                   shape_.end()))
-    throw Error(fmt::format("LayerNorm: the input {} does not end in {}", ir::to_string(shape),
-                            ir::to_string(shape_)),
-                where_);
+    throw Error(where_, "LayerNorm: the input {} does not end in {}", ir::to_string(shape),
+                ir::to_string(shape_));
   std::vector<std::int64_t> axes;
   for (std::size_t i = first; i < shape.size(); ++i) axes.push_back(static_cast<std::int64_t>(i));
   const Tape::Line line(&x.tape(), where_);
@@ -146,8 +141,7 @@ Dropout::Dropout(double p, std::source_location where)
       random_(next_random_stream()),
       step_(std::make_shared<Variable>("dropout_step", ir::TensorType{DType::f32, {}})),
       where_(where) {
-  if (!(p >= 0 && p <= 1))
-    throw Error(fmt::format("Dropout: the probability {} is not in [0, 1]", p), where);
+  if (!(p >= 0 && p <= 1)) throw Error(where, "Dropout: the probability {} is not in [0, 1]", p);
 }
 
 Tensor Dropout::operator()(const Tensor& x) const {

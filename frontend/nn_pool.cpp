@@ -1,7 +1,5 @@
 #include "frontend/nn_pool.h"
 
-#include <fmt/format.h>
-
 namespace taper::nn {
 namespace {
 
@@ -18,19 +16,18 @@ ir::PoolAttrs square(std::int64_t kernel, std::int64_t stride, std::int64_t padd
 
 MaxPool2d::MaxPool2d(std::int64_t kernel, std::int64_t stride, std::int64_t padding, bool ceil_mode,
                      std::source_location where)
-    : attrs_(square(kernel, stride, padding, ceil_mode)), where_(where) {}
+    : FunctionLayer(where), attrs_(square(kernel, stride, padding, ceil_mode)) {}
 
 AvgPool2d::AvgPool2d(std::int64_t kernel, std::int64_t stride, std::int64_t padding, bool ceil_mode,
                      bool count_include_pad, std::source_location where)
-    : attrs_(square(kernel, stride, padding, ceil_mode)), where_(where) {
+    : FunctionLayer(where), attrs_(square(kernel, stride, padding, ceil_mode)) {
   attrs_.count_include_pad = count_include_pad;
 }
 
 AdaptiveAvgPool2d::AdaptiveAvgPool2d(std::array<std::int64_t, 2> size, std::source_location where)
-    : size_(size), where_(where) {
+    : FunctionLayer(where), size_(size) {
   if (size[0] < 1 || size[1] < 1)
-    throw Error(fmt::format("AdaptiveAvgPool2d: size {} x {} is not positive", size[0], size[1]),
-                where);
+    throw Error(where, "AdaptiveAvgPool2d: size {} x {} is not positive", size[0], size[1]);
 }
 
 }  // namespace taper::nn

@@ -27,20 +27,20 @@ std::string read_header(const NpySource& source, const std::string& file) {
   std::array<std::byte, 12> start{};
   const auto byte = [&](std::size_t i) { return std::to_integer<std::size_t>(start[i]); };
   if (source(start.data(), 8) != 8 || std::memcmp(start.data(), "\x93NUMPY", 6) != 0)
-    throw Error(fmt::format("{}: is no .npy data of NumPy", file));
+    throw Error("{}: is no .npy data of NumPy", file);
   const std::size_t version = byte(6);
   if (version < 1 || version > 3)
-    throw Error(fmt::format("{}: version {} of the .npy format is unknown", file, version));
+    throw Error("{}: version {} of the .npy format is unknown", file, version);
   const std::size_t width = version == 1 ? 2 : 4;
   const bool whole = source(start.data() + 8, width) == width;
   std::size_t length = byte(8) | byte(9) << 8;
   if (version > 1) length |= byte(10) << 16 | byte(11) << 24;
   if (!whole || length > kMaxHeader)
-    throw Error(fmt::format("{}: the header of the .npy data is {}", file,
-                            whole ? "longer than 64 KB" : "truncated"));
+    throw Error("{}: the header of the .npy data is {}", file,
+                whole ? "longer than 64 KB" : "truncated");
   std::string text(length, ' ');
   if (source(reinterpret_cast<std::byte*>(text.data()), length) != length)
-    throw Error(fmt::format("{}: the header of the .npy data is truncated", file));
+    throw Error("{}: the header of the .npy data is truncated", file);
   return text;
 }
 
@@ -54,12 +54,11 @@ std::vector<std::byte> read_elements(const NpySource& source, std::size_t size,
     bytes.resize(have + want);
     const std::size_t got = source(bytes.data() + have, want);
     if (got < want)
-      throw Error(fmt::format("{}: truncated, {} of {} bytes of elements are there", file,
-                              have + got, size));
+      throw Error("{}: truncated, {} of {} bytes of elements are there", file, have + got, size);
   }
   std::byte extra;
   if (source(&extra, 1) != 0)
-    throw Error(fmt::format("{}: longer than the {} bytes its header states", file, size));
+    throw Error("{}: longer than the {} bytes its header states", file, size);
   return bytes;
 }
 
@@ -117,9 +116,8 @@ std::vector<To> converted(const NpyArray& array) {
     std::memcpy(&stored, array.bytes.data() + i * sizeof stored, sizeof stored);
     const auto value = +stored;
     if (!fits<To>(value))
-      throw Error(fmt::format("{}: element {} is {}, which is no whole number from {} to {}",
-                              array.file, i, value, std::numeric_limits<To>::min(),
-                              std::numeric_limits<To>::max()));
+      throw Error("{}: element {} is {}, which is no whole number from {} to {}", array.file, i,
+                  value, std::numeric_limits<To>::min(), std::numeric_limits<To>::max());
     result[i] = static_cast<To>(value);
   }
   return result;
@@ -172,8 +170,8 @@ NpyArray NpyArray::of(ir::Shape shape, const std::vector<T>& values) {
   std::int64_t count = 1;
   for (const std::int64_t extent : shape) count *= extent;
   if (count != static_cast<std::int64_t>(values.size()))
-    throw Error(fmt::format("npy: {} values do not make an array of [{}]", values.size(),
-                            fmt::join(shape, ",")));
+    throw Error("npy: {} values do not make an array of [{}]", values.size(),
+                fmt::join(shape, ","));
   const auto bytes = std::as_bytes(std::span(values));
   return {type_of<T>(), std::move(shape), {bytes.begin(), bytes.end()}, "npy"};
 }
@@ -192,10 +190,8 @@ TAPER_NPY_TYPE(std::int64_t)
 NpyArray read_npy(const NpySource& source, std::string file) {
   const NpyHeader header = parse_npy_header(read_header(source, file), file);
   const std::size_t width = byte_size(header.type);
-  const bool empty = std::ranges::count(header.shape, 0) > 0;
-  std::size_t size = empty ? 0 : width;
-  if (!empty)
-    for (const std::int64_t extent : header.shape) size *= static_cast<std::size_t>(extent);
+  std::size_t size = width;
+  for (const std::int64_t extent : header.shape) size *= static_cast<std::size_t>(extent);
   NpyArray array{header.type, header.shape, read_elements(source, size, file), std::move(file)};
   if (header.big_endian) swap_bytes(array.bytes, width);
   if (header.fortran_order && header.shape.size() > 1)
@@ -207,7 +203,7 @@ NpyArray read_npy(const std::filesystem::path& path) {
   std::error_code none;
   std::ifstream stream;
   if (std::filesystem::is_regular_file(path, none)) stream.open(path, std::ios::binary);
-  if (!stream.is_open()) throw Error(fmt::format("{}: cannot be opened as a file", path.string()));
+  if (!stream.is_open()) throw Error("{}: cannot be opened as a file", path.string());
   const NpySource source = [&](std::byte* to, std::size_t size) {
     stream.read(reinterpret_cast<char*>(to), static_cast<std::streamsize>(size));
     return static_cast<std::size_t>(stream.gcount());
@@ -224,9 +220,7 @@ std::vector<std::byte> npy_bytes(const NpyArray& array) {
 }
 
 void write_npy(const std::filesystem::path& path, const NpyArray& array) {
-  const std::vector<std::byte> bytes = npy_bytes(array);
-  const std::span<const std::byte> part = bytes;
-  write_atomically(path, {&part, 1});
+  write_atomically(path, npy_bytes(array));
 }
 
 }  // namespace taper::data

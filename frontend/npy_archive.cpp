@@ -37,57 +37,15 @@ std::string text_of(int code) {
 Archive open(const std::filesystem::path& path) {
   std::error_code none;
   if (!std::filesystem::is_regular_file(path, none))
-    throw Error(fmt::format("{}: cannot be opened as a file", path.string()));
+    throw Error("{}: cannot be opened as a file", path.string());
   int code = 0;
   Archive archive(zip_open(path.c_str(), ZIP_RDONLY, &code));
-  if (!archive)
-    throw Error(fmt::format("{}: is no readable .npz archive ({})", path.string(), text_of(code)));
+  if (!archive) throw Error("{}: is no readable .npz archive ({})", path.string(), text_of(code));
   return archive;
 }
 
-}  // namespace
-
-std::vector<std::string> npz_names(const std::filesystem::path& path) {
-  const Archive archive = open(path);
-  std::vector<std::string> names;
-  const zip_int64_t count = zip_get_num_entries(archive.get(), 0);
-  for (zip_int64_t i = 0; i < count; ++i) {
-    const char* entry = zip_get_name(archive.get(), static_cast<zip_uint64_t>(i), ZIP_FL_ENC_RAW);
-    std::string name = entry == nullptr ? "" : entry;
-    if (name.ends_with(kSuffix)) names.push_back(name.substr(0, name.size() - kSuffix.size()));
-  }
-  return names;
-}
-
-NpyArray read_npz(const std::filesystem::path& path, std::string_view array) {
-  const Archive archive = open(path);
-  const std::string entry = fmt::format("{}{}", array, kSuffix);
-  const std::string file = fmt::format("{}: {}", path.string(), entry);
-  const std::unique_ptr<zip_file_t, Discard> stream(
-      zip_fopen(archive.get(), entry.c_str(), ZIP_FL_ENC_RAW));
-  if (!stream)
-    throw Error(fmt::format("{}: cannot be read ({})", file, zip_strerror(archive.get())));
-  // libzip compares the checksum when it reaches the end, which reading one byte beyond does.
-  const NpySource source = [&](std::byte* to, std::size_t size) {
-    std::size_t have = 0;
-    while (have < size) {
-      const zip_int64_t got = zip_fread(stream.get(), to + have, size - have);
-      if (got < 0)
-        throw Error(
-            fmt::format("{}: the archive is damaged ({})", file, zip_file_strerror(stream.get())));
-      if (got == 0) break;
-      have += static_cast<std::size_t>(got);
-    }
-    return have;
-  };
-  return read_npy(source, file);
-}
-
-namespace {
-
 [[noreturn]] void fail(const std::filesystem::path& path, zip_t* archive) {
-  throw Error(
-      fmt::format("{}: the archive could not be made ({})", path.string(), zip_strerror(archive)));
+  throw Error("{}: the archive could not be made ({})", path.string(), zip_strerror(archive));
 }
 
 void add(const Archive& archive, const std::filesystem::path& path, const std::string& name,
@@ -114,6 +72,40 @@ std::vector<std::byte> contents(zip_source_t* source) {
 
 }  // namespace
 
+std::vector<std::string> npz_names(const std::filesystem::path& path) {
+  const Archive archive = open(path);
+  std::vector<std::string> names;
+  const zip_int64_t count = zip_get_num_entries(archive.get(), 0);
+  for (zip_int64_t i = 0; i < count; ++i) {
+    const char* entry = zip_get_name(archive.get(), static_cast<zip_uint64_t>(i), ZIP_FL_ENC_RAW);
+    std::string name = entry == nullptr ? "" : entry;
+    if (name.ends_with(kSuffix)) names.push_back(name.substr(0, name.size() - kSuffix.size()));
+  }
+  return names;
+}
+
+NpyArray read_npz(const std::filesystem::path& path, std::string_view array) {
+  const Archive archive = open(path);
+  const std::string entry = fmt::format("{}{}", array, kSuffix);
+  const std::string file = fmt::format("{}: {}", path.string(), entry);
+  const std::unique_ptr<zip_file_t, Discard> stream(
+      zip_fopen(archive.get(), entry.c_str(), ZIP_FL_ENC_RAW));
+  if (!stream) throw Error("{}: cannot be read ({})", file, zip_strerror(archive.get()));
+  // libzip compares the checksum when it reaches the end, which reading one byte beyond does.
+  const NpySource source = [&](std::byte* to, std::size_t size) {
+    std::size_t have = 0;
+    while (have < size) {
+      const zip_int64_t got = zip_fread(stream.get(), to + have, size - have);
+      if (got < 0)
+        throw Error("{}: the archive is damaged ({})", file, zip_file_strerror(stream.get()));
+      if (got == 0) break;
+      have += static_cast<std::size_t>(got);
+    }
+    return have;
+  };
+  return read_npy(source, file);
+}
+
 void write_npz(const std::filesystem::path& path,
                const std::vector<std::pair<std::string, NpyArray>>& arrays) {
   zip_error_t error;
@@ -133,9 +125,7 @@ void write_npz(const std::filesystem::path& path,
   for (std::size_t i = 0; i < arrays.size(); ++i) add(archive, path, arrays[i].first, files[i]);
   if (zip_close(archive.get()) != 0) fail(path, archive.get());
   std::ignore = archive.release();
-  const std::vector<std::byte> bytes = contents(memory.get());
-  const std::span<const std::byte> part = bytes;
-  write_atomically(path, {&part, 1});
+  write_atomically(path, contents(memory.get()));
 }
 
 }  // namespace taper::data

@@ -35,11 +35,11 @@ class Parser {
   Parser(std::string_view text, std::string_view file) : text_(text), file_(file) {}
 
   NpyHeader parse() {
-    expect('{');
-    while (!accept('}')) {
+    expect("{");
+    while (!accept("}")) {
       parse_entry();
-      if (!accept(',')) {
-        expect('}');
+      if (!accept(",")) {
+        expect("}");
         break;
       }
     }
@@ -51,27 +51,21 @@ class Parser {
 
  private:
   [[noreturn]] void fail(std::string_view what) const {
-    throw Error(fmt::format("{}: the header of the .npy data {}", file_, what));
+    throw Error("{}: the header of the .npy data {}", file_, what);
   }
 
   void skip_blanks() {
     const std::size_t end = text_.find_first_not_of(" \t\n");
     text_.remove_prefix(std::min(end, text_.size()));
   }
-  bool accept(char c) {
+  bool accept(std::string_view what) {
     skip_blanks();
-    if (!text_.starts_with(c)) return false;
-    text_.remove_prefix(1);
+    if (!text_.starts_with(what)) return false;
+    text_.remove_prefix(what.size());
     return true;
   }
-  void expect(char c) {
-    if (!accept(c)) fail(fmt::format("has no '{}' where there must be one", c));
-  }
-  bool accept_word(std::string_view word) {
-    skip_blanks();
-    if (!text_.starts_with(word)) return false;
-    text_.remove_prefix(word.size());
-    return true;
+  void expect(std::string_view what) {
+    if (!accept(what)) fail(fmt::format("has no '{}' where there must be one", what));
   }
 
   std::string_view string() {
@@ -87,7 +81,7 @@ class Parser {
 
   void parse_entry() {
     const std::string_view key = string();
-    expect(':');
+    expect(":");
     bool* seen = key == "descr"           ? &descr_
                  : key == "fortran_order" ? &order_
                  : key == "shape"         ? &shape_
@@ -97,8 +91,8 @@ class Parser {
     if (seen == &descr_) {
       parse_type(string());
     } else if (seen == &order_) {
-      header_.fortran_order = accept_word("True");
-      if (!header_.fortran_order && !accept_word("False")) fail("has no truth value as order");
+      header_.fortran_order = accept("True");
+      if (!header_.fortran_order && !accept("False")) fail("has no truth value as order");
     } else {
       parse_shape();
     }
@@ -116,12 +110,12 @@ class Parser {
   }
 
   void parse_shape() {
-    expect('(');
-    while (!accept(')')) {
+    expect("(");
+    while (!accept(")")) {
       header_.shape.push_back(extent());
       if (header_.shape.size() > kMaxRank) fail("states more than 32 axes");
-      if (!accept(',')) {
-        expect(')');
+      if (!accept(",")) {
+        expect(")");
         break;
       }
     }
@@ -134,7 +128,7 @@ class Parser {
     const auto [end, error] = std::from_chars(begin, begin + text_.size(), value);
     if (error != std::errc{} || value < 0) fail("has an extent that is no size");
     text_.remove_prefix(static_cast<std::size_t>(end - begin));
-    accept('L');  // Python 2 wrote its long integers so
+    accept("L");  // Python 2 wrote its long integers so
     return value;
   }
 
@@ -149,10 +143,8 @@ void check_size(const NpyHeader& header, std::string_view file) {
   auto total = static_cast<std::int64_t>(byte_size(header.type));
   for (const std::int64_t extent : header.shape) {
     if (extent > kMaxBytes / total)
-      throw Error(
-          fmt::format("{}: the array would have [{}] elements, which is more than 2^31 "
-                      "bytes",
-                      file, fmt::join(header.shape, ",")));
+      throw Error("{}: the array would have [{}] elements, which is more than 2^31 bytes", file,
+                  fmt::join(header.shape, ","));
     total *= extent;
   }
 }

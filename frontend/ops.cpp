@@ -1,7 +1,5 @@
 #include "frontend/ops.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <numeric>
 #include <utility>
@@ -40,9 +38,8 @@ Shape shape_of(const Operand& x) {
 std::int64_t axis_of(const Operand& x, std::int64_t axis, std::string_view op) {
   const auto rank = static_cast<std::int64_t>(shape_of(x).size());
   if (axis < -rank || axis >= rank)
-    throw Error(
-        fmt::format("{}: axis {} is not an axis of {}", op, axis, ir::to_string(shape_of(x))),
-        x.where());
+    throw Error(x.where(), "{}: axis {} is not an axis of {}", op, axis,
+                ir::to_string(shape_of(x)));
   return axis < 0 ? axis + rank : axis;
 }
 
@@ -122,9 +119,8 @@ Tensor flatten(Operand x, int start_axis) {
   Shape flat(shape.begin(), shape.begin() + start);
   flat.push_back(std::accumulate(shape.begin() + start, shape.end(), Dim{1}, std::multiplies<>()));
   if (start == 0 && !shape.empty() && shape.front() == N)
-    throw Error(
-        fmt::format("flatten: the batch axis of {} cannot be flattened", ir::to_string(shape)),
-        x.where());
+    throw Error(x.where(), "flatten: the batch axis of {} cannot be flattened",
+                ir::to_string(shape));
   return reshape(x, flat);
 }
 

@@ -1,6 +1,4 @@
 // Functions of layers that are composed of other operations.
-#include <fmt/format.h>
-
 #include <cmath>
 #include <numbers>
 
@@ -57,9 +55,8 @@ Tensor gelu(Operand x, GeluForm form) {
 Tensor adaptive_avg_pool2d(Operand x, std::array<std::int64_t, 2> size) {
   const Shape shape = x.tape() == nullptr ? Shape{} : x.tape()->graph()[x.on(*x.tape())].type.shape;
   if (shape.size() != 4 || size[0] < 1 || size[1] < 1 || shape[2] < 1 || shape[3] < 1)
-    throw Error(fmt::format("adaptive_avg_pool2d: {} cannot be averaged to {} x {}",
-                            ir::to_string(shape), size[0], size[1]),
-                x.where());
+    throw Error(x.where(), "adaptive_avg_pool2d: {} cannot be averaged to {} x {}",
+                ir::to_string(shape), size[0], size[1]);
   if (size[0] == 1 && size[1] == 1) return mean(x, {2, 3}, true);
   if (shape[2] % size[0] == 0 && shape[3] % size[1] == 0) {
     const ir::Pair window{shape[2] / size[0], shape[3] / size[1]};

@@ -14,7 +14,7 @@ constexpr double kLargest = std::numeric_limits<float>::max();
 
 void check_positive(double value, const char* what) {
   if (!(value > 0) || !std::isfinite(value))
-    throw Error(fmt::format("{}: {} is not a positive number", what, value));
+    throw Error("{}: {} is not a positive number", what, value);
 }
 
 }  // namespace
@@ -77,13 +77,11 @@ Optimizer& Optimizer::clip_value(double limit) {
 Optimizer& Optimizer::add_group(std::set<const Variable*> members, Record record,
                                 double multiplier) {
   if (!(multiplier >= 0) || !std::isfinite(multiplier))
-    throw Error(fmt::format("group: the learning-rate multiplier {} is negative or not finite",
-                            multiplier));
+    throw Error("group: the learning-rate multiplier {} is negative or not finite", multiplier);
   for (const Special& other : groups_)
     for (const Variable* member : members)
       if (other.members.contains(member))
-        throw Error(
-            fmt::format("group: parameter \"{}\" is in another group already", member->name()));
+        throw Error("group: parameter \"{}\" is in another group already", member->name());
   groups_.push_back({std::move(members), std::move(record), multiplier});
   return *this;
 }
@@ -132,7 +130,7 @@ Tensor Optimizer::record(Tape& tape, const std::vector<Gradient>& gradients,
   for (std::size_t i = 0; i <= groups_.size(); ++i) {
     const bool special = i < groups_.size();
     if (special && items[i].empty())
-      throw Error(fmt::format("group {}: the loss depends on none of its parameters", i));
+      throw Error("group {}: the loss depends on none of its parameters", i);
     if (items[i].empty()) continue;
     const double multiplier = special ? groups_[i].multiplier : 1;
     Group group(tape, std::move(items[i]),

@@ -11,12 +11,11 @@ namespace {
 
 void check_at_least_zero(const char* rule, const char* what, double value) {
   if (!(value >= 0) || !std::isfinite(value))
-    throw Error(fmt::format("{}: {} {} is negative or not finite", rule, what, value));
+    throw Error("{}: {} {} is negative or not finite", rule, what, value);
 }
 
 void check_below_one(const char* rule, const char* what, double value) {
-  if (!(value >= 0 && value < 1))
-    throw Error(fmt::format("{}: {} {} is not in [0, 1)", rule, what, value));
+  if (!(value >= 0 && value < 1)) throw Error("{}: {} {} is not in [0, 1)", rule, what, value);
 }
 
 Tensor decayed(const Group::Item& item, double weight_decay) {
@@ -67,8 +66,7 @@ void check_adam(const char* name, const AdamLike& rule) {
 void SGD::record(Group& group) const {
   check_at_least_zero("SGD", "momentum", momentum);
   check_at_least_zero("SGD", "weight_decay", weight_decay);
-  if (!std::isfinite(dampening))
-    throw Error(fmt::format("SGD: dampening {} is not finite", dampening));
+  if (!std::isfinite(dampening)) throw Error("SGD: dampening {} is not finite", dampening);
   if (nesterov && (momentum == 0 || dampening != 0))
     throw Error("SGD: nesterov needs a momentum and no dampening");
   // b starts at zero, so that with this factor the first b is g.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <utility>
 
 namespace taper {
 namespace {
@@ -14,20 +15,15 @@ constexpr double kLeft = 64, kRight = 16, kTop = 36, kBottom = 48;
 constexpr const char* kColours[] = {"#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e"};
 
 std::string escaped(const std::string& text) {
+  constexpr std::pair<char, const char*> kEntities[] = {
+      {'&', "&amp;"}, {'<', "&lt;"}, {'>', "&gt;"}, {'"', "&quot;"}};
   std::string xml;
   for (const char c : text) {
-    if (c == '&')
-      xml += "&amp;";
-    else if (c == '<')
-      xml += "&lt;";
-    else if (c == '>')
-      xml += "&gt;";
-    else if (c == '"')
-      xml += "&quot;";
-    else if (c >= 0x20 && c < 0x7f)
-      xml += c;
+    const auto* entity = std::ranges::find(kEntities, c, &std::pair<char, const char*>::first);
+    if (entity != std::end(kEntities))
+      xml += entity->second;
     else
-      xml += '?';
+      xml += c >= 0x20 && c < 0x7f ? c : '?';
   }
   return xml;
 }

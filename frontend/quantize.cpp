@@ -146,8 +146,7 @@ struct Calibration::State {
     const auto index = static_cast<std::size_t>(
         std::find(sources.begin(), sources.end(), candidate.source) - sources.begin());
     if (!observed[index].finite())
-      throw Error(fmt::format("quantize: the input of {} was not finite", layer.weight),
-                  node.location);
+      throw Error(node.location, "quantize: the input of {} was not finite", layer.weight);
     std::tie(layer.low, layer.high) = observed[index].range(options.percentile);
     if (!layer.reason.empty()) return layer;
     layer.integers = true;

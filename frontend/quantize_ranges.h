@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "ir/graph.h"
-#include "runtime/executable.h"
 
 namespace taper::quantize {
 

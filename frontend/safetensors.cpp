@@ -1,7 +1,5 @@
 #include "frontend/safetensors.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -30,11 +28,11 @@ std::vector<const Tensor*> in_file_order(const std::vector<Tensor>& tensors) {
 void check(const Tensor& tensor, std::set<std::string_view>& names,
            const std::filesystem::path& path) {
   if (tensor.name == kMetadata || !names.insert(tensor.name).second)
-    throw Error(fmt::format("{}: two tensors cannot be called \"{}\"", path.string(), tensor.name));
+    throw Error("{}: two tensors cannot be called \"{}\"", path.string(), tensor.name);
   const auto count = static_cast<std::size_t>(ir::element_count(tensor.shape, 1));
   if (tensor.bytes.size() != count * byte_size(tensor.type))
-    throw Error(fmt::format("{}: tensor \"{}\", {}{}, has {} bytes", path.string(), tensor.name,
-                            name(tensor.type), ir::to_string(tensor.shape), tensor.bytes.size()));
+    throw Error("{}: tensor \"{}\", {}{}, has {} bytes", path.string(), tensor.name,
+                name(tensor.type), ir::to_string(tensor.shape), tensor.bytes.size());
 }
 
 std::string header_text(const std::vector<const Tensor*>& tensors, const Metadata& metadata,
@@ -52,12 +50,12 @@ std::string header_text(const std::vector<const Tensor*>& tensors, const Metadat
   try {
     text = json.dump();
   } catch (const nlohmann::json::exception&) {
-    throw Error(fmt::format("{}: a name or the metadata are no UTF-8", path.string()));
+    throw Error("{}: a name or the metadata are no UTF-8", path.string());
   }
   text.resize((text.size() + 7) / 8 * 8, ' ');
   if (text.size() > kMaxHeader)
-    throw Error(fmt::format("{}: the header would take {} bytes, more than the {} that are allowed",
-                            path.string(), text.size(), kMaxHeader));
+    throw Error("{}: the header would take {} bytes, more than the {} that are allowed",
+                path.string(), text.size(), kMaxHeader);
   return text;
 }
 
@@ -66,22 +64,22 @@ std::string header_text(const std::vector<const Tensor*>& tensors, const Metadat
 File::File(const std::filesystem::path& path) : name_(path.string()) {
   std::error_code none;
   if (std::filesystem::is_regular_file(path, none)) stream_.open(path, std::ios::binary);
-  if (!stream_.is_open()) throw Error(fmt::format("{}: cannot be opened as a file", name_));
+  if (!stream_.is_open()) throw Error("{}: cannot be opened as a file", name_);
   stream_.seekg(0, std::ios::end);
   const auto size = static_cast<std::uint64_t>(static_cast<std::streamoff>(stream_.tellg()));
   stream_.seekg(0);
   std::uint64_t length = 0;
   if (!stream_ || size < sizeof length ||
       !stream_.read(reinterpret_cast<char*>(&length), sizeof length))
-    throw Error(fmt::format("{}: {} bytes are no safetensors file", name_, size));
+    throw Error("{}: {} bytes are no safetensors file", name_, size);
   if (length > kMaxHeader || length > size - sizeof length)
     throw Error(
-        fmt::format("{}: no safetensors file: its header would have {} bytes, but the file "
-                    "has {} and {} are allowed",
-                    name_, length, size, kMaxHeader));
+        "{}: no safetensors file: its header would have {} bytes, but the file "
+        "has {} and {} are allowed",
+        name_, length, size, kMaxHeader);
   std::string json(static_cast<std::size_t>(length), ' ');
   if (!stream_.read(json.data(), static_cast<std::streamsize>(length)))
-    throw Error(fmt::format("{}: the header cannot be read", name_));
+    throw Error("{}: the header cannot be read", name_);
   data_begin_ = sizeof length + length;
   header_ = parse_header(json, size - data_begin_, name_);
 }
@@ -96,8 +94,7 @@ std::vector<std::byte> File::read(const Entry& entry) {
   stream_.seekg(static_cast<std::streamoff>(data_begin_ + entry.begin));
   if (!stream_.read(reinterpret_cast<char*>(bytes.data()),
                     static_cast<std::streamsize>(bytes.size())))
-    throw Error(fmt::format("{}: bytes {} to {} of the data cannot be read", name_, entry.begin,
-                            entry.end));
+    throw Error("{}: bytes {} to {} of the data cannot be read", name_, entry.begin, entry.end);
   return bytes;
 }
 

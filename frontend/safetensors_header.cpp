@@ -118,8 +118,8 @@ class Events {
 
   template <class... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> sentence, Args&&... args) const {
-    throw Error(fmt::format("{}: bad safetensors header: {}", file_,
-                            fmt::format(sentence, std::forward<Args>(args)...)));
+    throw Error("{}: bad safetensors header: {}", file_,
+                fmt::format(sentence, std::forward<Args>(args)...));
   }
   [[noreturn]] void fail_value(std::string_view what) const {
     if (depth_ == 0) fail("it is {}, not an object", what);
@@ -150,9 +150,9 @@ void check_offsets(const Header& header, std::uint64_t data_bytes, std::string_v
   std::vector<const Named*> order;
   for (const Named& tensor : header.tensors) order.push_back(&tensor);
   const auto fail = [&](const Named& tensor, std::string_view what) {
-    throw Error(fmt::format("{}: bad safetensors header: tensor {}, {} at bytes {} to {}, {}", file,
-                            shown(tensor.first), to_string(tensor.second), tensor.second.begin,
-                            tensor.second.end, what));
+    throw Error("{}: bad safetensors header: tensor {}, {} at bytes {} to {}, {}", file,
+                shown(tensor.first), to_string(tensor.second), tensor.second.begin,
+                tensor.second.end, what);
   };
   std::ranges::sort(order, {}, [](const Named* tensor) {
     return std::pair(tensor->second.begin, tensor->second.end);
@@ -170,8 +170,8 @@ void check_offsets(const Header& header, std::uint64_t data_bytes, std::string_v
     position = end;
   }
   if (position != data_bytes)
-    throw Error(fmt::format("{}: bad safetensors header: its tensors take {} bytes, but {} follow",
-                            file, position, data_bytes));
+    throw Error("{}: bad safetensors header: its tensors take {} bytes, but {} follow", file,
+                position, data_bytes);
 }
 
 }  // namespace
@@ -182,7 +182,7 @@ std::string to_string(const Entry& entry) {
 
 Header parse_header(std::string_view json, std::uint64_t data_bytes, std::string_view file) {
   if (!json.starts_with('{'))
-    throw Error(fmt::format("{}: bad safetensors header: it does not begin with '{{'", file));
+    throw Error("{}: bad safetensors header: it does not begin with '{{'", file);
   Events events(file);
   nlohmann::json::sax_parse(json, &events);
   check_offsets(events.header, data_bytes, file);

@@ -13,13 +13,6 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little);
 
-struct TypeRow {
-  std::string_view name;
-  std::size_t bytes;
-};
-constexpr TypeRow kTypes[] = {{"BOOL", 1}, {"U8", 1},  {"I8", 1},  {"F16", 2},
-                              {"BF16", 2}, {"I32", 4}, {"F32", 4}, {"I64", 8}};
-
 template <class Integer>
 Integer saturated(float value) {
   constexpr auto above =
@@ -31,8 +24,19 @@ Integer saturated(float value) {
   return static_cast<Integer>(value);
 }
 
-template <class Stored, class Convert>
-std::vector<std::byte> encoded(std::span<const float> values, Convert&& convert) {
+template <class Number>
+float as_float(Number value) {
+  return static_cast<float>(value);
+}
+std::uint8_t to_truth(float value) {
+  return value != 0 ? 1 : 0;
+}
+float from_truth(std::uint8_t value) {
+  return value != 0 ? 1.0f : 0.0f;
+}
+
+template <class Stored, Stored (*convert)(float)>
+std::vector<std::byte> encoded(std::span<const float> values) {
   std::vector<std::byte> bytes(values.size() * sizeof(Stored));
   for (std::size_t i = 0; i < values.size(); ++i) {
     const Stored stored = convert(values[i]);
@@ -41,8 +45,8 @@ std::vector<std::byte> encoded(std::span<const float> values, Convert&& convert)
   return bytes;
 }
 
-template <class Stored, class Convert>
-std::vector<float> decoded(std::span<const std::byte> bytes, Convert&& convert) {
+template <class Stored, float (*convert)(Stored)>
+std::vector<float> decoded(std::span<const std::byte> bytes) {
   std::vector<float> values(bytes.size() / sizeof(Stored));
   for (std::size_t i = 0; i < values.size(); ++i) {
     Stored stored;
@@ -52,18 +56,37 @@ std::vector<float> decoded(std::span<const std::byte> bytes, Convert&& convert) 
   return values;
 }
 
-template <class Number>
-std::vector<float> decoded(std::span<const std::byte> bytes) {
-  return decoded<Number>(bytes, [](Number v) { return static_cast<float>(v); });
+struct TypeRow {
+  std::string_view name;
+  std::size_t bytes;
+  std::vector<std::byte> (*encode)(std::span<const float>);
+  std::vector<float> (*decode)(std::span<const std::byte>);
+};
+template <class Stored, Stored (*to)(float), float (*from)(Stored) = as_float<Stored>>
+constexpr TypeRow row(std::string_view name) {
+  return {name, sizeof(Stored), encoded<Stored, to>, decoded<Stored, from>};
+}
+// In the order of Type.
+constexpr TypeRow kTypes[] = {row<std::uint8_t, to_truth, from_truth>("BOOL"),
+                              row<std::uint8_t, saturated>("U8"),
+                              row<std::int8_t, saturated>("I8"),
+                              row<std::uint16_t, to_f16, from_f16>("F16"),
+                              row<std::uint16_t, to_bf16, from_bf16>("BF16"),
+                              row<std::int32_t, saturated>("I32"),
+                              row<float, as_float>("F32"),
+                              row<std::int64_t, saturated>("I64")};
+
+const TypeRow& row_of(Type type) {
+  return kTypes[static_cast<std::size_t>(type)];
 }
 
 }  // namespace
 
 std::size_t byte_size(Type type) {
-  return kTypes[static_cast<std::size_t>(type)].bytes;
+  return row_of(type).bytes;
 }
 std::string_view name(Type type) {
-  return kTypes[static_cast<std::size_t>(type)].name;
+  return row_of(type).name;
 }
 
 std::optional<Type> type_named(std::string_view name) {
@@ -73,48 +96,10 @@ std::optional<Type> type_named(std::string_view name) {
 }
 
 std::vector<std::byte> encode(std::span<const float> values, Type type) {
-  switch (type) {
-    case Type::boolean:
-      return encoded<std::uint8_t>(values, [](float v) -> std::uint8_t { return v != 0 ? 1 : 0; });
-    case Type::u8:
-      return encoded<std::uint8_t>(values, saturated<std::uint8_t>);
-    case Type::i8:
-      return encoded<std::int8_t>(values, saturated<std::int8_t>);
-    case Type::f16:
-      return encoded<std::uint16_t>(values, to_f16);
-    case Type::bf16:
-      return encoded<std::uint16_t>(values, to_bf16);
-    case Type::i32:
-      return encoded<std::int32_t>(values, saturated<std::int32_t>);
-    case Type::i64:
-      return encoded<std::int64_t>(values, saturated<std::int64_t>);
-    case Type::f32:
-      break;
-  }
-  const auto bytes = std::as_bytes(values);
-  return {bytes.begin(), bytes.end()};
+  return row_of(type).encode(values);
 }
-
 std::vector<float> decode(std::span<const std::byte> bytes, Type type) {
-  switch (type) {
-    case Type::boolean:
-      return decoded<std::uint8_t>(bytes, [](std::uint8_t v) { return v != 0 ? 1.0f : 0.0f; });
-    case Type::u8:
-      return decoded<std::uint8_t>(bytes);
-    case Type::i8:
-      return decoded<std::int8_t>(bytes);
-    case Type::f16:
-      return decoded<std::uint16_t>(bytes, from_f16);
-    case Type::bf16:
-      return decoded<std::uint16_t>(bytes, from_bf16);
-    case Type::i32:
-      return decoded<std::int32_t>(bytes);
-    case Type::i64:
-      return decoded<std::int64_t>(bytes);
-    case Type::f32:
-      break;
-  }
-  return decoded<float>(bytes);
+  return row_of(type).decode(bytes);
 }
 
 }  // namespace taper::safetensors

@@ -27,8 +27,7 @@ fs::path weights_of(const fs::path& path) {
   fs::path weights = path;
   weights.replace_extension(".safetensors");
   if (weights == path)
-    throw Error(
-        fmt::format("{}: is the name of the weights; the graph's ends in .tir", path.string()));
+    throw Error("{}: is the name of the weights; the graph's ends in .tir", path.string());
   return weights;
 }
 
@@ -48,13 +47,11 @@ std::string read_text(const fs::path& path) {
   std::ifstream stream;
   if (fs::is_regular_file(path, error)) stream.open(path, std::ios::binary);
   const std::uintmax_t size = fs::file_size(path, error);
-  if (!stream.is_open() || error)
-    throw Error(fmt::format("{}: cannot be opened as a file", path.string()));
-  if (size > kMaxText)
-    throw Error(fmt::format("{}: {} bytes are too many for a graph", path.string(), size));
+  if (!stream.is_open() || error) throw Error("{}: cannot be opened as a file", path.string());
+  if (size > kMaxText) throw Error("{}: {} bytes are too many for a graph", path.string(), size);
   std::string text(static_cast<std::size_t>(size), ' ');
   if (!stream.read(text.data(), static_cast<std::streamsize>(size)))
-    throw Error(fmt::format("{}: cannot be read", path.string()));
+    throw Error("{}: cannot be read", path.string());
   return text;
 }
 
@@ -76,19 +73,19 @@ ir::Graph parse_graph(const fs::path& path, const std::string& text) {
   ir::Graph graph = ir::parse(text, path.string());
   for (const ir::Node& node : graph.nodes()) {
     if (!is_recorded(node))
-      throw Error(fmt::format("{}: {} {} is made by compiling; this is no recorded graph",
-                              path.string(), ir::traits(node.op).name, ir::to_string(node.type)));
+      throw Error("{}: {} {} is made by compiling; this is no recorded graph", path.string(),
+                  ir::traits(node.op).name, ir::to_string(node.type));
     if (ir::element_count(node.type.shape, 1) >= kMaxElements)
-      throw Error(fmt::format("{}: {} {} is too large", path.string(), ir::traits(node.op).name,
-                              ir::to_string(node.type)));
+      throw Error("{}: {} {} is too large", path.string(), ir::traits(node.op).name,
+                  ir::to_string(node.type));
   }
   try {
     ir::verify(graph, ir::Stage::recorded);
   } catch (const Error& error) {
-    throw Error(fmt::format("{}: {}", path.string(), error.what()));
+    throw Error("{}: {}", path.string(), error.what());
   }
   if (graph.outputs.empty() || !graph.updates.empty())
-    throw Error(fmt::format("{}: the graph has no outputs, or updates variables", path.string()));
+    throw Error("{}: the graph has no outputs, or updates variables", path.string());
   return graph;
 }
 
@@ -109,8 +106,7 @@ void check_weights(const ir::Graph& graph, const std::string& text, const fs::pa
                    const safetensors::File& weights) {
   const auto stated = weights.metadata().find("taper.graph");
   if (stated != weights.metadata().end() && stated->second != checksum(text))
-    throw Error(
-        fmt::format("{}: was saved with another graph than {}", weights.name(), path.string()));
+    throw Error("{}: was saved with another graph than {}", weights.name(), path.string());
   std::vector<std::pair<std::string, ir::TensorType>> expected;
   for (const ir::Node& node : graph.nodes())
     if (is_variable(node)) expected.emplace_back(name_of(node), node.type);
@@ -121,7 +117,7 @@ void check_weights(const ir::Graph& graph, const std::string& text, const fs::pa
 
 void save_model(const fs::path& path, const std::vector<Tensor>& outputs,
                 safetensors::Type floats) {
-  if (outputs.empty()) throw Error(fmt::format("{}: no outputs were given", path.string()));
+  if (outputs.empty()) throw Error("{}: no outputs were given", path.string());
   const Tape& tape = outputs.front().tape();
   for (const Tensor& output : outputs)
     if (&output.tape() != &tape) throw Error("save_model: the outputs are on different tapes");
@@ -137,8 +133,7 @@ void save_model(const fs::path& path, const std::vector<Tensor>& outputs,
       variables.emplace_back(name_of(node), tape.variables().at(name_of(node)));
   for (std::size_t i = 0; i < tape.inputs().size(); ++i) metadata[input_key(i)] = tape.inputs()[i];
   safetensors::write(weights, tensors_of(variables, floats), metadata);
-  const std::span<const std::byte> part = std::as_bytes(std::span(text));
-  write_atomically(path, {&part, 1});
+  write_atomically(path, std::as_bytes(std::span(text)));
 }
 
 Model load_model(const fs::path& path) {

@@ -1,7 +1,5 @@
 #include "frontend/schedule.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
@@ -23,19 +21,19 @@ using Factors = std::initializer_list<Named<double>>;
 void check(const char* schedule, Factors factors) {
   for (const auto& [what, value] : factors)
     if (!(value >= 0) || !std::isfinite(value))
-      throw Error(fmt::format("{}: {} {} is negative or not finite", schedule, what, value));
+      throw Error("{}: {} {} is negative or not finite", schedule, what, value);
 }
 void check(const char* schedule, std::int64_t step, Lengths lengths, Factors factors) {
-  if (step < 0) throw Error(fmt::format("{}: there is no step {}", schedule, step));
+  if (step < 0) throw Error("{}: there is no step {}", schedule, step);
   for (const auto& [what, length] : lengths)
-    if (length < 1) throw Error(fmt::format("{}: {} is {}, not positive", schedule, what, length));
+    if (length < 1) throw Error("{}: {} is {}, not positive", schedule, what, length);
   check(schedule, factors);
 }
 void check_ascending(const char* schedule, const std::vector<std::int64_t>& milestones) {
   for (std::size_t i = 0; i < milestones.size(); ++i)
     if (milestones[i] <= (i == 0 ? 0 : milestones[i - 1]))
-      throw Error(fmt::format("{}: milestone {} at step {} does not come after the one before it",
-                              schedule, i, milestones[i]));
+      throw Error("{}: milestone {} at step {} does not come after the one before it", schedule, i,
+                  milestones[i]);
 }
 
 // The last milestone at or before the step, as the number of milestones up to there.
@@ -117,8 +115,8 @@ float Sequence::operator()(std::int64_t step) const {
   check("Sequence", step, {}, {});
   check_ascending("Sequence", milestones);
   if (schedules.size() != milestones.size() + 1)
-    throw Error(fmt::format("Sequence: {} schedules need {} milestones, not {}", schedules.size(),
-                            schedules.empty() ? 0 : schedules.size() - 1, milestones.size()));
+    throw Error("Sequence: {} schedules need {} milestones, not {}", schedules.size(),
+                schedules.empty() ? 0 : schedules.size() - 1, milestones.size());
   const std::size_t which = passed(milestones, step);
   return schedules[which](which == 0 ? step : step - milestones[which - 1]);
 }
@@ -130,10 +128,10 @@ ReduceOnPlateau::ReduceOnPlateau(double initial, const Options& options) : optio
                {"minimum", options.minimum},
                {"least_change", options.least_change}});
   if (!(options.factor >= 0 && options.factor < 1))
-    throw Error(fmt::format("{}: factor {} is not in [0, 1)", name, options.factor));
+    throw Error("{}: factor {} is not in [0, 1)", name, options.factor);
   if (options.patience < 0 || options.cooldown < 0)
-    throw Error(fmt::format("{}: patience {} or cooldown {} is negative", name, options.patience,
-                            options.cooldown));
+    throw Error("{}: patience {} or cooldown {} is negative", name, options.patience,
+                options.cooldown);
   const double infinity = std::numeric_limits<double>::infinity();
   state_.rate = initial;
   state_.best = options.better == Better::lower ? infinity : -infinity;

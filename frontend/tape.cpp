@@ -23,10 +23,9 @@ std::string name_of(const Tensor& tensor) {
 
 Tensor Tape::input(const std::string& name, Shape shape, DType dtype, Location where) {
   if (name.empty() || std::find(inputs_.begin(), inputs_.end(), name) != inputs_.end())
-    throw Error(fmt::format("input: the name \"{}\" is empty or already taken", name), where);
+    throw Error(where, "input: the name \"{}\" is empty or already taken", name);
   if (name.front() == '$')
-    throw Error(fmt::format("input: the name \"{}\" begins with '$', as taper's own do", name),
-                where);
+    throw Error(where, "input: the name \"{}\" begins with '$', as taper's own do", name);
   ir::Builder builder = this->builder(where);
   const ir::ValueId id = builder.input(name, {dtype, std::move(shape)});
   inputs_.push_back(name);
@@ -44,7 +43,7 @@ std::string Tape::unique_name(const std::string& name) const {
 }
 
 Tensor Tape::record(const std::shared_ptr<Variable>& variable, ir::Op op, const Location& where) {
-  if (!variable) throw Error(fmt::format("{}: no variable was given", ir::traits(op).name), where);
+  if (!variable) throw Error(where, "{}: no variable was given", ir::traits(op).name);
   const auto [entry, is_new] = recorded_.try_emplace(variable.get());
   if (is_new) {
     const std::string name = unique_name(variable->name());

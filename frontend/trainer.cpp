@@ -22,8 +22,8 @@ double seconds_since(Clock::time_point start) {
 void check_options(const FitOptions& options, const Function* evaluate,
                    const data::DataLoader* validation) {
   if (options.epochs < 0 || options.patience < 0)
-    throw Error(fmt::format("fit: {} epochs with a patience of {} make no sense", options.epochs,
-                            options.patience));
+    throw Error("fit: {} epochs with a patience of {} make no sense", options.epochs,
+                options.patience);
   if (options.learning_rate && options.on_plateau != nullptr)
     throw Error("fit: there are two learning rates, learning_rate and on_plateau");
   if (validation != nullptr && evaluate == nullptr)

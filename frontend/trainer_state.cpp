@@ -46,8 +46,7 @@ TrainerState TrainerState::restored(const TrainingState& saved, const std::files
   const auto text = [&](const char* key) -> const std::string& {
     const auto found = saved.user.find(key);
     if (found == saved.user.end())
-      throw Error(
-          fmt::format("{}: is no checkpoint of a trainer: it has no \"{}\"", path.string(), key));
+      throw Error("{}: is no checkpoint of a trainer: it has no \"{}\"", path.string(), key);
     return found->second;
   };
   TrainerState state;
@@ -59,7 +58,7 @@ TrainerState TrainerState::restored(const TrainingState& saved, const std::files
     const char* end = digits.data() + digits.size();
     const auto [stop, failed] = std::from_chars(digits.data(), end, number);
     if (failed != std::errc{} || stop != end)
-      throw Error(fmt::format("{}: \"{}\" is \"{}\", not a number", path.string(), key, digits));
+      throw Error("{}: \"{}\" is \"{}\", not a number", path.string(), key, digits);
   });
   return state;
 }

@@ -1,7 +1,5 @@
 #include "ir/builder.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <utility>
 
@@ -10,11 +8,7 @@
 namespace taper::ir {
 
 ValueId Builder::add_node(Op op, Operands operands, Attrs attrs) {
-  Node node;
-  node.op = op;
-  node.operands = std::move(operands);
-  node.attrs = std::move(attrs);
-  node.location = where_;
+  Node node{op, {}, std::move(operands), std::move(attrs), {}, where_};
   try {
     if (traits(op).arity != 0) node.type = node_type(graph_, node);
   } catch (const Error& error) {
@@ -26,23 +20,16 @@ ValueId Builder::add_node(Op op, Operands operands, Attrs attrs) {
 ValueId Builder::leaf(Op op, TensorType type, Attrs attrs) {
   for (std::size_t i = 0; i < type.shape.size(); ++i)
     if (type.shape[i] < 0 && !(i == 0 && type.shape[i] == kBatch))
-      throw Error(fmt::format("{}: {} has an extent that is neither a size nor a leading N",
-                              traits(op).name, to_string(type)),
-                  where_);
+      throw Error(where_, "{}: {} has an extent that is neither a size nor a leading N",
+                  traits(op).name, to_string(type));
   element_count(type.shape, 1 << 20);
-  Node node;
-  node.op = op;
-  node.type = std::move(type);
-  node.attrs = std::move(attrs);
-  node.location = where_;
-  return graph_.append(std::move(node));
+  return graph_.append({op, std::move(type), {}, std::move(attrs), {}, where_});
 }
 
 ValueId Builder::constant(TensorType type, std::vector<double> values) {
   if (type.has_batch() || (values.size() != 1 && static_cast<std::int64_t>(values.size()) !=
                                                      element_count(type.shape, 1)))
-    throw Error(fmt::format("constant: {} values do not fill {}", values.size(), to_string(type)),
-                where_);
+    throw Error(where_, "constant: {} values do not fill {}", values.size(), to_string(type));
   return leaf(Op::constant, std::move(type), ConstantAttrs{std::move(values)});
 }
 

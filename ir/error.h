@@ -1,8 +1,12 @@
 // The one exception type of taper.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <concepts>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "ir/location.h"
 
@@ -16,6 +20,14 @@ class Error : public std::runtime_error {
   explicit Error(const std::string& sentence) : std::runtime_error(sentence) {}
   // Appends " (at FILE:LINE)" when `where` is known.
   Error(const std::string& sentence, const Location& where);
+  // The same with a sentence that is formatted.
+  template <class First, class... Rest>
+  requires(!std::convertible_to<First, Location>)
+      Error(fmt::format_string<First, Rest...> sentence, First&& first, Rest&&... rest)
+      : Error(fmt::format(sentence, std::forward<First>(first), std::forward<Rest>(rest)...)) {}
+  template <class... Args>
+  Error(const Location& where, fmt::format_string<Args...> sentence, Args&&... args)
+      : Error(fmt::format(sentence, std::forward<Args>(args)...), where) {}
 
   const Location& where() const { return where_; }
 

@@ -1,8 +1,6 @@
 // The interpreter's driver, and the ops that bind or pass on values.
 #include "ir/eval.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
 #include "ir/eval_ops.h"
@@ -27,7 +25,7 @@ Results eval_node(const EvalRequest& request) {
 
 Evaluation evaluate(const Graph& graph, const std::map<std::string, Value>& bindings, Dim batch,
                     const Observe& observe) {
-  if (batch < 1) throw Error(fmt::format("evaluate: the batch size {} is not positive", batch));
+  if (batch < 1) throw Error("evaluate: the batch size {} is not positive", batch);
   const Graph ordered = canonical(graph);
   std::vector<int> uses = use_counts(ordered);
   std::vector<Results> values(ordered.size());
@@ -76,20 +74,18 @@ Results eval_input(const EvalRequest& r) {
   const std::string_view kind = traits(r.node.op).name;
   const auto it = r.bindings.find(name);
   if (it == r.bindings.end()) {
-    throw Error(fmt::format("evaluate: {} \"{}\" has no value", kind, name), r.node.location);
+    throw Error(r.node.location, "evaluate: {} \"{}\" has no value", kind, name);
   }
   const TensorType type = concrete(r.node.type, r.batch);
   const Value& value = it->second;
   const auto count = static_cast<std::size_t>(element_count(type.shape, 1));
   if (value.type.dtype != type.dtype || value.type.shape != type.shape) {
-    throw Error(fmt::format("evaluate: {} \"{}\" is {}, but its value is {}", kind, name,
-                            to_string(type), to_string(value.type)),
-                r.node.location);
+    throw Error(r.node.location, "evaluate: {} \"{}\" is {}, but its value is {}", kind, name,
+                to_string(type), to_string(value.type));
   }
   if (value.data.size() != count) {
-    throw Error(fmt::format("evaluate: {} \"{}\" is {}, but its value has {} elements", kind, name,
-                            to_string(type), value.data.size()),
-                r.node.location);
+    throw Error(r.node.location, "evaluate: {} \"{}\" is {}, but its value has {} elements", kind,
+                name, to_string(type), value.data.size());
   }
   return {{type, value.data}};
 }
@@ -117,7 +113,7 @@ Results eval_in_range(const EvalRequest& r) {
     const auto is_x = [x](std::int64_t other) { return static_cast<double>(other) == x; };
     const bool inside = x >= static_cast<double>(low) && x < static_cast<double>(high);
     if (!inside && std::ranges::none_of(others, is_x))
-      throw Error(fmt::format("in_range: {} is not in [{}, {})", x, low, high), r.node.location);
+      throw Error(r.node.location, "in_range: {} is not in [{}, {})", x, low, high);
   }
   return {r.operand(0)};
 }

@@ -1,6 +1,4 @@
 // The ops that layers are made of.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 
@@ -25,10 +23,27 @@ std::vector<double> means(const Shape& shape, const Shape& kept, F&& f) {
 std::int64_t checked(const EvalRequest& r, std::int64_t i, std::int64_t entries) {
   const double index = element(r.operand(1), i);
   if (!(index >= 0 && index < static_cast<double>(entries)))
-    throw Error(
-        fmt::format("{}: index {} is not in 0..{}", traits(r.node.op).name, index, entries - 1),
-        r.node.location);
+    throw Error(r.node.location, "{}: index {} is not in 0..{}", traits(r.node.op).name, index,
+                entries - 1);
   return static_cast<std::int64_t>(index);
+}
+
+// Rows of the table, or what the gradient adds to them.
+Value rows_by_index(const EvalRequest& r, bool backward) {
+  Value y = r.result();
+  const Value& x = r.operand(0);
+  const Shape& table = (backward ? y : x).type.shape;
+  const std::int64_t rows = element_count(r.operand(1).type.shape, 1);
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const std::int64_t row = checked(r, i, table[0]);
+    const std::int64_t from = backward ? i : row, to = backward ? row : i;
+    for (std::int64_t j = 0; j < table[1]; ++j) {
+      double& sum = element(y, to * table[1] + j);
+      const double value = element(x, from * table[1] + j);
+      sum = backward ? sum + value : value;
+    }
+  }
+  return y;
 }
 
 }  // namespace
@@ -59,27 +74,10 @@ Results eval_normalize(const EvalRequest& r) {
 }
 
 Results eval_gather(const EvalRequest& r) {
-  const Shape& table = r.operand(0).type.shape;
-  Value y = r.result();
-  const std::int64_t rows = element_count(r.operand(1).type.shape, 1);
-  for (std::int64_t i = 0; i < rows; ++i) {
-    const std::int64_t row = checked(r, i, table[0]);
-    for (std::int64_t j = 0; j < table[1]; ++j)
-      element(y, i * table[1] + j) = element(r.operand(0), row * table[1] + j);
-  }
-  return {std::move(y)};
+  return {rows_by_index(r, false)};
 }
-
 Results eval_gather_backward(const EvalRequest& r) {
-  Value y = r.result();
-  const Shape& table = y.type.shape;
-  const std::int64_t rows = element_count(r.operand(1).type.shape, 1);
-  for (std::int64_t i = 0; i < rows; ++i) {
-    const std::int64_t row = checked(r, i, table[0]);
-    for (std::int64_t j = 0; j < table[1]; ++j)
-      element(y, row * table[1] + j) += element(r.operand(0), i * table[1] + j);
-  }
-  return {rounded(std::move(y))};
+  return {rounded(rows_by_index(r, true))};
 }
 
 }  // namespace taper::ir

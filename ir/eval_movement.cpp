@@ -16,16 +16,11 @@ Results gather(const EvalRequest& r, Strides strides, std::int64_t start) {
   return {std::move(y)};
 }
 
-TensorType at_batch(TensorType type, Dim batch) {
-  if (type.has_batch()) type.shape.front() = batch;
-  return type;
-}
-
 // Calls visit(row-major index, offset in memory) for every element of `type`.
 template <class Visit>
-void for_each_place(const TensorType& type, Visit visit) {
+void for_each_place(const TensorType& type, Dim batch, Visit visit) {
   const PhysicalShape memory = physical(type);
-  for (Walk walk(type.shape, {}); !walk.done(); walk.next()) {
+  for (Walk walk(concrete(type, batch).shape, {}); !walk.done(); walk.next()) {
     visit(walk.index(), offset_of(memory, walk.coordinates()));
   }
 }
@@ -93,18 +88,18 @@ Results eval_relayout(const EvalRequest& r) {
 }
 
 Results eval_view(const EvalRequest& r) {
-  const TensorType from = at_batch(r.graph[r.node.operands[0]].type, r.batch);
-  const TensorType to = at_batch(r.node.type, r.batch);
+  const TensorType& from = r.graph[r.node.operands[0]].type;
+  const TensorType& to = r.node.type;
   if (from.dtype != to.dtype) {
     throw Error("evaluate: a view does not change the dtype", r.node.location);
   }
-  const auto size = static_cast<std::size_t>(byte_size(from, 1)) / byte_size(from.dtype);
+  const auto size = static_cast<std::size_t>(byte_size(from, r.batch)) / byte_size(from.dtype);
   std::vector<double> memory(size, 0.0);
-  for_each_place(from, [&](std::int64_t i, std::int64_t place) {
+  for_each_place(from, r.batch, [&](std::int64_t i, std::int64_t place) {
     memory[static_cast<std::size_t>(place)] = element(r.operand(0), i);
   });
   Value y = r.result();
-  for_each_place(to, [&](std::int64_t i, std::int64_t place) {
+  for_each_place(to, r.batch, [&](std::int64_t i, std::int64_t place) {
     element(y, i) = memory[static_cast<std::size_t>(place)];
   });
   return {std::move(y)};

@@ -22,6 +22,8 @@ Span span_of(const PoolAttrs& attrs, std::size_t axis, std::int64_t out, std::in
 
 struct Window {
   Span y, x;
+  std::int64_t plane, width;  // where its input plane starts, and the elements of a row
+  std::int64_t at(std::int64_t iy, std::int64_t ix) const { return plane + iy * width + ix; }
 };
 
 double divisor(const PoolAttrs& attrs, const Window& window) {
@@ -30,32 +32,33 @@ double divisor(const PoolAttrs& attrs, const Window& window) {
   return static_cast<double>(count);
 }
 
-// Calls visit(index of the output, offset of the input plane, window) for every output.
+// Calls visit(index of the output, window) for every output.
 template <class Visit>
 void for_each_window(const PoolAttrs& attrs, const Shape& x, const Shape& y, Visit visit) {
   std::int64_t index = 0;
   for (std::int64_t plane = 0; plane < y[0] * y[1]; ++plane) {
     for (std::int64_t oy = 0; oy < y[2]; ++oy) {
       for (std::int64_t ox = 0; ox < y[3]; ++ox) {
-        const Window window{span_of(attrs, 0, oy, x[2]), span_of(attrs, 1, ox, x[3])};
-        visit(index++, plane * x[2] * x[3], window);
+        const Span rows = span_of(attrs, 0, oy, x[2]), columns = span_of(attrs, 1, ox, x[3]);
+        visit(index++, Window{rows, columns, plane * x[2] * x[3], x[3]});
       }
     }
   }
 }
 
 template <class Visit>
-void for_each_input(const Window& window, std::int64_t width, Visit visit) {
+void for_each_input(const Window& window, Visit visit) {
   for (std::int64_t iy = window.y.begin; iy < window.y.end; ++iy) {
-    for (std::int64_t ix = window.x.begin; ix < window.x.end; ++ix) visit(iy * width + ix);
+    for (std::int64_t ix = window.x.begin; ix < window.x.end; ++ix) visit(window.at(iy, ix));
   }
 }
 
-// Offset in the plane of the first largest element; NaN is larger than any number.
-std::int64_t largest(const double* plane, const Window& window, std::int64_t width) {
-  std::int64_t best = window.y.begin * width + window.x.begin;
-  for_each_input(window, width, [&](std::int64_t at) {
-    if (plane[at] > plane[best] || (std::isnan(plane[at]) && !std::isnan(plane[best]))) best = at;
+// The first largest element; NaN is larger than any number.
+std::int64_t largest(const Value& x, const Window& window) {
+  std::int64_t best = window.at(window.y.begin, window.x.begin);
+  for_each_input(window, [&](std::int64_t at) {
+    const double value = element(x, at), most = element(x, best);
+    if (value > most || (std::isnan(value) && !std::isnan(most))) best = at;
   });
   return best;
 }
@@ -66,18 +69,15 @@ Results eval_pool2d(const EvalRequest& r) {
   const auto& attrs = r.attrs<PoolAttrs>();
   const Value& x = r.operand(0);
   Value y = r.result();
-  const std::int64_t width = x.type.shape[3];
-  const auto pool = [&](std::int64_t out, std::int64_t start, const Window& window) {
-    const double* plane = x.data.data() + start;
+  for_each_window(attrs, x.type.shape, y.type.shape, [&](std::int64_t out, const Window& window) {
+    double& result = element(y, out);
     if (attrs.kind == PoolKind::max) {
-      element(y, out) = plane[largest(plane, window, width)];
+      result = element(x, largest(x, window));
       return;
     }
-    double total = 0;
-    for_each_input(window, width, [&](std::int64_t at) { total += plane[at]; });
-    element(y, out) = total / divisor(attrs, window);
-  };
-  for_each_window(attrs, x.type.shape, y.type.shape, pool);
+    for_each_input(window, [&](std::int64_t at) { result += element(x, at); });
+    result /= divisor(attrs, window);
+  });
   return {rounded(std::move(y))};
 }
 
@@ -86,18 +86,15 @@ Results eval_pool2d_backward(const EvalRequest& r) {
   const Value& x = r.operand(0);
   const Value& dy = r.operand(1);
   Value dx = r.result();
-  const std::int64_t width = x.type.shape[3];
-  const auto pool = [&](std::int64_t out, std::int64_t start, const Window& window) {
+  for_each_window(attrs, x.type.shape, dy.type.shape, [&](std::int64_t out, const Window& window) {
     const double g = element(dy, out);
-    double* to = dx.data.data() + start;
     if (attrs.kind == PoolKind::max) {
-      to[largest(x.data.data() + start, window, width)] += g;
+      element(dx, largest(x, window)) += g;
       return;
     }
     const double share = g / divisor(attrs, window);
-    for_each_input(window, width, [&](std::int64_t at) { to[at] += share; });
-  };
-  for_each_window(attrs, x.type.shape, dy.type.shape, pool);
+    for_each_input(window, [&](std::int64_t at) { element(dx, at) += share; });
+  });
   return {rounded(std::move(dx))};
 }
 
@@ -107,34 +104,28 @@ Results eval_max_pool2d_with_indices(const EvalRequest& r) {
   Value y = r.result();
   Value indices = y;
   indices.type.dtype = DType::u8;
-  const std::int64_t width = x.type.shape[3];
-  const auto pool = [&](std::int64_t out, std::int64_t start, const Window& window) {
-    const double* plane = x.data.data() + start;
-    const std::int64_t at = largest(plane, window, width);
-    element(y, out) = plane[at];
-    const std::int64_t tap_y = at / width - window.y.start, tap_x = at % width - window.x.start;
-    const bool none = attrs.positive && !(plane[at] > 0);
+  for_each_window(attrs, x.type.shape, y.type.shape, [&](std::int64_t out, const Window& window) {
+    const std::int64_t at = largest(x, window), from = at - window.at(window.y.start, 0);
+    element(y, out) = element(x, at);
+    const std::int64_t tap_y = from / window.width, tap_x = from % window.width - window.x.start;
+    const bool none = attrs.positive && !(element(x, at) > 0);
     element(indices, out) = none ? 255 : static_cast<double>(tap_y * attrs.kernel[1] + tap_x);
-  };
-  for_each_window(attrs, x.type.shape, y.type.shape, pool);
+  });
   return {std::move(y), std::move(indices)};
 }
 
 Results eval_max_unpool2d(const EvalRequest& r) {
   const auto& attrs = r.attrs<PoolAttrs>();
-  const Value& indices = r.operand(0);
   const Value& dy = r.operand(1);
   Value dx = r.result();
-  const std::int64_t width = dx.type.shape[3];
-  const auto unpool = [&](std::int64_t out, std::int64_t start, const Window& window) {
-    const auto tap = static_cast<std::int64_t>(element(indices, out));
+  for_each_window(attrs, dx.type.shape, dy.type.shape, [&](std::int64_t out, const Window& window) {
+    const auto tap = static_cast<std::int64_t>(element(r.operand(0), out));
     const std::int64_t y = window.y.start + tap / attrs.kernel[1];
     const std::int64_t x = window.x.start + tap % attrs.kernel[1];
     const bool inside =
         y >= window.y.begin && y < window.y.end && x >= window.x.begin && x < window.x.end;
-    if (inside) dx.data[static_cast<std::size_t>(start + y * width + x)] += element(dy, out);
-  };
-  for_each_window(attrs, dx.type.shape, dy.type.shape, unpool);
+    if (inside) element(dx, window.at(y, x)) += element(dy, out);
+  });
   return {rounded(std::move(dx))};
 }
 

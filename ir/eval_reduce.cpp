@@ -3,8 +3,6 @@
 #include <cmath>
 #include <limits>
 
-#include <fmt/format.h>
-
 #include "ir/eval_ops.h"
 
 namespace taper::ir {
@@ -61,40 +59,33 @@ Results eval_softmax_rows(const EvalRequest& r, bool logarithm) {
 std::int64_t label_of(const EvalRequest& r, std::int64_t row, std::int64_t classes) {
   const double label = element(r.operand(1), row);
   if (!(label >= 0 && label < static_cast<double>(classes))) {
-    throw Error(fmt::format("{}: label {} of row {} is not in [0, {})", traits(r.node.op).name,
-                            label, row, classes),
-                r.node.location);
+    throw Error(r.node.location, "{}: label {} of row {} is not in [0, {})", traits(r.node.op).name,
+                label, row, classes);
   }
   return static_cast<std::int64_t>(label);
 }
 
-Value row_losses(const EvalRequest& r) {
-  const Value& logits = r.operand(0);
-  const std::int64_t rows = logits.type.shape[0], classes = logits.type.shape[1];
-  Value loss = zeros({DType::f32, {rows}});
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const double* x = logits.data.data() + row * classes;
-    const LogSum sum = log_sum(x, classes, 1);
-    element(loss, row) = sum.largest + sum.log_total - x[label_of(r, row, classes)];
-  }
-  return rounded(std::move(loss));
-}
+// The loss of every row and, where the node has its gradient as an operand, that of the logits.
+struct CrossEntropy {
+  Value loss, gradient;
+};
 
-Value row_gradients(const EvalRequest& r) {
+CrossEntropy cross_entropy(const EvalRequest& r) {
   const Value& logits = r.operand(0);
   const std::int64_t rows = logits.type.shape[0], classes = logits.type.shape[1];
-  Value dx = zeros(logits.type);
+  CrossEntropy y{zeros({DType::f32, {rows}}), zeros(logits.type)};
   for (std::int64_t row = 0; row < rows; ++row) {
     const double* x = logits.data.data() + row * classes;
     const LogSum sum = log_sum(x, classes, 1);
     const std::int64_t label = label_of(r, row, classes);
+    element(y.loss, row) = sum.largest + sum.log_total - x[label];
+    const double dloss = r.node.operands.size() > 2 ? element(r.operand(2), row) : 0;
     for (std::int64_t k = 0; k < classes; ++k) {
       const double probability = std::exp(x[k] - sum.largest - sum.log_total);
-      element(dx, row * classes + k) =
-          (probability - (k == label ? 1.0 : 0.0)) * element(r.operand(2), row);
+      element(y.gradient, row * classes + k) = (probability - (k == label ? 1.0 : 0.0)) * dloss;
     }
   }
-  return rounded(std::move(dx));
+  return {rounded(std::move(y.loss)), rounded(std::move(y.gradient))};
 }
 
 double larger(double a, double b) {
@@ -162,13 +153,14 @@ Results eval_log_softmax(const EvalRequest& r) {
 }
 
 Results eval_cross_entropy(const EvalRequest& r) {
-  return {row_losses(r)};
+  return {cross_entropy(r).loss};
 }
 Results eval_cross_entropy_backward(const EvalRequest& r) {
-  return {row_gradients(r)};
+  return {cross_entropy(r).gradient};
 }
 Results eval_cross_entropy_fused(const EvalRequest& r) {
-  return {row_losses(r), row_gradients(r)};
+  auto [loss, gradient] = cross_entropy(r);
+  return {std::move(loss), std::move(gradient)};
 }
 
 }  // namespace taper::ir

@@ -1,7 +1,5 @@
 #include "ir/graph.h"
 
-#include <fmt/format.h>
-
 #include <utility>
 
 namespace taper::ir {
@@ -32,7 +30,7 @@ class Canonicalizer {
 
   void visit(ValueId root) {
     if (root.index >= from_.size()) {
-      throw Error(fmt::format("canonical: there is no value %{}", root.index));
+      throw Error("canonical: there is no value %{}", root.index);
     }
     stack_.push_back({root});
     while (!stack_.empty()) {
@@ -54,9 +52,8 @@ class Canonicalizer {
 
   void check_order(ValueId operand, ValueId user) const {
     if (operand < user) return;
-    throw Error(fmt::format("canonical: operand %{} of %{} is not a value before it", operand.index,
-                            user.index),
-                from_[user].location);
+    throw Error(from_[user].location, "canonical: operand %{} of %{} is not a value before it",
+                operand.index, user.index);
   }
 
   bool in_order() const {

@@ -293,9 +293,7 @@ Shape broadcast(const Shape& a, const Shape& b, std::string_view op, const Locat
     if (dim == 1) dim = shorter[i];
     const bool fits = dim == shorter[i] || shorter[i] == 1;
     if (!fits || (dim == kBatch && lead + i != 0))
-      throw Error(
-          fmt::format("{}: shapes {} and {} do not broadcast", op, to_string(a), to_string(b)),
-          where);
+      throw Error(where, "{}: shapes {} and {} do not broadcast", op, to_string(a), to_string(b));
   }
   return result;
 }

@@ -31,9 +31,8 @@ struct Request {
   // Throws "OP: sentence (at FILE:LINE)".
   template <class... Args>
   [[noreturn]] void fail(fmt::format_string<Args...> sentence, Args&&... args) const {
-    throw Error(
-        fmt::format("{}: {}", traits(op).name, fmt::format(sentence, std::forward<Args>(args)...)),
-        where);
+    throw Error(where, "{}: {}", traits(op).name,
+                fmt::format(sentence, std::forward<Args>(args)...));
   }
 };
 

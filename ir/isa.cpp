@@ -1,7 +1,5 @@
 #include "ir/isa.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <cstdlib>
 
@@ -40,23 +38,6 @@ std::uint64_t read_xcr0() {
 }
 #endif
 
-}  // namespace
-
-const Isa kAvx2{"avx2", Architecture::x86_64, 8, 16, 1, 6, 1, IntegerDot::none};
-const Isa kAvx512{"avx512", Architecture::x86_64, 16, 32, 2, 14, 2, IntegerDot::none};
-const Isa kAvx512Vnni{"avx512_vnni", Architecture::x86_64, 16, 32, 2, 14, 2, IntegerDot::mixed};
-// The emitter takes one register more for itself.
-const Isa kNeon{"neon", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::none};
-const Isa kNeonDot{"neon_dot", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::signed_bytes};
-const Isa kNeonI8mm{"neon_i8mm", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::mixed};
-
-std::span<const Isa* const> all_isas() {
-  static constexpr std::array kAll{&kAvx512Vnni, &kAvx512, &kAvx2, &kNeonI8mm, &kNeonDot, &kNeon};
-  return kAll;
-}
-
-namespace {
-
 CpuFeatures ask_processor() {
   CpuFeatures f;
 #if defined(__x86_64__)
@@ -86,6 +67,19 @@ CpuFeatures ask_processor() {
 }
 
 }  // namespace
+
+const Isa kAvx2{"avx2", Architecture::x86_64, 8, 16, 1, 6, 1, IntegerDot::none};
+const Isa kAvx512{"avx512", Architecture::x86_64, 16, 32, 2, 14, 2, IntegerDot::none};
+const Isa kAvx512Vnni{"avx512_vnni", Architecture::x86_64, 16, 32, 2, 14, 2, IntegerDot::mixed};
+// The emitter takes one register more for itself.
+const Isa kNeon{"neon", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::none};
+const Isa kNeonDot{"neon_dot", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::signed_bytes};
+const Isa kNeonI8mm{"neon_i8mm", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::mixed};
+
+std::span<const Isa* const> all_isas() {
+  static constexpr std::array kAll{&kAvx512Vnni, &kAvx512, &kAvx2, &kNeonI8mm, &kNeonDot, &kNeon};
+  return kAll;
+}
 
 // Asked once: inside a virtual machine each question takes microseconds.
 CpuFeatures host_features() {
@@ -120,7 +114,7 @@ const Isa* host_isa() {
   try {
     return select_isa(host_features(), std::string(cap));
   } catch (const Error& error) {
-    throw Error(fmt::format("TAPER_MAX_ISA: {}", error.what()));
+    throw Error("TAPER_MAX_ISA: {}", error.what());
   }
 }
 
@@ -128,7 +122,7 @@ const Isa& isa_named(std::string_view name) {
   for (const Isa* isa : all_isas()) {
     if (isa->name == name) return *isa;
   }
-  throw Error(fmt::format("\"{}\" is not an instruction set: it is {}", name, isa_names()));
+  throw Error("\"{}\" is not an instruction set: it is {}", name, isa_names());
 }
 
 std::string isa_names() {

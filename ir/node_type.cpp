@@ -18,7 +18,7 @@ std::optional<DType> argument_dtype(Op op, std::size_t position) {
 void check_instr(const ExprInstr& instr, std::size_t index, const std::vector<DType>& types) {
   const OpTraits& row = traits(instr.op);
   const auto fail = [&](const std::string& sentence) {
-    throw Error(fmt::format("expression value t{} = {}: {}", index, row.name, sentence));
+    throw Error("expression value t{} = {}: {}", index, row.name, sentence);
   };
   const bool allowed =
       row.elementwise || instr.op == Op::constant || instr.op == Op::cast || instr.op == Op::random;
@@ -50,8 +50,8 @@ TensorType result_type(const Graph& graph, const Node& node) {
   const auto types = result_types(graph, producer);
   const std::int64_t index = std::get<ResultAttrs>(node.attrs).index;
   if (index < 0 || index >= static_cast<std::int64_t>(types.size())) {
-    throw Error(fmt::format("index {} of {}, which has {} results", index, traits(producer.op).name,
-                            types.size()));
+    throw Error("index {} of {}, which has {} results", index, traits(producer.op).name,
+                types.size());
   }
   return types[static_cast<std::size_t>(index)];
 }
@@ -69,7 +69,7 @@ DType epilogue_dtype(const Graph& graph, const Node& node, std::size_t own, DTyp
   }
   const auto outputs = expr_types(node.epilogue, inputs);
   if (outputs.size() != 1) {
-    throw Error(fmt::format("an epilogue has one output, not {}", outputs.size()));
+    throw Error("an epilogue has one output, not {}", outputs.size());
   }
   return outputs.front();
 }
@@ -80,10 +80,8 @@ void check_prologue(const std::vector<TensorType>& operands, const ReduceAttrs& 
   for (const TensorType& operand : operands) {
     inputs.push_back(operand.dtype);
     if (operand.shape == shape || repeats_along(operand, shape, attrs.axes)) continue;
-    throw Error(
-        fmt::format("its prologue reads {}, which neither has the shape {} nor repeats "
-                    "along the axes",
-                    to_string(operand), to_string(shape)));
+    throw Error("its prologue reads {}, which neither has the shape {} nor repeats along the axes",
+                to_string(operand), to_string(shape));
   }
   const std::vector<DType> outputs = expr_types(attrs.prologue, inputs);
   const auto not_f32 = [](DType dtype) { return dtype != DType::f32; };
@@ -108,7 +106,7 @@ bool repeats_along(const TensorType& operand, const Shape& shape, const Indices&
 
 std::vector<DType> expr_types(const Expr& expr, const std::vector<DType>& inputs) {
   if (expr.inputs != static_cast<std::int64_t>(inputs.size())) {
-    throw Error(fmt::format("the expression takes {} inputs, got {}", expr.inputs, inputs.size()));
+    throw Error("the expression takes {} inputs, got {}", expr.inputs, inputs.size());
   }
   std::vector<DType> types = inputs;
   for (std::size_t i = 0; i < expr.instrs.size(); ++i) {
@@ -118,7 +116,7 @@ std::vector<DType> expr_types(const Expr& expr, const std::vector<DType>& inputs
   std::vector<DType> outputs;
   for (const std::int16_t output : expr.outputs) {
     if (output < 0 || static_cast<std::size_t>(output) >= types.size()) {
-      throw Error(fmt::format("the expression returns value {} of {}", output, types.size()));
+      throw Error("the expression returns value {} of {}", output, types.size());
     }
     outputs.push_back(types[static_cast<std::size_t>(output)]);
   }
@@ -144,9 +142,9 @@ std::size_t own_operand_count(const Node& node) {
   const std::int64_t extra = fused ? node.epilogue.inputs - 1 : 0;
   const std::int64_t own = static_cast<std::int64_t>(node.operands.size()) - extra;
   if (own < 0 || (arity != kVariadic && own != arity)) {
-    throw Error(fmt::format("takes {} operands{}, got {}", arity,
-                            extra > 0 ? fmt::format(" and {} of the epilogue", extra) : "",
-                            node.operands.size()));
+    throw Error("takes {} operands{}, got {}", arity,
+                extra > 0 ? fmt::format(" and {} of the epilogue", extra) : "",
+                node.operands.size());
   }
   return static_cast<std::size_t>(own);
 }

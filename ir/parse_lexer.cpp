@@ -192,7 +192,7 @@ void Lexer::fail_expected(const Token& where, std::string_view what) const {
 }
 
 void Lexer::fail(const Token& where, std::string_view sentence) const {
-  throw Error(fmt::format("{}:{}:{}: {}", name_, where.line, where.column, sentence));
+  throw Error("{}:{}:{}: {}", name_, where.line, where.column, sentence);
 }
 
 }  // namespace taper::ir

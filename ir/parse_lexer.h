@@ -38,6 +38,16 @@ class Lexer {
   void expect(What what) {
     if (!accept(what)) fail_expected(fmt::format("'{}'", what));
   }
+  // OPEN item, item, ... CLOSE
+  template <class Item>
+  void list(char open, char close, Item&& item) {
+    expect(open);
+    for (bool first = true; !at(close); first = false) {
+      if (!first) expect(',');
+      item();
+    }
+    expect(close);
+  }
   // Consumes a token of `kind`, or fails with "expected <what>".
   Token expect(Kind kind, std::string_view what);
 

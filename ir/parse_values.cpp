@@ -70,14 +70,11 @@ class FieldParser {
   requires requires { typename List::value_type; }
   void parse(List& v) {
     v.clear();
-    lexer_.expect('[');
-    while (!lexer_.at(']')) {
-      if (!v.empty()) lexer_.expect(',');
+    lexer_.list('[', ']', [&] {
       typename List::value_type value{};
       parse(value);
       v.push_back(std::move(value));
-    }
-    lexer_.expect(']');
+    });
   }
 
   Lexer& lexer_;
@@ -127,12 +124,8 @@ class ExprParser {
   }
 
   void parse_inputs() {
-    lexer_.expect('(');
-    while (!lexer_.at(')')) {
-      if (!names_.empty()) lexer_.expect(',');
-      define(lexer_.expect(Lexer::Kind::word, "the name of an input"));
-    }
-    lexer_.expect(')');
+    lexer_.list('(', ')',
+                [&] { define(lexer_.expect(Lexer::Kind::word, "the name of an input")); });
     expr_.inputs = static_cast<std::int64_t>(names_.size());
   }
 
@@ -198,9 +191,7 @@ TensorType parse_type(Lexer& lexer) {
   const Lexer::Token start = lexer.peek();
   TensorType type;
   type.dtype = parse_enumerator<DType>(lexer, "a tensor type such as f32[N,10]");
-  lexer.expect('[');
-  while (!lexer.at(']')) {
-    if (!type.shape.empty()) lexer.expect(',');
+  lexer.list('[', ']', [&] {
     if (type.shape.size() == kMaxRank) lexer.fail(start, "a tensor has at most 16 dimensions");
     const Lexer::Token where = lexer.peek();
     const bool batch = lexer.accept("N");
@@ -209,8 +200,7 @@ TensorType parse_type(Lexer& lexer) {
       lexer.fail(where, "N can only be the leading dimension");
     }
     if (!batch && type.shape.back() < 0) lexer.fail(where, "a dimension cannot be negative");
-  }
-  lexer.expect(']');
+  });
   try {
     element_count(type.shape, 1);
   } catch (const Error& error) {
@@ -229,10 +219,9 @@ Expr parse_expr(Lexer& lexer) {
 
 void parse_attrs(Lexer& lexer, Op op, Attrs& attrs) {
   attrs = default_attrs(op);
-  if (!lexer.accept('{')) return;
+  if (!lexer.at('{')) return;
   std::vector<std::string_view> seen;
-  while (!lexer.at('}')) {
-    if (!seen.empty()) lexer.expect(',');
+  lexer.list('{', '}', [&] {
     const Lexer::Token key = lexer.expect(Lexer::Kind::word, "the name of an attribute");
     if (std::find(seen.begin(), seen.end(), key.text) != seen.end()) {
       lexer.fail(key, fmt::format("attribute '{}' is given twice", key.text));
@@ -244,8 +233,7 @@ void parse_attrs(Lexer& lexer, Op op, Attrs& attrs) {
       lexer.fail(key, fmt::format("{} has no attribute '{}' (it has: {})", traits(op).name,
                                   key.text, field.known.empty() ? "none" : field.known));
     }
-  }
-  lexer.expect('}');
+  });
 }
 
 void parse_leaf_attrs(Lexer& lexer, Op op, Attrs& attrs) {

@@ -12,7 +12,7 @@ constexpr std::int64_t kMaxElements = std::int64_t{1} << 62;
 
 [[noreturn]] void fail_overflow(const Shape& shape, Dim batch) {
   const std::string at = batch == 1 ? "" : fmt::format(" at N = {}", batch);
-  throw Error(fmt::format("the size of a tensor of shape {}{} overflows", to_string(shape), at));
+  throw Error("the size of a tensor of shape {}{} overflows", to_string(shape), at);
 }
 
 std::int64_t product(const Shape& extents, const Shape& shape, Dim batch) {
@@ -43,10 +43,10 @@ int blocked_axis_of(const TensorType& type) {
   const bool by_output = type.layout == Layout::o16 || type.layout == Layout::o16x4;
   const int axis = by_output ? 0 : 1;
   if (type.rank() <= (type.layout == Layout::o16x4 ? 1 : axis)) {
-    throw Error(fmt::format("{} has no axis {} to block", to_string(type), axis));
+    throw Error("{} has no axis {} to block", to_string(type), axis);
   }
   if (type.has_batch() && type.layout != Layout::c16) {
-    throw Error(fmt::format("{}: this layout is for static shapes only", to_string(type)));
+    throw Error("{}: this layout is for static shapes only", to_string(type));
   }
   return axis;
 }

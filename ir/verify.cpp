@@ -36,7 +36,7 @@ void check_extents(const TensorType& type) {
   for (std::size_t i = 0; i < type.shape.size(); ++i) {
     const Dim extent = type.shape[i];
     const bool good = extent >= 0 || (extent == kBatch && i == 0);
-    if (!good) throw Error(fmt::format("dimension {} of a tensor is {}", i, extent));
+    if (!good) throw Error("dimension {} of a tensor is {}", i, extent);
   }
   element_count(type.shape, 1);
 }
@@ -46,8 +46,7 @@ void check_type(const Graph& graph, const Node& node) {
   for (const TensorType& type : result_types(graph, node)) check_extents(type);
   expected.layout = node.type.layout;
   if (expected != node.type) {
-    throw Error(fmt::format("its type is {}, but the op makes {}", to_string(node.type),
-                            to_string(expected)));
+    throw Error("its type is {}, but the op makes {}", to_string(node.type), to_string(expected));
   }
 }
 
@@ -56,7 +55,7 @@ void check_constant(const Node& node) {
   if (count == 1) return;
   if (node.type.has_batch() ||
       static_cast<std::int64_t>(count) != element_count(node.type.shape, 1)) {
-    throw Error(fmt::format("{} values for {}", count, to_string(node.type)));
+    throw Error("{} values for {}", count, to_string(node.type));
   }
 }
 
@@ -68,9 +67,8 @@ void check_map(const Graph& graph, const Node& node) {
   if (segments == 0 || outputs == 0 || node.operands.size() % segments != 0 ||
       node.operands.size() / segments != inputs || map.results.size() % segments != 0 ||
       map.results.size() / segments != outputs) {
-    throw Error(fmt::format(
-        "{} operands and {} results for {} segments of {} inputs and {} outputs",
-        node.operands.size(), map.results.size(), map.segments, map.expr.inputs, outputs));
+    throw Error("{} operands and {} results for {} segments of {} inputs and {} outputs",
+                node.operands.size(), map.results.size(), map.segments, map.expr.inputs, outputs);
   }
   for (std::size_t segment = 0; segment < segments; ++segment) {
     const Shape& shape = map.results[segment * outputs].shape;
@@ -79,16 +77,14 @@ void check_map(const Graph& graph, const Node& node) {
       const TensorType& type = graph[node.operands[segment * inputs + i]].type;
       dtypes.push_back(type.dtype);
       if (broadcast(type.shape, shape, "map") != shape) {
-        throw Error(
-            fmt::format("operand {} does not broadcast to {}", to_string(type), to_string(shape)));
+        throw Error("operand {} does not broadcast to {}", to_string(type), to_string(shape));
       }
     }
     const auto made = expr_types(map.expr, dtypes);
     for (std::size_t i = 0; i < outputs; ++i) {
       const TensorType& result = map.results[segment * outputs + i];
       if (result.dtype != made[i] || result.shape != shape) {
-        throw Error(fmt::format("result {} is not {}{}", to_string(result), name(made[i]),
-                                to_string(shape)));
+        throw Error("result {} is not {}{}", to_string(result), name(made[i]), to_string(shape));
       }
     }
   }
@@ -103,9 +99,9 @@ void check_epilogue_operands(const Graph& graph, const Node& node) {
     const bool channel = shape.size() >= 2 && count == shape[1];
     if (count != 1 && !channel) {
       throw Error(
-          fmt::format("epilogue operand {} is neither one value, nor one per channel, nor "
-                      "of the result's shape {}",
-                      to_string(operand), to_string(shape)));
+          "epilogue operand {} is neither one value, nor one per channel, nor "
+          "of the result's shape {}",
+          to_string(operand), to_string(shape));
     }
   }
 }
@@ -114,11 +110,10 @@ void check_variable(const Node& node, std::set<std::string>& names) {
   const std::string& name = std::get<NameAttrs>(node.attrs).name;
   if (name.empty()) throw Error("its name is empty");
   if (!names.insert(name).second) {
-    throw Error(fmt::format("the name {} is already taken", quoted(name)));
+    throw Error("the name {} is already taken", quoted(name));
   }
   if (node.op != Op::input && node.type.has_batch()) {
-    throw Error(
-        fmt::format("{} is {}, but its shape must be static", quoted(name), to_string(node.type)));
+    throw Error("{} is {}, but its shape must be static", quoted(name), to_string(node.type));
   }
 }
 
@@ -126,7 +121,7 @@ void check_node(const Graph& graph, std::size_t index, Stage stage, std::set<std
   const Node& node = graph.nodes()[index];
   for (const ValueId operand : node.operands) {
     if (operand.index >= index) {
-      throw Error(fmt::format("operand %{} is not a value before it", operand.index));
+      throw Error("operand %{} is not a value before it", operand.index);
     }
   }
   check_type(graph, node);
@@ -142,11 +137,11 @@ void check_outputs(const Graph& graph) {
   for (const Output& output : graph.outputs) {
     const std::string shown = quoted(output.name);
     if (output.value.index >= graph.size()) {
-      throw Error(fmt::format("verify: output {}: there is no %{}", shown, output.value.index));
+      throw Error("verify: output {}: there is no %{}", shown, output.value.index);
     }
     if (output.name.empty()) throw Error("verify: output \"\": the name is empty");
     if (!names.insert(output.name).second) {
-      throw Error(fmt::format("verify: output {}: the name is already taken", shown));
+      throw Error("verify: output {}: the name is already taken", shown);
     }
   }
 }
@@ -156,22 +151,20 @@ void check_updates(const Graph& graph, Stage stage) {
   for (const Update& update : graph.updates) {
     const std::string subject = fmt::format("verify: update of %{}", update.variable.index);
     if (update.variable.index >= graph.size() || update.value.index >= graph.size()) {
-      throw Error(fmt::format("{}: there is no such value", subject));
+      throw Error("{}: there is no such value", subject);
     }
     const Node& variable = graph[update.variable];
     if (variable.op != Op::parameter && variable.op != Op::state) {
-      throw Error(fmt::format("{}: it is neither a parameter nor a state", subject),
-                  variable.location);
+      throw Error(variable.location, "{}: it is neither a parameter nor a state", subject);
     }
     if (!updated.insert(update.variable).second) {
-      throw Error(fmt::format("{}: it is already updated", subject), variable.location);
+      throw Error(variable.location, "{}: it is already updated", subject);
     }
     TensorType value = graph[update.value].type;
     if (stage < Stage::laid_out) value.layout = variable.type.layout;
     if (value != variable.type) {
-      throw Error(fmt::format("{}: it is {}, its new value is {}", subject,
-                              to_string(variable.type), to_string(value)),
-                  variable.location);
+      throw Error(variable.location, "{}: it is {}, its new value is {}", subject,
+                  to_string(variable.type), to_string(value));
     }
   }
 }
@@ -185,8 +178,7 @@ void verify(const Graph& graph, Stage stage) {
       check_node(graph, i, stage, names);
     } catch (const Error& error) {
       const Node& node = graph.nodes()[i];
-      throw Error(fmt::format("verify: %{} = {}", i, with_op(node.op, error.what())),
-                  node.location);
+      throw Error(node.location, "verify: %{} = {}", i, with_op(node.op, error.what()));
     }
   }
   check_outputs(graph);

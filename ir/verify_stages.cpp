@@ -9,7 +9,7 @@ namespace {
 
 void require_layout(std::string_view what, const TensorType& type, Layout layout) {
   if (type.layout != layout) {
-    throw Error(fmt::format("its {} must be {}, is {}", what, name(layout), to_string(type)));
+    throw Error("its {} must be {}, is {}", what, name(layout), to_string(type));
   }
 }
 
@@ -159,9 +159,8 @@ void check_kernel(const Graph& graph, const Node& node) {
   const auto& kernel = std::get<KernelAttrs>(node.attrs);
   const Counts counts = std::visit([](const auto& s) { return counts_of(s); }, *kernel.spec);
   if (counts.operands != node.operands.size() || counts.results != kernel.results.size()) {
-    throw Error(fmt::format("its spec has {} operands and {} results, the node {} and {}",
-                            counts.operands, counts.results, node.operands.size(),
-                            kernel.results.size()));
+    throw Error("its spec has {} operands and {} results, the node {} and {}", counts.operands,
+                counts.results, node.operands.size(), kernel.results.size());
   }
   std::visit(ImageLayouts{graph, node}, *kernel.spec);
 }
@@ -170,8 +169,7 @@ void check_view(const Graph& graph, const Node& node) {
   const TensorType& from = graph[node.operands[0]].type;
   for (const Dim batch : {1, 2}) {
     if (byte_size(from, batch) != byte_size(node.type, batch)) {
-      throw Error(
-          fmt::format("{} and {} are not the same bytes", to_string(from), to_string(node.type)));
+      throw Error("{} and {} are not the same bytes", to_string(from), to_string(node.type));
     }
   }
 }

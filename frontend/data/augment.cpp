@@ -1,7 +1,5 @@
 #include "frontend/data/augment.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -137,8 +135,7 @@ bool is_fill(double fill, ir::DType dtype) {
 }
 
 [[noreturn]] void refuse(const char* name, const ir::Shape& image) {
-  throw Error(
-      fmt::format("{}: its numbers make no sense for images of {}", name, ir::to_string(image)));
+  throw Error("{}: its numbers make no sense for images of {}", name, ir::to_string(image));
 }
 
 void advance(const Shift& shift, SampleType& image) {
@@ -181,8 +178,8 @@ Augmenter::Augmenter(std::vector<Augmentation> steps, const SampleType& input, s
   if (steps_.empty()) return;
   const bool image = input.shape.size() == 2 || input.shape.size() == 3;
   if (!image || (input.dtype != ir::DType::u8 && input.dtype != ir::DType::f32))
-    throw Error(fmt::format("augmentation: samples of {}{} are no images of u8 or f32",
-                            ir::name(input.dtype), ir::to_string(input.shape)));
+    throw Error("augmentation: samples of {}{} are no images of u8 or f32", ir::name(input.dtype),
+                ir::to_string(input.shape));
   for (const Augmentation& step : steps_)
     std::visit([&](const auto& which) { advance(which, output_); }, step);
 }

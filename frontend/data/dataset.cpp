@@ -1,7 +1,5 @@
 #include "frontend/data/dataset.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -19,8 +17,8 @@ constexpr std::size_t kLine = 64;  // of a cache
 void check(const SampleType& type, const char* what) {
   for (const ir::DType dtype : {ir::DType::f32, ir::DType::u8, ir::DType::i8, ir::DType::i32})
     if (type.dtype == dtype) return;
-  throw Error(fmt::format("Dataset: {} of {} cannot be given to a compiled function", what,
-                          ir::name(type.dtype)));
+  throw Error("Dataset: {} of {} cannot be given to a compiled function", what,
+              ir::name(type.dtype));
 }
 
 }  // namespace
@@ -32,8 +30,8 @@ std::size_t SampleType::bytes() const {
 Array::Array(ir::DType dtype, ir::Shape sample, std::span<const std::byte> bytes)
     : sample_{dtype, std::move(sample)}, sample_bytes_(sample_.bytes()), bytes_(bytes) {
   if (sample_bytes_ == 0 || bytes.size() % sample_bytes_ != 0)
-    throw Error(fmt::format("Array: {} values make no whole number of samples of {}",
-                            bytes.size() / ir::byte_size(dtype), ir::to_string(sample_.shape)));
+    throw Error("Array: {} values make no whole number of samples of {}",
+                bytes.size() / ir::byte_size(dtype), ir::to_string(sample_.shape));
   size_ = static_cast<std::int64_t>(bytes.size() / sample_bytes_);
 }
 
@@ -42,8 +40,7 @@ Dataset::Dataset(std::int64_t size, SampleType input, SampleType target, Read re
   check(input_, "inputs");
   check(target_, "targets");
   if (size < 0 || size > std::numeric_limits<std::uint32_t>::max() || !read)
-    throw Error(fmt::format("Dataset: {} samples from {} callback are no data set", size,
-                            read ? "a" : "no"));
+    throw Error("Dataset: {} samples from {} callback are no data set", size, read ? "a" : "no");
   read_ = std::make_shared<const Read>(std::move(read));
 }
 
@@ -55,7 +52,7 @@ Dataset::Dataset(const Array& inputs, const Array& targets)
                 std::memcpy(target.data(), targets[index].data(), target.size());
               }) {
   if (inputs.size() != targets.size())
-    throw Error(fmt::format("Dataset: {} targets for {} inputs", targets.size(), inputs.size()));
+    throw Error("Dataset: {} targets for {} inputs", targets.size(), inputs.size());
   inputs_ = inputs.bytes();
   input_bytes_ = input_.bytes();
 }
@@ -76,7 +73,7 @@ void Dataset::read(std::int64_t index, std::span<std::byte> input,
 Dataset Dataset::subset(std::vector<std::int64_t> indices) const {
   for (std::int64_t& index : indices) {
     if (index < 0 || index >= size_)
-      throw Error(fmt::format("Dataset: subset asks for sample {} of {}", index, size_));
+      throw Error("Dataset: subset asks for sample {} of {}", index, size_);
     if (indices_) index = (*indices_)[static_cast<std::size_t>(index)];
   }
   Dataset part = *this;
@@ -88,8 +85,7 @@ Dataset Dataset::subset(std::vector<std::int64_t> indices) const {
 std::pair<Dataset, Dataset> Dataset::split(double fraction, std::uint64_t seed) const {
   const double wanted = std::round(fraction * static_cast<double>(size_));
   if (!(wanted >= 1 && wanted < static_cast<double>(size_)))
-    throw Error(
-        fmt::format("Dataset: a split of {} samples at {} leaves one side empty", size_, fraction));
+    throw Error("Dataset: a split of {} samples at {} leaves one side empty", size_, fraction);
   const std::vector<std::uint32_t> order = shuffled(size_, seed, 0, Purpose::split);
   std::vector<std::int64_t> first(order.begin(), order.begin() + static_cast<std::int64_t>(wanted));
   std::vector<std::int64_t> second(order.begin() + static_cast<std::int64_t>(wanted), order.end());

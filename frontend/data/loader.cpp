@@ -1,7 +1,5 @@
 #include "frontend/data/loader.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <condition_variable>
 #include <deque>
@@ -29,8 +27,8 @@ class DataLoader::Reader {
         input_bytes_(augmenter_.output().bytes()),
         target_bytes_(dataset_.target().bytes()) {
     if (options_.batch < 1 || options_.prefetch < 0 || batches() < 1)
-      throw Error(fmt::format("DataLoader: {} samples in batches of {} make no batch",
-                              dataset_.size(), options_.batch));
+      throw Error("DataLoader: {} samples in batches of {} make no batch", dataset_.size(),
+                  options_.batch);
     set_epoch(0);
   }
 
@@ -180,7 +178,7 @@ const SampleType& DataLoader::target() const {
 
 void DataLoader::seek(Position position) {
   if (position.batch < 0 || position.batch > batches())
-    throw Error(fmt::format("DataLoader: batch {} is not in 0..{}", position.batch, batches()));
+    throw Error("DataLoader: batch {} is not in 0..{}", position.batch, batches());
   ahead_.reset();
   reader_->set_epoch(position.epoch);
   position_ = position;

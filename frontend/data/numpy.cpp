@@ -1,7 +1,5 @@
 #include "frontend/data/numpy.h"
 
-#include <fmt/format.h>
-
 #include "ir/error.h"
 
 namespace taper::data {
@@ -9,8 +7,8 @@ namespace {
 
 Dataset dataset_of(const NpyArray& inputs, const NpyArray& targets) {
   if (!inputs.shape.empty() && !targets.shape.empty() && inputs.shape[0] != targets.shape[0])
-    throw Error(fmt::format("{}: {} targets for the {} inputs of {}", targets.file,
-                            targets.shape[0], inputs.shape[0], inputs.file));
+    throw Error("{}: {} targets for the {} inputs of {}", targets.file, targets.shape[0],
+                inputs.shape[0], inputs.file);
   const Array samples = samples_of(inputs);
   return Dataset(samples, samples_of(targets, /*labels=*/true));
 }
@@ -19,29 +17,14 @@ Dataset dataset_of(const NpyArray& inputs, const NpyArray& targets) {
 
 Array samples_of(const NpyArray& array, bool labels) {
   if (array.shape.empty() || array.bytes.empty())
-    throw Error(fmt::format("{}: an array of shape {} holds no samples", array.file,
-                            ir::to_string(array.shape)));
+    throw Error("{}: an array of shape {} holds no samples", array.file,
+                ir::to_string(array.shape));
   const ir::Shape sample(array.shape.begin() + 1, array.shape.end());
-  switch (array.type) {
-    case NpyType::f16:
-    case NpyType::f32:
-    case NpyType::f64:
-      return Array(array.to<float>(), sample);
-    case NpyType::boolean:
-    case NpyType::u8:
-      if (!labels) return Array(array.to<std::uint8_t>(), sample);
-      break;
-    case NpyType::i8:
-      if (!labels) return Array(array.to<std::int8_t>(), sample);
-      break;
-    case NpyType::i16:
-    case NpyType::u16:
-    case NpyType::i32:
-    case NpyType::u32:
-    case NpyType::i64:
-    case NpyType::u64:
-      break;
-  }
+  using enum NpyType;
+  const NpyType type = array.type;
+  if (type == f16 || type == f32 || type == f64) return Array(array.to<float>(), sample);
+  if (!labels && (type == boolean || type == u8)) return Array(array.to<std::uint8_t>(), sample);
+  if (!labels && type == i8) return Array(array.to<std::int8_t>(), sample);
   return Array(array.to<std::int32_t>(), sample);
 }
 

@@ -24,8 +24,7 @@ std::filesystem::path plain_or_gz(const std::filesystem::path& path) {
 void check_label(std::int32_t label, std::size_t item, std::int32_t classes,
                  const std::filesystem::path& path) {
   if (label >= classes)
-    throw Error(fmt::format("{}: label {} of item {} is not in 0..{}", path.string(), label, item,
-                            classes - 1));
+    throw Error("{}: label {} of item {} is not in 0..{}", path.string(), label, item, classes - 1);
 }
 
 struct Labelled {
@@ -36,14 +35,14 @@ struct Labelled {
 void append_cifar10(const std::filesystem::path& path, Labelled& set) {
   std::error_code failed;
   const auto size = static_cast<std::int64_t>(std::filesystem::file_size(path, failed));
-  if (failed) throw Error(fmt::format("{}: cannot be opened", path.string()));
+  if (failed) throw Error("{}: cannot be opened", path.string());
   if (size == 0 || size % kCifarRecord != 0 || size / kCifarRecord > kMaxCifarRecords)
-    throw Error(fmt::format("{}: {} bytes are no sensible number of CIFAR-10 records of {} bytes",
-                            path.string(), size, kCifarRecord));
+    throw Error("{}: {} bytes are no sensible number of CIFAR-10 records of {} bytes",
+                path.string(), size, kCifarRecord);
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(size));
   std::ifstream file(path, std::ios::binary);
   if (!file.read(reinterpret_cast<char*>(bytes.data()), size))
-    throw Error(fmt::format("{}: cannot be read", path.string()));
+    throw Error("{}: cannot be read", path.string());
   for (std::int64_t record = 0; record < size / kCifarRecord; ++record) {
     const auto* at = bytes.data() + record * kCifarRecord;
     check_label(*at, static_cast<std::size_t>(record), 10, path);
@@ -63,8 +62,8 @@ Dataset load_idx(const std::filesystem::path& images, const std::filesystem::pat
   IdxFile pixels = read_idx(images, 3);
   const IdxFile classes_of = read_idx(labels, 1);
   if (pixels.extents[0] != classes_of.extents[0])
-    throw Error(fmt::format("{}: {} labels for the {} images of {}", labels.string(),
-                            classes_of.extents[0], pixels.extents[0], images.string()));
+    throw Error("{}: {} labels for the {} images of {}", labels.string(), classes_of.extents[0],
+                pixels.extents[0], images.string());
   for (std::size_t i = 0; i < classes_of.bytes.size(); ++i)
     check_label(classes_of.bytes[i], i, classes, labels);
   const ir::Shape image{1, pixels.extents[1], pixels.extents[2]};

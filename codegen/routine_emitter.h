@@ -1,0 +1,39 @@
+// What classes that emit a routine have in common.
+#pragma once
+
+#include <memory>
+
+#include "codegen/masm.h"
+#include "codegen/routine.h"
+
+namespace taper::codegen {
+
+class RoutineEmitter {
+ protected:
+  explicit RoutineEmitter(const ir::Isa& isa) : masm_(make_masm(isa)), m_(*masm_) {}
+
+  void begin(const char* name) {
+    name_ = name;
+    m_.begin(name);
+  }
+  Routine end() {
+    m_.end();
+    return finish_routine(m_, name_);
+  }
+  // A new register that holds the 64 bits at `field` of the args struct.
+  Gp argument(std::int64_t field) {
+    const Gp g = m_.gp();
+    m_.load(g, {m_.args(), field});
+    return g;
+  }
+  int halves() const { return m_.isa().vectors_per_block(); }
+
+ private:
+  const char* name_ = "";
+  std::unique_ptr<Masm> masm_;
+
+ protected:
+  Masm& m_;
+};
+
+}  // namespace taper::codegen
