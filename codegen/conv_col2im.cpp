@@ -4,7 +4,6 @@
 //
 // Order of the reduction: channels of the gradient in a chain of FMAs; then its rows, kh, kw.
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -16,16 +15,31 @@ namespace taper::codegen {
 namespace {
 
 using ir::kBlock;
-// Pixels of the gradient whose columns are made before they are added.
-constexpr std::int64_t kPixelsAtOnce = 256;
+// Pixels of the gradient whose columns are made before they are added: of a batch, and of an image
+// that is cut into bands, where the rows at their edges are made twice.
+constexpr std::int64_t kPixelsAtOnce = 256, kBandPixelsAtOnce = 64;
+constexpr std::int64_t kMostBands = 4, kFewestBandRows = 8;
 
-// Rows that divide an image into equal parts of at most kPixelsAtOnce, if a row is no longer.
-std::int64_t rows_at_once(std::int64_t height, std::int64_t width) {
+// Bands of rows that threads share an image by, unless they share a batch.
+std::int64_t bands_of(const ir::ConvSpec& spec) {
+  std::int64_t bands = 1;
+  if (spec.images == ir::kBatch) return bands;
+  while (bands < kMostBands && spec.oh >= 2 * bands * kFewestBandRows) bands *= 2;
+  return bands;
+}
+
+// Rows that divide an image into equal parts of at most `most` pixels, if a row is no longer.
+std::int64_t rows_at_once(std::int64_t height, std::int64_t width, std::int64_t most) {
   std::int64_t rows = 1;
   for (std::int64_t r = 1; r <= height; ++r)
-    if (height % r == 0 && r * width <= kPixelsAtOnce) rows = r;
+    if (height % r == 0 && r * width <= most) rows = r;
   return rows;
 }
+
+// Rows [first, end) of an image.
+struct Band {
+  std::int64_t first = 0, end = 0;
+};
 
 struct ColumnTile {
   Piece pixels;
@@ -42,11 +56,12 @@ struct Run {
 class Col2imKernel final : public BatchKernel {
  public:
   Col2imKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
-      : BatchKernel(spec.images, 1),
+      : BatchKernel(spec.images, bands_of(spec)),
         spec_(spec),
+        bands_(bands_of(spec)),
         columns_(spec.ic * spec.kh * spec.kw),
         pitch_(blocks_of(columns_) * kBlock),
-        rows_(rows_at_once(spec.oh, spec.ow)),
+        rows_(rows_at_once(spec.oh, spec.ow, bands_ > 1 ? kBandPixelsAtOnce : kPixelsAtOnce)),
         tiles_(isa, {}, "conv_col2im") {
     for (std::int64_t block = 0; block < blocks_of(spec.oc); ++block)
       entries_.push_back({block * plane() * kPixel, block * kBlock * pitch_ * kF32});
@@ -68,19 +83,36 @@ class Col2imKernel final : public BatchKernel {
     pack_weights(static_cast<const float*>(call.buffers[1]), weights);
     const std::int64_t image_size = spec_.ic * spec_.ih * spec_.iw;
     const std::int64_t gradient_size = blocks_of(spec_.oc) * plane() * kBlock;
-    for (std::int64_t image = call.begin; image < call.end; ++image) {
+    for (std::int64_t unit = call.begin; unit < call.end; ++unit) {
+      const auto [image, b] = divide(unit, bands_);
+      const Band band{spec_.ih * b / bands_, spec_.ih * (b + 1) / bands_};
       float* result = static_cast<float*>(call.buffers[2]) + image * image_size;
       const float* gradient = static_cast<const float*>(call.buffers[0]) + image * gradient_size;
-      std::memset(result, 0, static_cast<std::size_t>(image_size * kF32));
-      for (std::int64_t row = 0; row < spec_.oh; row += rows_) {
+      clear(result, band);
+      const Band rows = rows_that_reach(band);
+      for (std::int64_t row = rows.first - rows.first % rows_; row < rows.end; row += rows_) {
         make_columns(gradient + row * spec_.ow * kBlock, weights, columns, call.scratch);
         for (std::int64_t r = 0; r < rows_; ++r)
-          add_row(columns + r * spec_.ow * pitch_, row + r, result);
+          add_row(columns + r * spec_.ow * pitch_, row + r, result, band);
       }
     }
   }
 
  private:
+  // Rows of the gradient.
+  Band rows_that_reach(const Band& band) const {
+    const std::int64_t stride = spec_.stride[0], taps = (spec_.kh - 1) * spec_.dilation[0];
+    const std::int64_t first = std::max<std::int64_t>(band.first + spec_.pad_top - taps, 0);
+    const std::int64_t last = band.end - 1 + spec_.pad_top;
+    return {divide_up(first, stride), std::min(last / stride + 1, spec_.oh)};
+  }
+
+  void clear(float* image, const Band& band) const {
+    for (std::int64_t channel = 0; channel < spec_.ic; ++channel)
+      std::fill_n(image + (channel * spec_.ih + band.first) * spec_.iw,
+                  (band.end - band.first) * spec_.iw, 0.0f);
+  }
+
   std::int64_t plane() const { return spec_.oh * spec_.ow; }
 
   void add_tiles(const ir::Isa& isa, const Piece& piece) {
@@ -135,12 +167,12 @@ class Col2imKernel final : public BatchKernel {
     }
   }
 
-  // The columns of a row of the gradient.
-  void add_row(const float* columns, std::int64_t row, float* image) const {
+  // The columns of a row of the gradient, to those rows of the image that are in the band.
+  void add_row(const float* columns, std::int64_t row, float* image, const Band& band) const {
     for (std::int64_t channel = 0; channel < spec_.ic; ++channel) {
       for (std::int64_t kh = 0; kh < spec_.kh; ++kh) {
         const std::int64_t y = row * spec_.stride[0] + kh * spec_.dilation[0] - spec_.pad_top;
-        if (y < 0 || y >= spec_.ih) continue;
+        if (y < band.first || y >= band.end) continue;
         const float* from = columns + (channel * spec_.kh + kh) * spec_.kw;
         add_taps(from, image + (channel * spec_.ih + y) * spec_.iw);
       }
@@ -157,6 +189,7 @@ class Col2imKernel final : public BatchKernel {
   }
 
   ir::ConvSpec spec_;
+  std::int64_t bands_;            // of an image
   std::int64_t columns_, pitch_;  // of a pixel; what the columns of the next one are apart
   std::int64_t rows_;             // of the gradient at once
   TileSet tiles_;

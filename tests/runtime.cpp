@@ -186,6 +186,18 @@ TEST(Plan, OneImageWithLargeWeightsIsWorkForAllThreads) {
   expect_shared_image(y, 256 * 5 * 6, "images=1 ic=256 ih=5 iw=6 oc=250");
 }
 
+// The gradient of an image of few channels, which threads share by bands of rows: their edges get
+// sums of both sides.
+TEST(Plan, OneImagesGradientIsWorkForAllThreads) {
+  for (const std::int64_t kernel : {3, 5}) {
+    Tape tape;
+    const Tensor x = tape.input("x", {N, 2, 37, 35});
+    const Tensor y = nn::Conv2d(2, 20, kernel, {.stride = {2, 1}, .padding = {1, 2, 0, 1}})(x);
+    expect_shared_image(gradient(sum(y * y), x), 2 * 37 * 35,
+                        "conv pass=backward_data images=1 ic=2 ih=37 iw=35 oc=20");
+  }
+}
+
 // Pointwise convolutions, whose image is one long row; depthwise ones and pooling, by channels.
 TEST(Plan, OneImageOfManyChannelsIsWorkForAllThreads) {
   Tape tape;
