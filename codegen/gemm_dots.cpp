@@ -2,13 +2,15 @@
 // of 16 sums the steps l, l + 16, ... up in one FMA chain; then lane i with i + 8, + 4, + 2, + 1.
 #include <algorithm>
 #include <cstddef>
+#include <limits>
 #include <vector>
 
 #include "codegen/element_epilogue.h"
 #include "codegen/expr.h"
 #include "codegen/kernel.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
+#include "ir/error.h"
 
 namespace taper::codegen {
 namespace {
@@ -18,29 +20,26 @@ struct DotsArgs {
   OperandPointers operands;  // as far as there are any
 };
 
-class DotsEmitter {
+class DotsEmitter : RoutineEmitter {
  public:
   DotsEmitter(const ir::GemmSpec& spec, const ir::Isa& isa)
-      : spec_(spec), lanes_(isa.lanes), masm_(make_masm(isa)), m_(*masm_) {}
+      : RoutineEmitter(isa), spec_(spec), lanes_(isa.lanes) {}
 
   // Results of `columns` columns, at most 16.
   Routine emit(std::int64_t columns) {
-    m_.begin("dots");
+    begin("dots");
     a_ = m_.gp();
     b_ = m_.gp();
     steps_ = m_.gp();
     for (std::int64_t first = 0; first < columns; first += lanes_) emit_vector(first, columns);
-    m_.end();
-    return finish_routine(m_, "dots");
+    return end();
   }
 
  private:
-  int vectors() const { return m_.isa().vectors_per_block(); }
-
   // One vector of results. Columns past the last one are those of the last one again.
   void emit_vector(std::int64_t first, std::int64_t columns) {
     int group = lanes_;
-    while (group * vectors() + 2 + lanes_ - group > m_.free_vecs()) group /= 2;
+    while (group * halves() + 2 + lanes_ - group > m_.free_vecs()) group /= 2;
     std::vector<Vec> sums;
     for (int at = 0; at < lanes_; at += group) {
       std::vector<std::int64_t> of;
@@ -66,7 +65,7 @@ class DotsEmitter {
 
   // For each column the sums of all steps, the 16 lanes folded to those of a vector.
   std::vector<Vec> emit_chains(const std::vector<std::int64_t>& columns) {
-    std::vector<std::vector<Vec>> chains(static_cast<std::size_t>(vectors()));
+    std::vector<std::vector<Vec>> chains(static_cast<std::size_t>(halves()));
     for (auto& of_vector : chains) {
       for (std::size_t i = 0; i < columns.size(); ++i) {
         of_vector.push_back(m_.vec());
@@ -100,7 +99,7 @@ class DotsEmitter {
   void emit_steps(const std::vector<std::vector<Vec>>& chains,
                   const std::vector<std::int64_t>& columns, std::int64_t count) {
     const Vec a = m_.vec(), b = m_.vec();
-    for (int v = 0; v < vectors(); ++v) {
+    for (int v = 0; v < halves(); ++v) {
       const std::int64_t lane = v * lanes_;
       if (lane >= count) break;
       const bool tail = lane + lanes_ > count;
@@ -132,8 +131,6 @@ class DotsEmitter {
 
   const ir::GemmSpec& spec_;
   const int lanes_;
-  std::unique_ptr<Masm> masm_;
-  Masm& m_;
   Gp a_, b_, steps_;
 };
 
@@ -141,6 +138,9 @@ class DotsKernel final : public Kernel {
  public:
   DotsKernel(const ir::GemmSpec& spec, const ir::Isa& isa) : spec_(spec) {
     check_epilogue(spec.epilogue, "gemm", true);
+    // Displacements are 32 bits wide.
+    if (kLanes * spec.b_k > std::numeric_limits<std::int32_t>::max() / kF32)
+      throw Error("gemm: 16 rows of {} elements take more than 2 GB", spec.b_k);
     const std::int64_t last = spec.n - (blocks_of(spec.n) - 1) * kLanes;
     if (spec.n >= kLanes) routines_.push_back(DotsEmitter(spec, isa).emit(kLanes));
     if (last < kLanes) routines_.push_back(DotsEmitter(spec, isa).emit(last));

@@ -107,6 +107,9 @@ Graph bind_batch(const Graph& graph) {
       if constexpr (std::is_same_v<std::decay_t<decltype(value)>, Indices>) {
         if (key == "shape" || key == "end") bind(value);
       }
+      if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::vector<TensorType>>) {
+        for (TensorType& result : value) bind(result.shape);
+      }
     };
     std::visit([&](auto& attrs) { attrs.fields(field); }, node.attrs);
     rewriter.map(graph.id(i), rewriter.to().append(std::move(node)));
