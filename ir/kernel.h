@@ -81,9 +81,8 @@ struct ReduceSpec {
 // integers: a is u8, b i8 {o16x4}, and the accumulator i32. An element of a or b is then four
 // bytes, k counts these groups, and a step adds the four products.
 // dots: m is 1, and b lies transposed: element (k, n) at (k / 16) * b_block + n * b_k + k % 16. The
-// sum is of 16 lanes, a chain each, lane l of the steps l, l + 16, ...; then lane i with i + 8, +
-// 4,
-// + 2, + 1.
+// sum is of 16 lanes, a chain each, lane l of the steps l, l + 16, ...; these are added up as those
+// of any horizontal reduction.
 struct GemmSpec {
   Dim m = 0, n = 0, k = 0;
   std::int64_t a_m = 0, a_k = 0;
