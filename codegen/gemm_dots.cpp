@@ -138,6 +138,7 @@ class DotsKernel final : public Kernel {
  public:
   DotsKernel(const ir::GemmSpec& spec, const ir::Isa& isa) : spec_(spec) {
     check_epilogue(spec.epilogue, "gemm", true);
+    if (spec.m != 1) throw Error("gemm: dot products are of one row, in {}", ir::to_string(spec));
     // Displacements are 32 bits wide.
     if (kLanes * spec.b_k > std::numeric_limits<std::int32_t>::max() / kF32)
       throw Error("gemm: 16 rows of {} elements take more than 2 GB", spec.b_k);
