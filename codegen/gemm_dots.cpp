@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include "codegen/element_epilogue.h"
@@ -42,8 +43,9 @@ class DotsEmitter : RoutineEmitter {
     while (group * halves() + 2 + lanes_ - group > m_.free_vecs()) group /= 2;
     std::vector<Vec> sums;
     for (int at = 0; at < lanes_; at += group) {
-      std::vector<std::int64_t> of;
-      for (int i = 0; i < group; ++i) of.push_back(std::min(first + at + i, columns - 1));
+      std::vector<std::int64_t> of(static_cast<std::size_t>(group));
+      std::iota(of.begin(), of.end(), first + at);
+      for (std::int64_t& column : of) column = std::min(column, columns - 1);
       for (const Vec sum : emit_chains(of)) sums.push_back(sum);
     }
     while (sums.size() > 1) sums = added_in_pairs(sums);
@@ -100,7 +102,7 @@ class DotsEmitter : RoutineEmitter {
                   const std::vector<std::int64_t>& columns, std::int64_t count) {
     const Vec a = m_.vec(), b = m_.vec();
     for (int v = 0; v < halves(); ++v) {
-      const std::int64_t lane = v * lanes_;
+      const std::int64_t lane = std::int64_t{v} * lanes_;
       if (lane >= count) break;
       const bool tail = lane + lanes_ > count;
       if (tail) m_.set_tail(static_cast<int>(count - lane));
