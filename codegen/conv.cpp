@@ -2,10 +2,10 @@
 #include <algorithm>
 #include <memory>
 
-#include "codegen/ahead.h"
 #include "codegen/conv_walk.h"
 #include "codegen/sizes.h"
 #include "codegen/tile.h"
+#include "ir/ahead.h"
 
 namespace taper::codegen {
 namespace {
@@ -153,7 +153,7 @@ class ConvKernel final : public Kernel {
                       std::int64_t tiles) const {
     const std::int64_t blocks = divide_up(walk_.channels, walk_.block_channels);
     for (std::int64_t b = blocks * tile / tiles; b < blocks * (tile + 1) / tiles; ++b)
-      ask_for_lines(row + next.source + b * walk_.block, next.pixels, walk_.pixel);
+      ir::ask_for_lines(row + next.source + b * walk_.block, next.pixels, walk_.pixel);
   }
 
   // Pieces of row `at`, counted through all images.

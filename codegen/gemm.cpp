@@ -180,8 +180,7 @@ class GemmKernel final : public Kernel {
   void run_units(const Call& call) const {
     Operands operands = prepare(call);
     const auto per_piece = static_cast<std::int64_t>(panels(pieces_.front().size).size());
-    const auto end_piece =
-        static_cast<std::size_t>(divide(call.end + per_piece - 1, per_piece).quotient);
+    const auto end_piece = static_cast<std::size_t>(divide_up(call.end, per_piece));
     const std::int64_t pitch = packed_piece_pitch(tile_rows_);
     const auto first_piece = static_cast<std::size_t>(divide(call.begin, per_piece).quotient);
     for (std::size_t piece = first_piece; piece < end_piece; ++piece) {

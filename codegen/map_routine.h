@@ -12,8 +12,8 @@ namespace taper::codegen {
 
 inline constexpr std::size_t kMaxMapStreams = 48;
 
-// What a map routine is called with; the routine writes to it. Only what belongs to streams is set:
-// clearing the arrays took longer than a short row.
+// What a map routine is called with; the routine writes to it. Of the arrays only what belongs to
+// the streams is set: clearing them whole would cost every short row.
 struct MapCall {
   std::int64_t rows = 0, n = 0;
   std::int64_t index = 0;                              // of the first element, for random ops

@@ -11,13 +11,6 @@ inline constexpr std::int64_t kF32 = 4;                // bytes of an element
 inline constexpr std::int64_t kLanes = ir::kBlock;     // virtual lanes of a horizontal reduction
 inline constexpr std::int64_t kPixel = kLanes * kF32;  // bytes of a pixel's block of channels
 
-inline std::int64_t divide_up(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
-inline std::int64_t blocks_of(std::int64_t channels) {
-  return divide_up(channels, ir::kBlock);
-}
-
 // a / b and the rest, for a >= 0 and b > 0. What small calls spend on 64-bit division can exceed
 // their work.
 struct Division {
@@ -30,6 +23,13 @@ inline Division divide(std::int64_t a, std::int64_t b) {
     return {small_a / small_b, small_a % small_b};
   }
   return {a / b, a % b};
+}
+
+inline std::int64_t divide_up(std::int64_t a, std::int64_t b) {
+  return divide(a + b - 1, b).quotient;
+}
+inline std::int64_t blocks_of(std::int64_t channels) {
+  return divide_up(channels, ir::kBlock);
 }
 
 }  // namespace taper::codegen

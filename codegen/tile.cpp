@@ -4,11 +4,11 @@
 #include <cstddef>
 #include <limits>
 
-#include "codegen/ahead.h"
 #include "codegen/masm.h"
 #include "codegen/routine.h"
 #include "codegen/sizes.h"
 #include "codegen/tile_epilogue.h"
+#include "ir/ahead.h"
 #include "ir/error.h"
 
 namespace taper::codegen {
@@ -216,7 +216,7 @@ class TileEmitter {
 
   void prefetch(Address b) {
     for (const TileVector& vector : vectors_)
-      if (vector.b % kCacheLine == 0) m_.prefetch(b + vector.b);
+      if (vector.b % ir::kCacheLine == 0) m_.prefetch(b + vector.b);
   }
 
   void emit_vectors_first(Address a, Address b, const TileTap& tap) {

@@ -68,8 +68,8 @@ struct TileCall {
   const TileEntry* tail_entries = nullptr;
   std::int64_t tail_count = 0;
   void* scratch = nullptr;  // kTileScratch bytes
-  // Of the epilogue, at the tile's first element. Set by bind_operands alone: clearing them took as
-  // long as a small tile.
+  // Of the epilogue, at the tile's first element. Set by bind_operands alone: clearing them whole
+  // would cost every small tile.
   std::uintptr_t operands[kMaxEpilogueOperands];
 };
 inline constexpr std::size_t kTileScratch = 4096;

@@ -16,8 +16,8 @@ bool has_tile_of(std::int64_t rows, std::int64_t most) {
 }
 
 std::int64_t next_piece(std::int64_t rows, std::int64_t most) {
-  const std::int64_t pieces = divide(rows + most - 1, most).quotient;
-  std::int64_t size = divide(rows + pieces - 1, pieces).quotient;
+  const std::int64_t pieces = divide_up(rows, most);
+  std::int64_t size = divide_up(rows, pieces);
   while (size < rows && !has_tile_of(size, most)) ++size;
   if (has_tile_of(size, most)) return size;
   return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(rows)));
@@ -25,7 +25,7 @@ std::int64_t next_piece(std::int64_t rows, std::int64_t most) {
 
 std::vector<Piece> split_evenly(std::int64_t total, std::int64_t most) {
   std::vector<Piece> pieces;
-  const std::int64_t count = (total + most - 1) / most;
+  const std::int64_t count = divide_up(total, most);
   std::int64_t first = 0;
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t size = total / count + (i < total % count ? 1 : 0);

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "codegen/ahead.h"
 #include "codegen/sizes.h"
+#include "ir/ahead.h"
 
 namespace taper::codegen {
 namespace {
@@ -83,9 +83,9 @@ void ask_ahead(const PixelRows& pixels, std::int64_t tiles_y, const TileGroup& g
     const std::int64_t row = y * kWinogradTile + rest % kWinogradTile;
     if (row >= pixels.height) continue;
     const std::int64_t plane = image * pixels.blocks + pixels.first + rest / kWinogradTile;
-    ask_for_lines(static_cast<const std::byte*>(pixels.data) +
-                      (plane * pixels.height + row) * pixels.row_bytes,
-                  divide_up(pixels.row_bytes, kCacheLine));
+    ir::ask_for_lines(static_cast<const std::byte*>(pixels.data) +
+                          (plane * pixels.height + row) * pixels.row_bytes,
+                      divide_up(pixels.row_bytes, ir::kCacheLine));
   }
 }
 

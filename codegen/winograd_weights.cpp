@@ -23,7 +23,7 @@ constexpr int kUnrolledTiles = 4;
 class WinogradWeightsKernel final : public Kernel {
  public:
   WinogradWeightsKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
-      : walk_(winograd_walk(spec)), products_(isa, {}, "winograd_sums") {
+      : images_(spec.images), walk_(winograd_walk(spec)), products_(isa, {}, "winograd_sums") {
     tile_ = walk_.source_blocks() * kPixel;
     const std::int64_t sums =
         kWinogradPoints * walk_.source_channels * walk_.result_channels * kF32;
@@ -53,7 +53,8 @@ class WinogradWeightsKernel final : public Kernel {
 
   void run(const Call& call) const override {
     for (std::int64_t unit = call.begin; unit < call.end; ++unit) clear(call, unit);
-    const std::int64_t end = call.batch * walk_.tiles_y;
+    const std::int64_t images = images_ == ir::kBatch ? call.batch : images_;
+    const std::int64_t end = images * walk_.tiles_y;
     for (std::int64_t row = 0; row < end; row += group_rows_) {
       const TileGroup group{row, std::min(group_rows_, end - row)};
       const TileGroup next{row + group.count, std::min(group_rows_, end - row - group.count)};
@@ -220,6 +221,7 @@ class WinogradWeightsKernel final : public Kernel {
     }
   }
 
+  ir::Dim images_;
   WinogradWalk walk_;
   TileSet products_;
   std::int64_t tile_ = 0;        // bytes from one tile's transformed inputs to the next one's

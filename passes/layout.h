@@ -59,7 +59,7 @@ class LaidOut {
 };
 
 // Whether `node` is a product with a transposed matrix that is less than a block, in a graph that
-// updates variables: blocks would make most of its gradient and update padding.
+// updates variables: blocks would pad its gradient and update, too.
 bool is_head(const ir::Graph&, const ir::Node& node);
 
 // Per op: the layouts of the operands, in order, and of the result.

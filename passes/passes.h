@@ -38,8 +38,8 @@ ir::Graph fuse(ir::Graph, const PassOptions&);
 
 // Chooses physical layouts and inserts relayout nodes. A parameter or state whose layout is not
 // plain on entry, or that is `placed`, keeps it (its storage already exists); otherwise a weight
-// takes the layout of its forward use, and everything that is updated with it follows. Ensures: the
-// operand and result layouts that ir/kernel.h states.
+// takes the layout of its forward use, and everything that is updated with it follows.
+// Ensures: the operand and result layouts that ir/kernel.h states.
 ir::Graph layout(ir::Graph, const PassOptions&);
 
 // Lowers every op to a `kernel` node with a KernelSpec, or to a `view`. Looks at shapes only.

@@ -41,16 +41,16 @@ bool prefers_winograd(const ir::ConvSpec& s, ir::Dim max_batch, bool kept) {
   using Pair = std::array<std::int64_t, 2>;
   const bool possible = s.kh == 3 && s.kw == 3 && s.stride == Pair{1, 1} &&
                         s.dilation == Pair{1, 1} && s.groups == 1 && !s.integers &&
-                        s.input == ir::Layout::c16 &&
-                        s.images == (max_batch == 1 ? 1 : ir::kBatch) && s.pad_top <= 2 &&
-                        s.pad_left <= 2 && s.epilogue.result == ir::DType::f32;
+                        s.input == ir::Layout::c16 && (s.images == ir::kBatch || s.images == 1) &&
+                        s.pad_top <= 2 && s.pad_left <= 2 && s.epilogue.result == ir::DType::f32;
   if (!possible || s.ic < kFewestChannels || s.oc < kFewestChannels) return false;
   const bool data = s.pass == ir::ConvPass::backward_data;
   const std::int64_t height = data ? s.ih : s.oh, width = data ? s.iw : s.ow;
   const std::int64_t tiles = tiles_along(height) * tiles_along(width);
   // Half of the multiplications would be of no result.
   if (height * width * 2 < tiles * kTile * kTile) return false;
-  return tiles * max_batch >= (kept ? kFewestTilesKept : kFewestTiles);
+  return tiles * (s.images == ir::kBatch ? max_batch : s.images) >=
+         (kept ? kFewestTilesKept : kFewestTiles);
 }
 
 }  // namespace taper::passes

@@ -2,7 +2,9 @@
 #include <gtest/gtest.h>
 #include <taper/taper.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -175,6 +177,35 @@ TEST(Plan, OneImageByWinogradIsWorkForAllThreads) {
   expect_shared_image(y, 32 * 34 * 30,
                       "images=1 ic=32 ih=34 iw=30 oc=48 oh=34 ow=30 kh=3 kw=3 stride=[1,1] "
                       "dilation=[1,1] pad_top=1 pad_left=1 groups=1 input=c16 winograd");
+}
+
+// One image, whatever the batch: all three passes count it once.
+TEST(Plan, AnImageBesideTheBatchIsConvolvedByWinograd) {
+  Tape tape;
+  const Tensor image = tape.input("image", {1, 32, 26, 22});
+  const Tensor scale = tape.input("scale", {N, 1});
+  const nn::Conv2d conv(32, 40, 3, {.padding = nn::same_padding(1)});
+  const Tensor y = conv(image);
+  const Tensor loss = sum(y * y) * sum(scale);
+  const auto weight = conv.parameters()[0].second;
+  const std::vector<Tensor> outputs{reshape(gradient(loss, image), {32 * 26 * 22}),
+                                    gradient(loss, tape.parameter(weight))};
+  std::vector<float> pixels(32 * 26 * 22);
+  for (std::size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<float>(i % 17) / 9 - 1;
+  const std::vector<float> scales{0.25f, 0.5f, 0.125f};
+  Function f = compile(outputs, {.max_batch = 4});
+  Function reference = compile(outputs, {.max_batch = 4, .interpret = true});
+  for (const char* pass : {"forward", "backward_data", "backward_weights"})
+    EXPECT_NE(f.plan().find("conv winograd 3x3 " + std::string(pass)), std::string::npos) << pass;
+  f(pixels, scales);
+  reference(pixels, scales);
+  for (std::size_t o = 0; o < 2; ++o) {
+    const auto got = f.output(o), expected = reference.output(o);
+    float most = 0;
+    for (const float v : expected) most = std::max(most, std::fabs(v));
+    for (std::size_t i = 0; i < got.size(); ++i)
+      ASSERT_NEAR(got[i], expected[i], 1e-4 * most) << o << " " << i;
+  }
 }
 
 // 256 channels: weights of several groups, which threads share as well as the rows. The images fill

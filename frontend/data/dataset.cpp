@@ -6,13 +6,12 @@
 #include <limits>
 #include <numeric>
 
+#include "ir/ahead.h"
 #include "ir/error.h"
 #include "ir/eval.h"
 
 namespace taper::data {
 namespace {
-
-constexpr std::size_t kLine = 64;  // of a cache
 
 void check(const SampleType& type, const char* what) {
   for (const ir::DType dtype : {ir::DType::f32, ir::DType::u8, ir::DType::i8, ir::DType::i32})
@@ -61,8 +60,8 @@ void Dataset::ask_for(std::int64_t index) const {
   if (inputs_.empty()) return;
   if (indices_) index = (*indices_)[static_cast<std::size_t>(index)];
   const std::byte* sample = inputs_.data() + static_cast<std::size_t>(index) * input_bytes_;
-  for (std::size_t at = 0; at < input_bytes_; at += kLine) __builtin_prefetch(sample + at);
-  asm volatile("");  // GCC takes a function that only prefetches for one without effect
+  const auto bytes = static_cast<std::int64_t>(input_bytes_);
+  ir::ask_for_lines(sample, (bytes + ir::kCacheLine - 1) / ir::kCacheLine);
 }
 
 void Dataset::read(std::int64_t index, std::span<std::byte> input,

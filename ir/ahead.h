@@ -1,10 +1,10 @@
-// Asking for cache lines ahead of their use, from C++ between generated routines.
+// Asking for cache lines ahead of their use.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
-namespace taper::codegen {
+namespace taper::ir {
 
 inline constexpr std::int64_t kCacheLine = 64;
 
@@ -17,4 +17,4 @@ inline void ask_for_lines(const std::byte* first, std::int64_t count,
   asm volatile("");
 }
 
-}  // namespace taper::codegen
+}  // namespace taper::ir
