@@ -35,8 +35,9 @@ class TaperKernel final : public Contestant {
         tensors[2].layout == ir::Layout::plain)
       std::swap(buffers_[0], buffers_[1]);
     const auto* convolution = std::get_if<ir::ConvSpec>(&problem.spec);
-    if (convolution != nullptr &&
-        passes::prefers_winograd(*convolution, batch_, convolution->pass == Pass::forward)) {
+    if (convolution != nullptr)
+      tile_ = passes::winograd_tile(*convolution, batch_, convolution->pass == Pass::forward);
+    if (tile_ > 0) {
       add_winograd(*convolution);
     } else {
       add_stage(problem.spec, buffers_);
@@ -61,7 +62,9 @@ class TaperKernel final : public Contestant {
   std::vector<float> result() override {
     return unpack(static_cast<const float*>(buffers_.back()), result_type_);
   }
-  std::string implementation() const override { return winograd_ ? "winograd" : ""; }
+  std::string implementation() const override {
+    return tile_ > 0 ? fmt::format("winograd {0}x{0}", tile_) : "";
+  }
 
  private:
   float* allocate(const ir::TensorType& type) {
@@ -71,7 +74,7 @@ class TaperKernel final : public Contestant {
   }
 
   void add_winograd(ir::ConvSpec spec) {
-    spec.winograd = winograd_ = true;
+    spec.winograd = tile_;
     const passes::FilterTransform filter = passes::filter_transform(spec);
     std::vector<void*> buffers = buffers_;
     memory_.push_back(
@@ -111,7 +114,7 @@ class TaperKernel final : public Contestant {
   std::vector<runtime::AlignedBytes> memory_;
   std::vector<void*> buffers_;  // operands and result of the problem
   std::vector<Stage> stages_;
-  bool winograd_ = false;
+  int tile_ = 0;  // of Winograd's convolution
 };
 
 }  // namespace

@@ -23,7 +23,8 @@ struct Layer {
 constexpr Layer kLayers[] = {{32, 32, 28},   {32, 64, 14},  {64, 64, 14},
                              {64, 128, 7},   {64, 64, 56},  {128, 128, 28},
                              {256, 256, 14}, {512, 512, 7}, {512, 512, 14}};
-constexpr const char* kPasses[] = {"forward", "backward_data", "backward_weights"};
+constexpr const char* kPasses[] = {"forward", "backward_data", "backward_weights", "forward 2x2"};
+constexpr int kSmallTiles = 3;  // one image by F(2x2)
 
 std::vector<float> normal(std::int64_t count, std::uint32_t seed, double deviation) {
   std::mt19937 generator(seed);
@@ -36,7 +37,8 @@ std::vector<float> normal(std::int64_t count, std::uint32_t seed, double deviati
 // One pass on standard normal activations and gradients, and weights of He's deviation.
 class Convolution {
  public:
-  Convolution(const Layer& layer, int pass, taper::Dim images) : images_(images) {
+  Convolution(const Layer& layer, int pass, taper::Dim images)
+      : images_(images), most_(pass == kSmallTiles ? images : kMostImages) {
     const taper::Shape x{taper::N, layer.ic, layer.size, layer.size};
     const taper::Shape y{taper::N, layer.oc, layer.size, layer.size};
     const taper::Shape w{layer.oc, layer.ic, 3, 3};
@@ -55,7 +57,7 @@ class Convolution {
       variable->write(normal(taper::ir::element_count(w, 1), 9, deviation));
       return tape_.parameter(variable).id();
     };
-    if (pass == 0) {
+    if (pass == 0 || pass == kSmallTiles) {
       const auto image = input("x", x), filter = weight();
       result_ = {tape_, builder.conv2d(image, filter, attrs)};
     } else if (pass == 1) {
@@ -70,7 +72,7 @@ class Convolution {
   }
 
   std::vector<float> run(taper::CompileOptions options) const {
-    options.max_batch = options.interpret ? images_ : kMostImages;
+    options.max_batch = options.interpret ? images_ : most_;
     auto f = taper::compile(result_, options);
     const std::vector<taper::InputView> views(data_.begin(), data_.end());
     const auto values = f.run(views);
@@ -78,7 +80,7 @@ class Convolution {
   }
 
  private:
-  taper::Dim images_;
+  taper::Dim images_, most_;
   taper::Tape tape_;
   taper::Tensor result_;
   std::vector<std::vector<float>> data_;
@@ -111,8 +113,8 @@ int main(int argc, char** argv) {
       "|---|---|---|---|---|\n",
       images);
   for (const Layer& layer : kLayers)
-    for (int pass = 0; pass < 3; ++pass) {
-      const Convolution convolution(layer, pass, images);
+    for (int pass = 0; pass < (layer.size < 8 ? 4 : 3); ++pass) {
+      const Convolution convolution(layer, pass, pass == kSmallTiles ? 1 : images);
       const auto exact = convolution.run({.interpret = true});
       fmt::print("| {}-{}@{} {} | {} | {} |\n", layer.ic, layer.oc, layer.size, kPasses[pass],
                  error(convolution.run({}), exact),

@@ -22,17 +22,18 @@ class WinogradKernel final : public Kernel {
   WinogradKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
       : images_(spec.images),
         walk_(winograd_walk(spec)),
+        points_(walk_.points()),
         epilogue_(spec.epilogue),
         products_(isa, {}, "winograd_product") {
     check_epilogue(epilogue_, "winograd", true);
-    const std::int64_t filters =
-        kWinogradPoints * walk_.source_channels * walk_.result_channels * kF32;
+    const std::int64_t filters = points_ * walk_.source_channels * walk_.result_channels * kF32;
     const bool large = filters > kLargeFilters;
     group_rows_ =
         std::max<std::int64_t>(1, (large ? kLargeGroupTiles : kGroupTiles) / walk_.tiles_x);
     const std::int64_t tiles = group_rows_ * walk_.tiles_x;
     rows_ = split_evenly(tiles, isa.tile_rows).front().size;
     few_ = large || images_ != ir::kBatch;
+    by_panels_ = large && images_ != ir::kBatch;
     if (few_) rows_ = isa.tile_rows;
     capacity_ = divide_up(tiles, rows_) * rows_;
     panel_ = std::min<std::int64_t>(max_tile_blocks(isa, static_cast<int>(rows_)),
@@ -45,6 +46,7 @@ class WinogradKernel final : public Kernel {
   }
 
   std::int64_t units(std::int64_t batch) const override {
+    if (by_panels_) return divide_up(walk_.result_blocks(), panel_);
     return images_ == ir::kBatch ? batch : images_ * walk_.tiles_y;
   }
   Partition partition() const override {
@@ -52,7 +54,7 @@ class WinogradKernel final : public Kernel {
   }
   std::size_t scratch_bytes(std::int64_t) const override {
     return kWinogradScratch + kTileScratch +
-           static_cast<std::size_t>(kWinogradPoints * (source_point_ + result_point_));
+           static_cast<std::size_t>(points_ * (source_point_ + result_point_));
   }
 
   std::vector<const Routine*> routines() const override {
@@ -60,17 +62,17 @@ class WinogradKernel final : public Kernel {
   }
 
   void run(const Call& call) const override {
-    const std::int64_t rows = images_ == ir::kBatch ? walk_.tiles_y : 1;
-    const std::int64_t end = call.end * rows;
-    for (std::int64_t row = call.begin * rows; row < end; row += group_rows_) {
+    const auto [begin, end] = rows_of(call);
+    const auto [first_block, end_block] = result_blocks_of(call);
+    for (std::int64_t row = begin; row < end; row += group_rows_) {
       const TileGroup group{row, std::min(group_rows_, end - row)};
       const TileGroup next{row + group.count, std::min(group_rows_, end - row - group.count)};
       transform_inputs(call, group);
-      for (std::int64_t block = 0; block < walk_.result_blocks(); block += together_) {
-        const std::int64_t blocks = std::min(together_, walk_.result_blocks() - block);
-        for (std::int64_t point = 0; point < kWinogradPoints; ++point) {
+      for (std::int64_t block = first_block; block < end_block; block += together_) {
+        const std::int64_t blocks = std::min(together_, end_block - block);
+        for (std::int64_t point = 0; point < points_; ++point) {
           multiply(call, group, point, block, blocks);
-          ask_for_next_inputs(call, next, block / together_ * kWinogradPoints + point);
+          ask_for_next_inputs(call, next, block / together_ * points_ + point);
           ask_for_outputs(call, group, point, block, blocks);
         }
         transform_outputs(call, group, block, blocks);
@@ -84,7 +86,7 @@ class WinogradKernel final : public Kernel {
     shape.a_row = kPixel;
     shape.a_step = kF32;
     shape.b_step = kPixel;
-    shape.b_block = kWinogradPoints * walk_.source_channels * kPixel;
+    shape.b_block = points_ * walk_.source_channels * kPixel;
     shape.c_row = kPixel;
     shape.c_block = capacity_ * kPixel;
     shape.tail_steps = static_cast<int>(walk_.source_channels % ir::kBlock);
@@ -110,13 +112,15 @@ class WinogradKernel final : public Kernel {
   void add_transforms(const ir::Isa& isa) {
     for (const TileRun& row : walk_.rows) {
       for (const TileRun& column : walk_.columns) {
-        inputs_.push_back(emit_winograd_input({.rows = row.source,
+        inputs_.push_back(emit_winograd_input({.results = walk_.tile,
+                                               .rows = row.source,
                                                .columns = column.source,
                                                .image_row = walk_.source_width * kPixel,
                                                .point = source_point_,
                                                .tile = kPixel},
                                               isa));
-        outputs_.push_back(emit_winograd_output({.rows = row.result,
+        outputs_.push_back(emit_winograd_output({.results = walk_.tile,
+                                                 .rows = row.result,
                                                  .columns = column.result,
                                                  .image_row = walk_.result_width * kPixel,
                                                  .point = result_point_,
@@ -126,6 +130,19 @@ class WinogradKernel final : public Kernel {
     }
   }
 
+  struct Range {
+    std::int64_t begin = 0, end = 0;
+  };
+  Range rows_of(const Call& call) const {
+    if (by_panels_) return {0, images_ * walk_.tiles_y};
+    const std::int64_t rows = images_ == ir::kBatch ? walk_.tiles_y : 1;
+    return {call.begin * rows, call.end * rows};
+  }
+  Range result_blocks_of(const Call& call) const {
+    if (!by_panels_) return {0, walk_.result_blocks()};
+    return {call.begin * panel_, std::min(call.end * panel_, walk_.result_blocks())};
+  }
+
   static std::uintptr_t address(const Call& call, std::size_t buffer) {
     return reinterpret_cast<std::uintptr_t>(call.buffers[buffer]);
   }
@@ -133,7 +150,7 @@ class WinogradKernel final : public Kernel {
     return reinterpret_cast<std::uintptr_t>(call.scratch) + kWinogradScratch + kTileScratch;
   }
   std::uintptr_t result_points(const Call& call) const {
-    return source_points(call) + static_cast<std::uintptr_t>(kWinogradPoints * source_point_);
+    return source_points(call) + static_cast<std::uintptr_t>(points_ * source_point_);
   }
 
   void transform_inputs(const Call& call, const TileGroup& group) const {
@@ -164,9 +181,8 @@ class WinogradKernel final : public Kernel {
     const std::int64_t tiles = group.count * walk_.tiles_x;
     for (std::int64_t block = 0; block < count; block += panel_) {
       const std::size_t width = count - block >= panel_ ? 0 : 1;
-      tile.b = address(call, 1) +
-               static_cast<std::uintptr_t>(((first + block) * kWinogradPoints + point) *
-                                           walk_.source_channels * kPixel);
+      tile.b = address(call, 1) + static_cast<std::uintptr_t>(((first + block) * points_ + point) *
+                                                              walk_.source_channels * kPixel);
       const std::int64_t result = point * result_point_ + block * capacity_ * kPixel;
       std::int64_t rows = rows_;
       for (std::int64_t t = 0; t < tiles; t += rows) {
@@ -183,8 +199,8 @@ class WinogradKernel final : public Kernel {
     const PixelRows pixels{
         call.buffers[0],       walk_.source_blocks(), 0,
         walk_.source_blocks(), walk_.source_height,   walk_.source_width * kPixel};
-    const std::int64_t turns = divide_up(walk_.result_blocks(), together_) * kWinogradPoints;
-    ask_ahead(pixels, walk_.tiles_y, next, {turn, turns});
+    const std::int64_t turns = divide_up(walk_.result_blocks(), together_) * points_;
+    ask_ahead(pixels, walk_, next, {turn, turns});
   }
 
   // And for what their epilogue reads.
@@ -194,7 +210,7 @@ class WinogradKernel final : public Kernel {
     const auto ask = [&](std::size_t buffer, std::size_t element_bytes) {
       pixels.data = call.buffers[buffer];
       pixels.row_bytes = walk_.result_width * kLanes * static_cast<std::int64_t>(element_bytes);
-      ask_ahead(pixels, walk_.tiles_y, group, {point, kWinogradPoints});
+      ask_ahead(pixels, walk_, group, {point, points_});
     };
     for (std::size_t i = 0; i < epilogue_.operands.size(); ++i) {
       if (epilogue_.operands[i].access == ir::EpilogueAccess::same)
@@ -225,11 +241,13 @@ class WinogradKernel final : public Kernel {
 
   ir::Dim images_;
   WinogradWalk walk_;
+  std::int64_t points_;
   ir::Epilogue epilogue_;
   TileSet products_;
   std::int64_t group_rows_ = 0;  // rows of tiles
   std::int64_t rows_ = 0;        // tiles of a product's register tile, or the most of them
   bool few_ = false;           // tiles for large filters, or of one image: pieces as even as may be
+  bool by_panels_ = false;     // threads share large filters, not the tiles of one image
   std::int64_t capacity_ = 0;  // tiles of a group, rounded up to whole register tiles
   std::int64_t panel_ = 0;     // blocks of result channels of a register tile
   std::int64_t together_ = 0;  // blocks of result channels that pass through the points together

@@ -1,4 +1,4 @@
-// The filters of Winograd's convolution to their 36 points, and the gradient of the points back to
+// The filters of Winograd's convolution to their points, and the gradient of the points back to
 // that of the filters. Points lie as [block][point][channel][16], block of the vector's channels.
 #include "codegen/sizes.h"
 #include "codegen/winograd_transform.h"
@@ -15,8 +15,9 @@ class WinogradFilterKernel final : public Kernel {
     channels_ = data ? spec.oc : spec.ic;
     const std::int64_t point = channels_ * kPixel;
     routine_ = gradient_ ? emit_winograd_filter_gradient(point, isa)
-                         : emit_winograd_filter(point, data, isa);
+                         : emit_winograd_filter(spec.winograd, point, data, isa);
     taps_ = spec.kh * spec.kw;
+    points_ = ir::winograd_points(spec.winograd);
   }
 
   std::int64_t units(std::int64_t) const override { return blocks_; }
@@ -31,7 +32,7 @@ class WinogradFilterKernel final : public Kernel {
       const auto filter = static_cast<std::uintptr_t>(block * channels_ * kPixel);
       TransformArgs args;
       args.image = filters + filter * static_cast<std::uintptr_t>(taps_);
-      args.points = points + filter * kWinogradPoints;
+      args.points = points + filter * static_cast<std::uintptr_t>(points_);
       args.count = channels_;
       args.scratch = call.scratch;
       routine_(&args);
@@ -40,7 +41,7 @@ class WinogradFilterKernel final : public Kernel {
 
  private:
   bool gradient_;
-  std::int64_t blocks_ = 0, channels_ = 0, taps_ = 0;
+  std::int64_t blocks_ = 0, channels_ = 0, taps_ = 0, points_ = 0;
   Routine routine_;
 };
 

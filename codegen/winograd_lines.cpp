@@ -46,16 +46,17 @@ Line WinogradLines::sums_and_differences(const Group& group, Vec even, Vec odd) 
   return {sum, even};
 }
 
-const std::vector<WinogradLines::Group>& WinogradLines::point_groups() {
-  static const std::vector<Group> groups{{0}, {1, 2}, {3, 4}, {5}};
-  return groups;
+const std::vector<WinogradLines::Group>& WinogradLines::point_groups() const {
+  static const std::vector<Group> groups{{0}, {1, 2}, {3, 4}, {5}}, few{{0}, {1, 2}, {3}};
+  return small() ? few : groups;
 }
-const std::vector<WinogradLines::Group>& WinogradLines::output_groups() {
-  static const std::vector<Group> groups{{0, 2}, {1, 3}};
-  return groups;
+const std::vector<WinogradLines::Group>& WinogradLines::output_groups() const {
+  static const std::vector<Group> groups{{0, 2}, {1, 3}}, few{{0}, {1}};
+  return small() ? few : groups;
 }
 
 void WinogradLines::prepare_input() {
+  if (small()) return;
   constant(4);
   constant(2);
 }
@@ -64,7 +65,11 @@ void WinogradLines::input(const Line& d, const Store& store) {
   for (const Group& group : point_groups()) hand_over(group, input_values(group, d), store);
 }
 
-std::vector<int> WinogradLines::input_needs(const Group& group) {
+std::vector<int> WinogradLines::input_needs(const Group& group) const {
+  if (small())
+    return group[0] == 0   ? std::vector<int>{0, 2}
+           : group[0] == 3 ? std::vector<int>{1, 3}
+                           : std::vector<int>{1, 2};
   if (group[0] == 0) return {0, 2, 4};
   if (group[0] == 5) return {1, 3, 5};
   return {1, 2, 3, 4};
@@ -72,6 +77,7 @@ std::vector<int> WinogradLines::input_needs(const Group& group) {
 
 // 4 d0 - 5 d2 + d4, d4 - 4 d2 +- (d3 - 4 d1), d4 - d2 +- 2 (d3 - d1), 4 d1 - 5 d3 + d5.
 Line WinogradLines::input_values(const Group& group, const Line& d) {
+  if (small()) return small_input_values(group, d);
   const Vec four = constants_[0], two = constants_[1];
   const Vec p = m_.vec(), q = temporary();
   Line values{p};
@@ -101,6 +107,7 @@ Line WinogradLines::input_values(const Group& group, const Line& d) {
 }
 
 void WinogradLines::prepare_output() {
+  if (small()) return;
   constant(2);
   constant(4);
   constant(8);
@@ -110,7 +117,8 @@ void WinogradLines::output(const Line& m, const Store& store) {
   for (const Group& group : output_groups()) hand_over(group, output_values(group, m), store);
 }
 
-std::vector<int> WinogradLines::output_needs(const Group& group) {
+std::vector<int> WinogradLines::output_needs(const Group& group) const {
+  if (small()) return group[0] == 0 ? std::vector<int>{0, 1, 2} : std::vector<int>{1, 2, 3};
   std::vector<int> needs{1, 2, 3, 4};
   if (group[0] == 0) needs.push_back(0);
   if (group.back() == 3) needs.push_back(5);
@@ -119,6 +127,7 @@ std::vector<int> WinogradLines::output_needs(const Group& group) {
 
 // m0 + m1 + m2 + m3 + m4, m1 - m2 + 2 (m3 - m4), m1 + m2 + 4 (m3 + m4), m1 - m2 + 8 (m3 - m4) + m5.
 Line WinogradLines::output_values(const Group& group, const Line& m) {
+  if (small()) return small_output_values(group, m);
   const Vec two = constants_[0], four = constants_[1], eight = constants_[2];
   const Vec near = m_.vec(), far = temporary();
   const bool even = group[0] % 2 == 0, both = group.size() == 2;
@@ -158,7 +167,7 @@ void WinogradLines::gradient(const Line& y, const Store& store) {
   for (const Group& group : point_groups()) hand_over(group, gradient_values(group, y), store);
 }
 
-std::vector<int> WinogradLines::gradient_needs(const Group& group) {
+std::vector<int> WinogradLines::gradient_needs(const Group& group) const {
   if (group[0] == 0) return {0};
   if (group[0] == 5) return {3};
   return {0, 1, 2, 3};
@@ -188,6 +197,10 @@ Line WinogradLines::gradient_values(const Group& group, const Line& y) {
 }
 
 void WinogradLines::prepare_filter() {
+  if (small()) {
+    constant(1.0f / 2);
+    return;
+  }
   constant(1.0f / 4);
   constant(1.0f / 6);
   constant(1.0f / 12);
@@ -195,6 +208,7 @@ void WinogradLines::prepare_filter() {
 }
 
 void WinogradLines::filter(const Line& g, const Store& store) {
+  if (small()) return small_filter(g, store);
   const Vec quarter = constants_[0], sixth = constants_[1];
   const Vec twelfth = constants_[2], small = constants_[3];
   const Vec p = temporary(), q = temporary(), t = temporary();

@@ -12,7 +12,8 @@ namespace taper::codegen {
 
 class WinogradLines {
  public:
-  explicit WinogradLines(Masm& m) : m_(m) {}
+  // Of tiles of `results` x `results`; those of F(2x2) have no gradients.
+  WinogradLines(Masm& m, int results) : m_(m), results_(results) {}
   using Line = std::vector<Vec>;
   using Store = std::function<void(int index, Vec value)>;
   // Indices of results that are computed together: one, or two that share most of their work.
@@ -26,24 +27,24 @@ class WinogradLines {
   void prepare_filter_gradient();
   void release();  // gives them back
 
-  void input(const Line& d, const Store& store);            // 6 -> 6: B^T
-  void output(const Line& m, const Store& store);           // 6 -> 4: A^T
+  void input(const Line& d, const Store& store);            // 6 -> 6 (4 -> 4): B^T
+  void output(const Line& m, const Store& store);           // 6 -> 4 (4 -> 2): A^T
   void gradient(const Line& y, const Store& store);         // 4 -> 6: A
-  void filter(const Line& g, const Store& store);           // 3 -> 6: G
+  void filter(const Line& g, const Store& store);           // 3 -> 6 (3 -> 4): G
   void filter_gradient(const Line& u, const Store& store);  // 6 -> 3: G^T
 
   // All results of input() and gradient(), and of output(), in groups.
-  static const std::vector<Group>& point_groups();
-  static const std::vector<Group>& output_groups();
+  const std::vector<Group>& point_groups() const;
+  const std::vector<Group>& output_groups() const;
 
   // The results of a group, or of one of its members, in registers that the caller releases, and
   // the elements of the line that they depend on.
   Line input_values(const Group& group, const Line& d);
   Line gradient_values(const Group& group, const Line& y);
   Line output_values(const Group& group, const Line& m);
-  static std::vector<int> input_needs(const Group& group);
-  static std::vector<int> gradient_needs(const Group& group);
-  static std::vector<int> output_needs(const Group& group);
+  std::vector<int> input_needs(const Group& group) const;
+  std::vector<int> gradient_needs(const Group& group) const;
+  std::vector<int> output_needs(const Group& group) const;
 
  private:
   Vec constant(float value);
@@ -51,8 +52,13 @@ class WinogradLines {
   void done();  // gives the temporaries back
   void hand_over(const Group& group, const Line& values, const Store& store);
   Line sums_and_differences(const Group& group, Vec even, Vec odd);
+  Line small_input_values(const Group& group, const Line& d);
+  Line small_output_values(const Group& group, const Line& m);
+  void small_filter(const Line& g, const Store& store);
+  bool small() const { return results_ == 2; }
 
   Masm& m_;
+  int results_;
   Line constants_, temporaries_;
 };
 

@@ -21,7 +21,8 @@ constexpr int kRegistersOfPairs = 32;
 // A loop over the tiles (filters) of a call, and in it over the vectors of 16 channels.
 class TransformEmitter {
  public:
-  TransformEmitter(Masm& m, const TransformShape& shape) : m_(m), lines_(m), shape_(shape) {}
+  TransformEmitter(Masm& m, const TransformShape& shape)
+      : m_(m), lines_(m, shape.results), shape_(shape), patch_(ir::winograd_patch(shape.results)) {}
 
   template <class Body>
   void emit(std::int64_t image_step, const Body& body) {
@@ -41,21 +42,21 @@ class TransformEmitter {
   }
 
   void input() {
-    to_points(kWinogradPatch, WinogradLines::input_needs, &WinogradLines::input_values,
+    to_points(patch_, &WinogradLines::input_needs, &WinogradLines::input_values,
               &WinogradLines::input);
   }
   void gradient() {
-    to_points(kWinogradTile, WinogradLines::gradient_needs, &WinogradLines::gradient_values,
+    to_points(shape_.results, &WinogradLines::gradient_needs, &WinogradLines::gradient_values,
               &WinogradLines::gradient);
   }
 
   void output(const ir::Epilogue& epilogue) {
     lines_.prepare_output();
     const bool direct = fits_beside_lines(epilogue);
-    for (const Group& rows : groups(WinogradLines::output_groups())) {
-      std::vector<Line> lines = empty_lines(rows, kWinogradPatch);
-      for (int j = 0; j < kWinogradPatch; ++j) {
-        const Line sums = points_column(j, WinogradLines::output_needs(rows));
+    for (const Group& rows : groups(lines_.output_groups())) {
+      std::vector<Line> lines = empty_lines(rows, patch_);
+      for (int j = 0; j < patch_; ++j) {
+        const Line sums = points_column(j, lines_.output_needs(rows));
         put(lines, j, lines_.output_values(rows, sums));
         release(sums);
       }
@@ -83,7 +84,7 @@ class TransformEmitter {
       lines_.filter(g, [&](int i, Vec v) { m_.store(scratch(i, x), v); });
       release(g);
     }
-    for (int i = 0; i < kWinogradPatch; ++i) {
+    for (int i = 0; i < patch_; ++i) {
       const Line g = scratch_row(i, kTaps, {0, kTaps});
       lines_.filter(g, [&](int k, Vec v) { m_.store(point(i, k), v); });
       release(g);
@@ -91,13 +92,13 @@ class TransformEmitter {
   }
 
   void filter_gradient() {
-    for (int j = 0; j < kWinogradPatch; ++j) {
+    for (int j = 0; j < patch_; ++j) {
       const Line u = points_column(j, {0, 1, 2, 3, 4, 5});
       lines_.filter_gradient(u, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
       release(u);
     }
     for (int y = 0; y < kTaps; ++y) {
-      const Line u = scratch_row(y, kWinogradPatch, {0, kWinogradPatch});
+      const Line u = scratch_row(y, patch_, {0, patch_});
       lines_.filter_gradient(u, [&](int x, Vec v) {
         m_.store({image_, (y * kTaps + x) * kPixel + offset()}, v);
       });
@@ -118,13 +119,13 @@ class TransformEmitter {
 
   // A tile of `size` x `size` pixels: some rows of its first transform, of the elements of a column
   // that they need, then the second transform along each.
-  void to_points(int size, std::vector<int> (*needs)(const Group&),
+  void to_points(int size, std::vector<int> (WinogradLines::*needs)(const Group&) const,
                  Line (WinogradLines::*values)(const Group&, const Line&),
                  void (WinogradLines::*along)(const Line&, const WinogradLines::Store&)) {
-    for (const Group& rows : groups(WinogradLines::point_groups())) {
+    for (const Group& rows : groups(lines_.point_groups())) {
       std::vector<Line> lines = empty_lines(rows, size);
       for (int j = shape_.columns.first; j < shape_.columns.end; ++j) {
-        const Line pixels = column(j, size, needs(rows));
+        const Line pixels = column(j, size, (lines_.*needs)(rows));
         put(lines, j, (lines_.*values)(rows, pixels));
         release(pixels);
       }
@@ -156,7 +157,7 @@ class TransformEmitter {
   }
 
   bool fits_beside_lines(const ir::Epilogue& epilogue) const {
-    const int lines = (pairs() ? 2 : 1) * kWinogradPatch, results = 2;
+    const int lines = (pairs() ? 2 : 1) * patch_, results = 2;
     return epilogue.expr.empty() || m_.free_vecs() - lines - results > max_registers(epilogue.expr);
   }
 
@@ -186,10 +187,10 @@ class TransformEmitter {
   }
   Address point(int i, int j) const {
     const int row = shape_.only_row < 0 ? i : 0;
-    return {points_, (row * kWinogradPatch + j) * shape_.point + offset()};
+    return {points_, (row * patch_ + j) * shape_.point + offset()};
   }
   Address scratch(int i, int j) const {
-    return {scratch_, (i * kWinogradPatch + j) * kF32 * m_.isa().lanes};
+    return {scratch_, (i * patch_ + j) * kF32 * m_.isa().lanes};
   }
 
   Vec loaded(Address a) {
@@ -205,7 +206,7 @@ class TransformEmitter {
     return line;
   }
   Line points_column(int j, const std::vector<int>& needs) {
-    Line line(kWinogradPatch, zero_);
+    Line line(static_cast<std::size_t>(patch_), zero_);
     for (const int i : needs) line[static_cast<std::size_t>(i)] = loaded(point(i, j));
     return line;
   }
@@ -225,12 +226,12 @@ class TransformEmitter {
   Masm& m_;
   WinogradLines lines_;
   TransformShape shape_;
+  int patch_;
   Gp image_, points_, count_, scratch_, element_;
   Vec zero_;
   int lane_ = 0;
 };
 
-constexpr std::int64_t kTileStep = kWinogradTile * kPixel;
 constexpr std::int64_t kFilterStep = kTaps * kPixel * kTaps;
 
 template <class Emit>
@@ -247,29 +248,30 @@ Routine emit_routine(const std::string& name, const ir::Isa& isa, const Transfor
 }  // namespace
 
 Routine emit_winograd_input(const TransformShape& shape, const ir::Isa& isa) {
-  return emit_routine("winograd_input", isa, shape, [](TransformEmitter& e) {
+  return emit_routine("winograd_input", isa, shape, [&](TransformEmitter& e) {
     e.prepare_zero();
     e.lines().prepare_input();
-    e.emit(kTileStep, [&] { e.input(); });
+    e.emit(shape.results * kPixel, [&] { e.input(); });
   });
 }
 
 Routine emit_winograd_gradient(const TransformShape& shape, const ir::Isa& isa) {
-  return emit_routine("winograd_gradient", isa, shape, [](TransformEmitter& e) {
+  return emit_routine("winograd_gradient", isa, shape, [&](TransformEmitter& e) {
     e.prepare_zero();
     e.lines().prepare_gradient();
-    e.emit(kTileStep, [&] { e.gradient(); });
+    e.emit(shape.results * kPixel, [&] { e.gradient(); });
   });
 }
 
 Routine emit_winograd_output(const TransformShape& shape, const ir::Epilogue& epilogue,
                              const ir::Isa& isa) {
-  return emit_routine("winograd_output", isa, shape,
-                      [&](TransformEmitter& e) { e.emit(kTileStep, [&] { e.output(epilogue); }); });
+  return emit_routine("winograd_output", isa, shape, [&](TransformEmitter& e) {
+    e.emit(shape.results * kPixel, [&] { e.output(epilogue); });
+  });
 }
 
-Routine emit_winograd_filter(std::int64_t point, bool flipped, const ir::Isa& isa) {
-  const TransformShape shape{.point = point, .tile = kPixel};
+Routine emit_winograd_filter(int results, std::int64_t point, bool flipped, const ir::Isa& isa) {
+  const TransformShape shape{.results = results, .point = point, .tile = kPixel};
   return emit_routine("winograd_filter", isa, shape, [&](TransformEmitter& e) {
     e.lines().prepare_filter();
     e.emit(kFilterStep, [&] { e.filter(flipped); });

@@ -2,7 +2,8 @@
 // time. An input tile d of 6x6 pixels becomes B^T d B, a filter g of 3x3 becomes G g G^T, and the
 // 36 sums m of their products become the 4x4 results A^T m A; tiles step by four pixels. For the
 // gradient of the filters, the gradient y of a tile of results becomes A y A^T, and the sums u of
-// products with the transformed inputs become G^T u G.
+// products with the transformed inputs become G^T u G. F(2x2, 3x3), forward only, takes 4x4 pixels
+// to 16 points.
 //
 // Every transform is two one-dimensional ones, along columns and then along rows, the same
 // operations in the same order on every ISA.
@@ -13,13 +14,12 @@
 
 #include "codegen/element_epilogue.h"
 #include "codegen/kernel.h"
+#include "ir/kernel.h"
 
 namespace taper::codegen {
 
-inline constexpr int kWinogradTile = 4, kWinogradPatch = 6;
-inline constexpr int kWinogradPoints = kWinogradPatch * kWinogradPatch;
-inline constexpr std::size_t kWinogradScratch =
-    std::size_t{64} * kWinogradPoints;  // bytes of a routine's own
+// Bytes of a routine's own: a vector for each point of the largest tile.
+inline constexpr std::size_t kWinogradScratch = std::size_t{64} * ir::winograd_points(4);
 
 // Rows or columns [first, end) of a tile are inside the image; the others are zero, or not stored.
 struct Extent {
@@ -28,13 +28,14 @@ struct Extent {
 };
 
 // A run of tiles side by side with the same extents. Strides are in bytes. `point` is the step from
-// one of the 36 points to the next one, `tile` that from one tile to the next one, on the side of
-// the transformed values.
+// one of the points to the next one, `tile` that from one tile to the next one, on the side of the
+// transformed values.
 struct TransformShape {
+  int results = 4;  // along a side of a tile
   Extent rows{}, columns{};
   std::int64_t image_row = 0;
   std::int64_t point = 0, tile = 0;
-  int only_row = -1;  // of inputs: the six points of this row only; of gradients always so
+  int only_row = -1;  // of inputs: the points of this row only; of gradients always so
 };
 
 struct TransformArgs {
@@ -51,9 +52,9 @@ Routine emit_winograd_gradient(const TransformShape& shape, const ir::Isa& isa);
 Routine emit_winograd_output(const TransformShape& shape, const ir::Epilogue& epilogue,
                              const ir::Isa& isa);
 
-// Filters: `image` walks 3x3 taps of 16 channels each, `points` the 36 points; a count of filters.
+// Filters: `image` walks 3x3 taps of 16 channels each, `points` their points; a count of filters.
 // flipped: the taps in the opposite order.
-Routine emit_winograd_filter(std::int64_t point, bool flipped, const ir::Isa& isa);
+Routine emit_winograd_filter(int results, std::int64_t point, bool flipped, const ir::Isa& isa);
 Routine emit_winograd_filter_gradient(std::int64_t point, const ir::Isa& isa);
 
 }  // namespace taper::codegen

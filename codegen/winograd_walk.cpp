@@ -17,12 +17,13 @@ Extent clipped(std::int64_t begin, std::int64_t size, std::int64_t limit) {
           static_cast<int>(std::clamp<std::int64_t>(limit - begin, 0, size))};
 }
 
-std::vector<TileRun> tile_runs(std::int64_t source, std::int64_t result, std::int64_t pad) {
+std::vector<TileRun> tile_runs(int tile, std::int64_t source, std::int64_t result,
+                               std::int64_t pad) {
   std::vector<TileRun> runs;
-  for (std::int64_t t = 0; t * kWinogradTile < result; ++t) {
-    const std::int64_t at = t * kWinogradTile;
-    const TileRun run{t, 1, clipped(at - pad, kWinogradPatch, source),
-                      clipped(at, kWinogradTile, result)};
+  for (std::int64_t t = 0; t * tile < result; ++t) {
+    const std::int64_t at = t * tile;
+    const TileRun run{t, 1, clipped(at - pad, ir::winograd_patch(tile), source),
+                      clipped(at, tile, result)};
     if (!runs.empty() && runs.back().source == run.source && runs.back().result == run.result) {
       ++runs.back().count;
     } else {
@@ -44,13 +45,12 @@ std::int64_t WinogradWalk::result_blocks() const {
 std::int64_t WinogradWalk::source_at(std::int64_t image, std::int64_t block, std::int64_t y,
                                      std::int64_t x) const {
   const std::int64_t plane = (image * source_blocks() + block) * source_height;
-  return ((plane + y * kWinogradTile - pad_top) * source_width + x * kWinogradTile - pad_left) *
-         kPixel;
+  return ((plane + y * tile - pad_top) * source_width + x * tile - pad_left) * kPixel;
 }
 std::int64_t WinogradWalk::result_at(std::int64_t image, std::int64_t block, std::int64_t y,
                                      std::int64_t x) const {
   const std::int64_t plane = (image * result_blocks() + block) * result_height;
-  return ((plane + y * kWinogradTile) * result_width + x * kWinogradTile) * kPixel;
+  return ((plane + y * tile) * result_width + x * tile) * kPixel;
 }
 
 WinogradWalk winograd_walk(const ir::ConvSpec& s) {
@@ -64,8 +64,9 @@ WinogradWalk winograd_walk(const ir::ConvSpec& s) {
   walk.result_width = data ? s.iw : s.ow;
   walk.pad_top = data ? s.kh - 1 - s.pad_top : s.pad_top;
   walk.pad_left = data ? s.kw - 1 - s.pad_left : s.pad_left;
-  walk.rows = tile_runs(walk.source_height, walk.result_height, walk.pad_top);
-  walk.columns = tile_runs(walk.source_width, walk.result_width, walk.pad_left);
+  walk.tile = s.winograd;
+  walk.rows = tile_runs(walk.tile, walk.source_height, walk.result_height, walk.pad_top);
+  walk.columns = tile_runs(walk.tile, walk.source_width, walk.result_width, walk.pad_left);
   for (std::size_t i = 0; i < walk.rows.size(); ++i)
     walk.row_run.insert(walk.row_run.end(), static_cast<std::size_t>(walk.rows[i].count), i);
   walk.tiles_y = static_cast<std::int64_t>(walk.row_run.size());
@@ -73,16 +74,17 @@ WinogradWalk winograd_walk(const ir::ConvSpec& s) {
   return walk;
 }
 
-void ask_ahead(const PixelRows& pixels, std::int64_t tiles_y, const TileGroup& group, Turn turn) {
-  const std::int64_t rows = group.count * pixels.count * kWinogradTile;
+void ask_ahead(const PixelRows& pixels, const WinogradWalk& walk, const TileGroup& group,
+               Turn turn) {
+  const std::int64_t rows = group.count * pixels.count * walk.tile;
   if (rows * pixels.row_bytes > kMostAhead) return;
   const std::int64_t end = rows * (turn.at + 1) / turn.count;
   for (std::int64_t i = rows * turn.at / turn.count; i < end; ++i) {
-    const auto [tile_row, rest] = divide(i, pixels.count * kWinogradTile);
-    const auto [image, y] = divide(group.first + tile_row, tiles_y);
-    const std::int64_t row = y * kWinogradTile + rest % kWinogradTile;
+    const auto [tile_row, rest] = divide(i, pixels.count * walk.tile);
+    const auto [image, y] = divide(group.first + tile_row, walk.tiles_y);
+    const std::int64_t row = y * walk.tile + rest % walk.tile;
     if (row >= pixels.height) continue;
-    const std::int64_t plane = image * pixels.blocks + pixels.first + rest / kWinogradTile;
+    const std::int64_t plane = image * pixels.blocks + pixels.first + rest / walk.tile;
     ir::ask_for_lines(static_cast<const std::byte*>(pixels.data) +
                           (plane * pixels.height + row) * pixels.row_bytes,
                       divide_up(pixels.row_bytes, ir::kCacheLine));

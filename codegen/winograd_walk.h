@@ -1,4 +1,4 @@
-// How Winograd's tiles of 4x4 results cover the images of a convolution.
+// How Winograd's tiles cover the images of a convolution.
 #pragma once
 
 #include <cstdint>
@@ -25,10 +25,12 @@ struct WinogradWalk {
   std::int64_t source_channels = 0, source_height = 0, source_width = 0;
   std::int64_t result_channels = 0, result_height = 0, result_width = 0;
   std::int64_t pad_top = 0, pad_left = 0;
+  int tile = 0;  // results along a side of a tile
   std::int64_t tiles_y = 0, tiles_x = 0;
   std::vector<TileRun> rows, columns;
   std::vector<std::size_t> row_run;  // of each row of tiles
 
+  int points() const { return ir::winograd_points(tile); }
   std::int64_t source_blocks() const;
   std::int64_t result_blocks() const;
   // Byte offsets of pixel (0, 0) of a tile; that of the source may lie outside.
@@ -66,10 +68,11 @@ struct Turn {
 };
 
 // Asks the second-level cache for a turn's share of the pixels of a group, so that the memory has
-// answered when the last turn is over. `tiles_y`: rows of tiles of an image.
-void ask_ahead(const PixelRows& pixels, std::int64_t tiles_y, const TileGroup& group, Turn turn);
+// answered when the last turn is over.
+void ask_ahead(const PixelRows& pixels, const WinogradWalk& walk, const TileGroup& group,
+               Turn turn);
 
-// A step of `bytes` or a little more, that does not send 36 points to the same sets of a cache.
+// A step of `bytes` or a little more, that does not send the points to the same sets of a cache.
 std::int64_t point_step(std::int64_t bytes);
 
 }  // namespace taper::codegen

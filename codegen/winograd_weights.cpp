@@ -19,18 +19,17 @@ constexpr std::int64_t kTileGroupBytes = std::int64_t{256} * 1024;
 constexpr std::int64_t kFewestTiles = 28, kMostTiles = 112;
 constexpr std::int64_t kLargeSums = std::int64_t{4} * 1024 * 1024;
 constexpr int kUnrolledTiles = 4;
+constexpr int kPatch = ir::winograd_patch(4), kPoints = ir::winograd_points(4);
 
 class WinogradWeightsKernel final : public Kernel {
  public:
   WinogradWeightsKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
       : images_(spec.images), walk_(winograd_walk(spec)), products_(isa, {}, "winograd_sums") {
     tile_ = walk_.source_blocks() * kPixel;
-    const std::int64_t sums =
-        kWinogradPoints * walk_.source_channels * walk_.result_channels * kF32;
-    const std::int64_t most =
-        sums > kLargeSums
-            ? kMostTiles
-            : std::clamp(kTileGroupBytes / (kWinogradPatch * tile_), kFewestTiles, kMostTiles);
+    const std::int64_t sums = kPoints * walk_.source_channels * walk_.result_channels * kF32;
+    const std::int64_t most = sums > kLargeSums ? kMostTiles
+                                                : std::clamp(kTileGroupBytes / (kPatch * tile_),
+                                                             kFewestTiles, kMostTiles);
     group_rows_ = std::max<std::int64_t>(1, most / walk_.tiles_x);
     capacity_ = group_rows_ * walk_.tiles_x;
     panel_ = std::min(kPanelBlocks, walk_.result_blocks());
@@ -41,11 +40,11 @@ class WinogradWeightsKernel final : public Kernel {
     add_transforms(isa);
   }
 
-  std::int64_t units(std::int64_t) const override { return kWinogradPatch * panels_; }
+  std::int64_t units(std::int64_t) const override { return kPatch * panels_; }
   Partition partition() const override { return Partition::units; }
   std::size_t scratch_bytes(std::int64_t) const override {
     return kWinogradScratch + kTileScratch +
-           static_cast<std::size_t>(kWinogradPatch * (source_point_ + result_point_));
+           static_cast<std::size_t>(kPatch * (source_point_ + result_point_));
   }
   std::vector<const Routine*> routines() const override {
     return with_routines({inputs_, gradients_}, products_.routines());
@@ -64,11 +63,10 @@ class WinogradWeightsKernel final : public Kernel {
         if (points != transformed) transform_inputs(call, group, points);
         transformed = points;
         transform_gradients(call, group, points, panel);
-        for (std::int64_t column = 0; column < kWinogradPatch; ++column) {
+        for (std::int64_t column = 0; column < kPatch; ++column) {
           accumulate(call, group, points, column, panel);
           ask_for(call, next,
-                  {(unit - call.begin) * kWinogradPatch + column,
-                   (call.end - call.begin) * kWinogradPatch});
+                  {(unit - call.begin) * kPatch + column, (call.end - call.begin) * kPatch});
         }
       }
     }
@@ -94,7 +92,7 @@ class WinogradWeightsKernel final : public Kernel {
     shape.b_step = kPixel;
     shape.b_block = capacity_ * kPixel;
     shape.c_row = kPixel;
-    shape.c_block = kWinogradPoints * walk_.source_channels * kPixel;
+    shape.c_block = kPoints * walk_.source_channels * kPixel;
     for (const std::int64_t blocks : {panel_, blocks_of_panel(panels_ - 1)}) {
       std::vector<Product> list;
       for (const Piece& rows : split_evenly(walk_.source_channels, isa.tile_rows)) {
@@ -110,7 +108,7 @@ class WinogradWeightsKernel final : public Kernel {
   }
 
   void add_transforms(const ir::Isa& isa) {
-    for (int points = 0; points < kWinogradPatch; ++points) {
+    for (int points = 0; points < kPatch; ++points) {
       for (const TileRun& row : walk_.rows) {
         for (const TileRun& column : walk_.columns) {
           inputs_.push_back(emit_winograd_input({.rows = row.source,
@@ -136,11 +134,11 @@ class WinogradWeightsKernel final : public Kernel {
     return reinterpret_cast<std::uintptr_t>(call.scratch) + kWinogradScratch + kTileScratch;
   }
   std::uintptr_t result_points(const Call& call) const {
-    return source_points(call) + static_cast<std::uintptr_t>(kWinogradPatch * source_point_);
+    return source_points(call) + static_cast<std::uintptr_t>(kPatch * source_point_);
   }
   // Bytes from the start of the sums to those of a row of points and a block of output channels.
   std::int64_t sums_at(std::int64_t points, std::int64_t block) const {
-    return (block * kWinogradPoints + points * kWinogradPatch) * walk_.source_channels * kPixel;
+    return (block * kPoints + points * kPatch) * walk_.source_channels * kPixel;
   }
 
   void clear(const Call& call, std::int64_t unit) const {
@@ -148,7 +146,7 @@ class WinogradWeightsKernel final : public Kernel {
     auto* sums = static_cast<std::byte*>(call.buffers[2]);
     for (std::int64_t b = 0; b < blocks_of_panel(panel); ++b) {
       std::memset(sums + sums_at(unit / panels_, panel * panel_ + b), 0,
-                  static_cast<std::size_t>(kWinogradPatch * walk_.source_channels * kPixel));
+                  static_cast<std::size_t>(kPatch * walk_.source_channels * kPixel));
     }
   }
 
@@ -195,10 +193,10 @@ class WinogradWeightsKernel final : public Kernel {
   void ask_for(const Call& call, const TileGroup& next, Turn turn) const {
     ask_ahead({call.buffers[0], walk_.source_blocks(), 0, walk_.source_blocks(),
                walk_.source_height, walk_.source_width * kPixel},
-              walk_.tiles_y, next, turn);
+              walk_, next, turn);
     ask_ahead({call.buffers[1], walk_.result_blocks(), 0, walk_.result_blocks(),
                walk_.result_height, walk_.result_width * kPixel},
-              walk_.tiles_y, next, turn);
+              walk_, next, turn);
   }
 
   void accumulate(const Call& call, const TileGroup& group, std::int64_t row, std::int64_t column,

@@ -88,7 +88,7 @@ std::string text(const ConvSpec& spec) {
       "dilation={} pad_top={} pad_left={} groups={} input={}{}{}{}",
       name(pass), extent_text(images), ic, ih, iw, oc, oh, ow, kh, kw, numbers(stride),
       numbers(dilation), pad_top, pad_left, groups, name(input), integers ? " integers" : "",
-      winograd ? " winograd" : "", text(epilogue));
+      winograd == 0 ? "" : fmt::format(" winograd={}", winograd), text(epilogue));
 }
 
 std::string text(const PoolSpec& spec) {
@@ -141,11 +141,11 @@ std::string lowering_of(const CopySpec& s) {
 }
 
 std::string lowering_of(const ConvSpec& s) {
-  const char* kind = s.integers      ? "int8"
-                     : s.winograd    ? "winograd"
-                     : by_columns(s) ? "col2im"
-                     : s.groups == 1 ? "direct"
-                                     : "depthwise";
+  const char* kind = s.integers       ? "int8"
+                     : s.winograd > 0 ? "winograd"
+                     : by_columns(s)  ? "col2im"
+                     : s.groups == 1  ? "direct"
+                                      : "depthwise";
   return fmt::format("conv {} {}x{} {}", kind, s.kh, s.kw, name(s.pass));
 }
 

@@ -105,12 +105,13 @@ struct GemmSpec {
 // integers: forward only; the input is u8 {c16}, the weight i8 {o16x4}, the accumulator i32.
 // groups is 1, or equal to ic and oc (depthwise; all tensors c16, weight {o16} in all passes).
 //
-// winograd: the lowering F(4x4,3x3) of a 3x3 convolution with stride and dilation 1 (Lavin and
-// Gray, 2016). The weight operand, and the result of backward_weights, are then the 36 points of
-// the transformed filters, f32[blocks,36,channels,16], and three more passes make these:
-//   filter                operands: weight {o16}, result [oc/16,36,ic,16]
-//   filter_backward_data  operands: weight {i16}, result [ic/16,36,oc,16]
-//   filter_gradient       operands: [oc/16,36,ic,16], result (gradient of the weight) {o16}
+// winograd: the lowering F(4x4,3x3), or F(2x2,3x3) of forward, of a 3x3 convolution with stride and
+// dilation 1 (Lavin and Gray, 2016). The weight operand, and the result of backward_weights, are
+// then the 36 (16) points of the transformed filters, f32[blocks,points,channels,16], and three
+// more passes make these:
+//   filter                operands: weight {o16}, result [oc/16,points,ic,16]
+//   filter_backward_data  operands: weight {i16}, result [ic/16,points,oc,16]
+//   filter_gradient       operands: [oc/16,points,ic,16], result (gradient of the weight) {o16}
 enum class ConvPass : std::uint8_t {
   forward,
   backward_data,
@@ -131,10 +132,18 @@ struct ConvSpec {
   std::int64_t groups = 1;
   Layout input = Layout::c16;
   bool integers = false;
-  bool winograd = false;
+  int winograd = 0;  // results along a side of its tiles; 0: another lowering
   Epilogue epilogue;
   bool operator==(const ConvSpec&) const = default;
 };
+
+// Source pixels along a side that a Winograd tile depends on, and products of a tile and a filter.
+inline constexpr int winograd_patch(int tile) {
+  return tile + 2;
+}
+inline constexpr int winograd_points(int tile) {
+  return winograd_patch(tile) * winograd_patch(tile);
+}
 
 // Whether the gradient of an image is computed as columns of ic * kh * kw sums that are then added
 // up: so is that of a plain image, which has few channels.

@@ -127,10 +127,8 @@ class Selector {
   // Winograd's is two kernels: the filters are transformed before the others use them.
   ValueId convolution(const Node& node, ConvSpec spec) {
     const bool kept = graph_.updates.empty();
-    if (!options_.winograd || !prefers_winograd(spec, options_.max_batch, kept)) {
-      return kernel(node, spec);
-    }
-    spec.winograd = true;
+    if (options_.winograd) spec.winograd = winograd_tile(spec, options_.max_batch, kept);
+    if (spec.winograd == 0) return kernel(node, spec);
     const FilterTransform transform = filter_transform(spec);
     Operands operands = operands_of(node);
     if (spec.pass == ConvPass::backward_weights) {

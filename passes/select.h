@@ -26,9 +26,10 @@ struct FilterTransform {
   ir::TensorType points;
 };
 FilterTransform filter_transform(const ir::ConvSpec& spec);
-// Whether a direct convolution would be slower than Winograd's: the cost model, of shapes alone and
-// of whether the filters are those of the run before (`kept`): then their transforms are, too.
-bool prefers_winograd(const ir::ConvSpec&, ir::Dim max_batch, bool kept);
+// Results along a side of the tiles with which Winograd's convolution is fastest, 0 where a direct
+// one is: the cost model, of shapes alone and of whether the filters are those of the run before
+// (`kept`): then their transforms are, too.
+int winograd_tile(const ir::ConvSpec&, ir::Dim max_batch, bool kept);
 ir::PoolSpec select_pool(const Lowering&);
 ir::KernelSpec select_row(const Lowering&);
 ir::KernelSpec select_gather(const Lowering&);
