@@ -14,6 +14,12 @@ namespace taper::codegen {
 namespace {
 
 std::shared_ptr<const Kernel> compile_any_conv(const ir::ConvSpec& spec, const ir::Isa& isa) {
+  if (spec.each_image) {
+    ir::ConvSpec one = spec;
+    one.images = 1;
+    one.each_image = false;
+    return repeat_each_image(spec, compile_any_conv(one, isa));
+  }
   if (spec.winograd) {
     if (spec.pass == ir::ConvPass::backward_weights) return compile_winograd_weights(spec, isa);
     const bool images =

@@ -94,6 +94,9 @@ std::shared_ptr<const Kernel> compile_gemm_dots(const ir::GemmSpec&, const ir::I
 std::shared_ptr<const Kernel> compile_conv(const ir::ConvSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_conv_col2im(const ir::ConvSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_conv_weights(const ir::ConvSpec&, const ir::Isa&);
+// `one`: that of a single image.
+std::shared_ptr<const Kernel> repeat_each_image(const ir::ConvSpec&,
+                                                std::shared_ptr<const Kernel> one);
 std::shared_ptr<const Kernel> compile_winograd(const ir::ConvSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_winograd_filter(const ir::ConvSpec&, const ir::Isa&);
 std::shared_ptr<const Kernel> compile_winograd_weights(const ir::ConvSpec&, const ir::Isa&);

@@ -103,7 +103,9 @@ struct GemmSpec {
 // input is c16, or plain (then it is read, or its gradient written, with its own strides); gradient
 // and results of forward are c16.
 // integers: forward only; the input is u8 {c16}, the weight i8 {o16x4}, the accumulator i32.
-// groups is 1, or equal to ic and oc (depthwise; all tensors c16, weight {o16} in all passes).
+// each_image: backward_weights of c16 tensors; the result is that of each image, in turn:
+// f32[N,...]. groups is 1, or equal to ic and oc (depthwise; all tensors c16, weight {o16} in all
+// passes).
 //
 // winograd: the lowering F(4x4,3x3), or F(2x2,3x3) of forward, of a 3x3 convolution with stride and
 // dilation 1 (Lavin and Gray, 2016). The weight operand, and the result of backward_weights, are
@@ -132,6 +134,7 @@ struct ConvSpec {
   std::int64_t groups = 1;
   Layout input = Layout::c16;
   bool integers = false;
+  bool each_image = false;
   int winograd = 0;  // results along a side of its tiles; 0: another lowering
   Epilogue epilogue;
   bool operator==(const ConvSpec&) const = default;

@@ -42,6 +42,11 @@ ir::Graph fuse(ir::Graph, const PassOptions&);
 // Ensures: the operand and result layouts that ir/kernel.h states.
 ir::Graph layout(ir::Graph, const PassOptions&);
 
+// An elementwise result that a training step would keep for gradients of each image alone (those
+// through a ReLU, those of weights) is computed again where they read it, from a tensor that is
+// kept anyway (Chen et al., 2016): what no run keeps need not leave the caches.
+ir::Graph rematerialize(ir::Graph, const PassOptions&);
+
 // Lowers every op to a `kernel` node with a KernelSpec, or to a `view`. Looks at shapes only.
 // `extent` over the batch becomes the input "$batch" (f32[]), which the runtime fills.
 // Ensures: only input, parameter, state, constant, kernel, result and view nodes.

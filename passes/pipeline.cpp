@@ -14,6 +14,7 @@ constexpr Pass kPipeline[] = {
     {"dce", dce, Stage::differentiated},
     {"fuse", fuse, Stage::differentiated},
     {"layout", layout, Stage::laid_out},
+    {"rematerialize", rematerialize, Stage::laid_out},
     {"select", select, Stage::selected},
 };
 

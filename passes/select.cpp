@@ -127,7 +127,11 @@ class Selector {
   // Winograd's is two kernels: the filters are transformed before the others use them.
   ValueId convolution(const Node& node, ConvSpec spec) {
     const bool kept = graph_.updates.empty();
-    if (options_.winograd) spec.winograd = winograd_tile(spec, options_.max_batch, kept);
+    spec = choose_conv(std::move(spec), options_, kept);
+    if (spec.each_image) {
+      const ImageSum sum = sum_of_images(spec);
+      return kernel(node, sum.spec, {node.type}, {kernel(node, spec, {sum.images})});
+    }
     if (spec.winograd == 0) return kernel(node, spec);
     const FilterTransform transform = filter_transform(spec);
     Operands operands = operands_of(node);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "passes/passes.h"
 
 namespace taper::passes {
 
@@ -19,6 +20,8 @@ ir::KernelSpec select_map(const Lowering&);
 ir::KernelSpec select_reduce(const Lowering&);
 ir::KernelSpec select_matmul(const Lowering&);
 ir::ConvSpec select_conv(const Lowering&);
+// The same by the lowering that is fastest.
+ir::ConvSpec choose_conv(ir::ConvSpec, const PassOptions&, bool kept);
 // The kernel that makes (for backward_weights: takes) the points that `spec`, a pass over images by
 // Winograd's lowering, works on, and their type.
 struct FilterTransform {
@@ -30,6 +33,15 @@ FilterTransform filter_transform(const ir::ConvSpec& spec);
 // one is: the cost model, of shapes alone and of whether the filters are those of the run before
 // (`kept`): then their transforms are, too.
 int winograd_tile(const ir::ConvSpec&, ir::Dim max_batch, bool kept);
+// Whether the gradient of weights should be that of each image, summed over the images afterwards:
+// such a kernel finds the images in the caches that others have just been at.
+bool sums_each_image(const ir::ConvSpec&, ir::Dim max_batch);
+// The kernel that sums them, and their type.
+struct ImageSum {
+  ir::ReduceSpec spec;
+  ir::TensorType images;
+};
+ImageSum sum_of_images(const ir::ConvSpec& spec);
 ir::PoolSpec select_pool(const Lowering&);
 ir::KernelSpec select_row(const Lowering&);
 ir::KernelSpec select_gather(const Lowering&);

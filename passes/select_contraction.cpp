@@ -127,6 +127,12 @@ ConvSpec select_conv(const Lowering& lowering) {
                   .epilogue = lower_epilogue(lowering, 2)};
 }
 
+ConvSpec choose_conv(ConvSpec spec, const PassOptions& options, bool kept) {
+  if (options.winograd) spec.winograd = winograd_tile(spec, options.max_batch, kept);
+  spec.each_image = sums_each_image(spec, options.max_batch);
+  return spec;
+}
+
 PoolSpec select_pool(const Lowering& lowering) {
   const Node& node = lowering.node;
   const auto& attrs = std::get<PoolAttrs>(node.attrs);

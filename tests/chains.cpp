@@ -73,5 +73,55 @@ TEST(Chains, AreNotCutByTransformsOfFilters) {
   EXPECT_LT(chain, convolution) << plan;
 }
 
+// An inverted residual block: what its ReLUs leave is computed again for the gradients, and lives
+// in a chain each time.
+struct Block {
+  Tape tape;
+  nn::Sequential model;
+  Tensor loss;
+  Block()
+      : model(nn::Conv2d(16, 48, 1), nn::BatchNorm2d(48), nn::ReLU6(),
+              nn::Conv2d(48, 48, 3, {.padding = nn::same_padding(1), .groups = 48}),
+              nn::BatchNorm2d(48), nn::ReLU6(), nn::Conv2d(48, 16, 1), nn::BatchNorm2d(16)) {
+    const Tensor x = tape.input("images", {N, 16, 24, 24});
+    const Tensor y = model(x);
+    loss = mean(y * y * y);
+  }
+};
+
+std::vector<float> train_block(const CompileOptions& options, std::string* plan = nullptr) {
+  manual_seed(5);
+  Block block;
+  TrainingStep step = compile(block.loss, optim::Sgd{.learning_rate = 0.1f}, options);
+  if (plan != nullptr) *plan = step.plan();
+  std::vector<float> images(kImages * 16 * 24 * 24);
+  for (std::size_t i = 0; i < images.size(); ++i)
+    images[i] = static_cast<float>(i * 7919 % 1009) / 500 - 1;
+  for (int i = 0; i < 2; ++i) step(images);
+  std::vector<float> values;
+  for (const auto& [name, variable] : block.model.parameters()) {
+    const std::vector<float> v = variable->read();
+    values.insert(values.end(), v.begin(), v.end());
+  }
+  return values;
+}
+
+TEST(Chains, ComputeAgainWhatOnlyGradientsWouldKeep) {
+  std::string plan;
+  const auto expected = train_block({.max_batch = kImages, .threads = 1}, &plan);
+  EXPECT_NE(plan.find("each_image"), std::string::npos) << plan;
+  const auto relus = [&] {
+    std::size_t count = 0;
+    for (std::size_t at = 0; (at = plan.find("= relu6(", at)) != std::string::npos; ++at) ++count;
+    return count;
+  };
+  EXPECT_EQ(relus(), 4u) << plan;
+  for (const int threads : {2, 3})
+    EXPECT_EQ(train_block({.max_batch = kImages, .threads = threads}), expected) << threads;
+  const auto exact = train_block({.max_batch = kImages, .interpret = true});
+  ASSERT_EQ(exact.size(), expected.size());
+  for (std::size_t i = 0; i < exact.size(); ++i) ASSERT_NEAR(expected[i], exact[i], 1e-4) << i;
+}
+
 }  // namespace
 }  // namespace taper

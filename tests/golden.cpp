@@ -32,12 +32,13 @@ constexpr std::string_view kRun = "// run:";
 constexpr std::string_view kIsa = "// isa: ";
 constexpr std::string_view kSeparator = "// ----\n";
 
-const std::array<passes::Pass, 6> kPasses{{
+const std::array<passes::Pass, 7> kPasses{{
     {"differentiate", passes::differentiate, ir::Stage::differentiated},
     {"simplify", passes::simplify, ir::Stage::recorded},
     {"dce", passes::dce, ir::Stage::recorded},
     {"fuse", passes::fuse, ir::Stage::recorded},
     {"layout", passes::layout, ir::Stage::laid_out},
+    {"rematerialize", passes::rematerialize, ir::Stage::laid_out},
     {"select", passes::select, ir::Stage::selected},
 }};
 

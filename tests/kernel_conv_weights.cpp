@@ -138,6 +138,37 @@ TEST(KernelConvWeights, LayersOfSmallNetworks) {
   }
 }
 
+// The gradient of each image is that of a batch of it alone.
+TEST(KernelConvWeights, OfEachImage) {
+  if (nothing_to_run_on()) GTEST_SKIP() << "no instruction set that this build generates code for";
+  ConvSpec depthwise = layer(40, 40, 9, 3);
+  depthwise.groups = 40;
+  for (ConvSpec spec : {layer(20, 33, 7, 5), layer(40, 24, 9, 1), depthwise}) {
+    const Activation in = input_of(spec), out = output_of(spec);
+    std::mt19937 generator(2);
+    Buffer x = random_activation(in, kImages, generator);
+    Buffer dy = random_activation(out, kImages, generator);
+    const std::int64_t weights = blocks(spec.oc) * 16 * (spec.ic / spec.groups) * spec.kh * spec.kw;
+    for (const ir::Isa* isa : host_isas())
+      for (const std::int64_t cut : {1, 2, 3}) {
+        spec.images = ir::kBatch;
+        spec.each_image = true;
+        const auto each = codegen::compile(spec, *isa);
+        ASSERT_EQ(each->partition(), codegen::Partition::images);
+        Buffer results(kImages * weights), expected(weights);
+        run_cut(*each, {x.data(), dy.data(), results.data()}, kImages, cut);
+        spec.images = 1;
+        spec.each_image = false;
+        const auto one = codegen::compile(spec, *isa);
+        for (std::int64_t n = 0; n < kImages; ++n) {
+          run_cut(*one, {&x[in.at(n, 0, 0, 0)], &dy[out.at(n, 0, 0, 0)], expected.data()}, 1, 1);
+          for (std::int64_t i = 0; i < weights; ++i)
+            ASSERT_EQ(results[n * weights + i], expected[i]) << isa->name << ' ' << n << ' ' << i;
+        }
+      }
+  }
+}
+
 // Units are what threads share: small layers must have some to share.
 TEST(KernelConvWeights, SmallLayersHaveSeveralUnits) {
   if (nothing_to_run_on()) GTEST_SKIP() << "no instruction set that this build generates code for";
@@ -158,6 +189,10 @@ TEST(KernelConvWeights, RefusesWhatItCannotCompute) {
   ConvSpec fused = layer(16, 16, 7, 3);
   fused.epilogue = make_epilogue(EpilogueKind::bias_relu);
   EXPECT_THROW(codegen::compile_conv_weights(fused, isa), Error);
+  ConvSpec each = layer(3, 16, 7, 3);
+  each.each_image = true;
+  each.input = Layout::plain;
+  EXPECT_THROW(codegen::compile(each, isa), Error);
 }
 
 }  // namespace

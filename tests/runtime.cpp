@@ -303,7 +303,7 @@ TEST(Dump, WritesEveryStageThePlanAndTheListings) {
   Net net;
   compile(net.logits, {.max_batch = 4, .dump = folder.string(), .name = "net"});
   for (const char* name :
-       {"net.00-recorded.tir", "net.04-fuse.tir", "net.06-select.tir", "net.plan.txt", "net.asm"})
+       {"net.00-recorded.tir", "net.04-fuse.tir", "net.07-select.tir", "net.plan.txt", "net.asm"})
     EXPECT_GT(std::filesystem::file_size(folder / name), 100u) << name;
   std::ifstream recorded(folder / "net.00-recorded.tir");
   const std::string text(std::istreambuf_iterator<char>(recorded), {});

@@ -22,19 +22,20 @@ class ToolCompile : public Tool {
 
 TEST_F(ToolCompile, NumbersTheStages) {
   const std::set<std::string> names = compiled("avx2");
-  for (const char* name : {"00-recorded.tir", "01-differentiate.tir", "02-simplify.tir",
-                           "03-dce.tir", "04-fuse.tir", "05-layout.tir", "06-select.tir",
-                           "07-kernels.txt", "08-memory.txt", "09-kernel0.asm", "09-kernel0.bin"})
+  for (const char* name :
+       {"00-recorded.tir", "01-differentiate.tir", "02-simplify.tir", "03-dce.tir", "04-fuse.tir",
+        "05-layout.tir", "06-rematerialize.tir", "07-select.tir", "08-kernels.txt", "09-memory.txt",
+        "10-kernel0.asm", "10-kernel0.bin"})
     EXPECT_TRUE(names.contains(name)) << name;
   EXPECT_TRUE(says(said_, std::to_string(names.size()) + " files in"));
-  EXPECT_TRUE(says(contents(dump() / "06-select.tir"), "{spec=conv pass=forward"));
-  EXPECT_TRUE(says(contents(dump() / "07-kernels.txt"), "x, w, b -> %4"));
-  EXPECT_TRUE(says(contents(dump() / "08-memory.txt"), "arena of "));
+  EXPECT_TRUE(says(contents(dump() / "07-select.tir"), "{spec=conv pass=forward"));
+  EXPECT_TRUE(says(contents(dump() / "08-kernels.txt"), "x, w, b -> %4"));
+  EXPECT_TRUE(says(contents(dump() / "09-memory.txt"), "arena of "));
 }
 
 TEST_F(ToolCompile, AnnotatesTheMachineCode) {
   compiled("avx2");
-  const std::string code = contents(dump() / "09-kernel0.asm");
+  const std::string code = contents(dump() / "10-kernel0.asm");
   EXPECT_TRUE(says(code, "; avx2, %4 = kernel(%0, %1, %3) : f32[N,16,8,8]{c16}"));
   EXPECT_TRUE(says(code, "; conv pass=forward"));
   EXPECT_TRUE(says(code, ", innermost: "));
@@ -45,13 +46,13 @@ TEST_F(ToolCompile, AnnotatesTheMachineCode) {
 // Whatever the CPU has.
 TEST_F(ToolCompile, CompilesForOtherInstructionSets) {
   compiled("avx512");
-  EXPECT_TRUE(says(contents(dump() / "09-kernel0.asm"), "vfmadd231ps zmm"));
-  EXPECT_GT(contents(dump() / "09-kernel0.bin").size(), 100u);
+  EXPECT_TRUE(says(contents(dump() / "10-kernel0.asm"), "vfmadd231ps zmm"));
+  EXPECT_GT(contents(dump() / "10-kernel0.bin").size(), 100u);
 }
 
 TEST_F(ToolCompile, CompilesForNeonOnAnyHost) {
   compiled("neon");
-  const std::string code = contents(dump() / "09-kernel0.asm");
+  const std::string code = contents(dump() / "10-kernel0.asm");
   EXPECT_TRUE(says(code, "; neon, %4 = kernel("));
   EXPECT_TRUE(says(code, "fmla v"));
   EXPECT_TRUE(says(code, "prfm pstl1keep, [x"));
@@ -69,20 +70,20 @@ TEST_F(ToolCompile, DisassemblesPrefetchesOfNeon) {
 
 TEST_F(ToolCompile, TheBytesAreThoseOfTheRoutines) {
   compiled("avx2");
-  const std::string code = contents(dump() / "09-kernel0.asm");
+  const std::string code = contents(dump() / "10-kernel0.asm");
   std::size_t bytes = 0;
   const std::string key = "; routine ";
   for (std::size_t at = code.find(key); at != std::string::npos; at = code.find(key, at + 1))
     bytes += std::stoul(code.substr(code.find(": ", at) + 2));
-  EXPECT_EQ(contents(dump() / "09-kernel0.bin").size(), bytes);
+  EXPECT_EQ(contents(dump() / "10-kernel0.bin").size(), bytes);
 }
 
 TEST_F(ToolCompile, SaysWhereKernelsComeFrom) {
   const std::string model = write("model.tir", kConvolution).string();
   prints({"compile", model, "--isa", "avx2", "--dump", dump().string(), "--locations"});
-  EXPECT_TRUE(says(contents(dump() / "06-select.tir"), " loc(\"" + model + "\":6:3)\n"));
-  EXPECT_TRUE(says(contents(dump() / "07-kernels.txt"), "      at " + model + ":6:3\n"));
-  EXPECT_TRUE(says(contents(dump() / "09-kernel0.asm"), "; at " + model + ":6:3\n"));
+  EXPECT_TRUE(says(contents(dump() / "07-select.tir"), " loc(\"" + model + "\":6:3)\n"));
+  EXPECT_TRUE(says(contents(dump() / "08-kernels.txt"), "      at " + model + ":6:3\n"));
+  EXPECT_TRUE(says(contents(dump() / "10-kernel0.asm"), "; at " + model + ":6:3\n"));
 }
 
 TEST_F(ToolCompile, RefusesBadInput) {

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kExamples = R"(
 Examples:
-  taper compile model.tir --dump out               out/00-recorded.tir ... out/09-kernel0-....asm
+  taper compile model.tir --dump out               out/00-recorded.tir ... out/10-kernel0-....asm
   taper compile model.tir --dump out --isa avx512  also where the CPU has no AVX-512
   taper compile model.tir --dump out --train loss --optimizer adam --max-batch 64
 )";
