@@ -71,16 +71,16 @@ Walk make_walk(const ir::MapSegment& segment, const std::vector<ir::Stream>& str
 std::vector<ir::Stream> streams_of(const ir::MapSpec& spec, const ir::MapSegment& segment) {
   if (static_cast<std::int64_t>(segment.inputs.size()) != spec.expr.inputs ||
       segment.outputs.size() != spec.expr.outputs.size())
-    throw Error(fmt::format(
+    throw Error(
         "map: a segment of {} inputs and {} outputs for an expression of {} "
         "and {}",
-        segment.inputs.size(), segment.outputs.size(), spec.expr.inputs, spec.expr.outputs.size()));
+        segment.inputs.size(), segment.outputs.size(), spec.expr.inputs, spec.expr.outputs.size());
   std::vector<ir::Stream> streams = segment.inputs;
   streams.insert(streams.end(), segment.outputs.begin(), segment.outputs.end());
   for (const ir::Stream& s : streams)
     if (s.strides.size() != segment.dims.size())
-      throw Error(fmt::format("map: {} strides for {} dims {}", s.strides.size(),
-                              segment.dims.size(), ir::to_string(segment.dims)));
+      throw Error("map: {} strides for {} dims {}", s.strides.size(), segment.dims.size(),
+                  ir::to_string(segment.dims));
   return streams;
 }
 

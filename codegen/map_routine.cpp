@@ -237,8 +237,7 @@ class MapEmitter {
 Routine make_map_routine(const ir::Expr& expr, const std::vector<MapAccess>& streams,
                          const ir::Isa& isa, const std::string& name) {
   if (streams.size() > kMaxMapStreams)
-    throw Error("map: " + std::to_string(streams.size()) + " tensors, but at most " +
-                std::to_string(kMaxMapStreams) + " are supported");
+    throw Error("map: {} tensors, but at most {} are supported", streams.size(), kMaxMapStreams);
   const std::unique_ptr<Masm> m = make_masm(isa);
   MapEmitter(*m, expr, streams).emit(name);
   return finish_routine(*m, name);

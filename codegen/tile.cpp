@@ -1,5 +1,7 @@
 #include "codegen/tile.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <limits>
@@ -286,27 +288,22 @@ void check_reach(const TileShape& s) {
 
 TileSet::TileSet(const ir::Isa& isa, const ir::Epilogue& epilogue, std::string name)
     : isa_(isa), epilogue_(epilogue), name_(std::move(name)) {
-  if (epilogue.operands.size() > kMaxEpilogueOperands) {
-    throw Error(name_ + ": an epilogue of more than 12 operands is not supported");
-  }
-  for (const ir::EpilogueOperand& operand : epilogue.operands) {
-    if (operand.access == ir::EpilogueAccess::scalar && operand.dtype != ir::DType::f32) {
-      throw Error(name_ + ": a scalar epilogue operand that is not f32 is not supported");
-    }
-  }
-  for (const ir::ExprInstr& instr : epilogue.expr.instrs) {
-    if (instr.op == ir::Op::random) {
-      throw Error(name_ + ": random numbers in an epilogue are not supported");
-    }
-  }
+  if (epilogue.operands.size() > kMaxEpilogueOperands)
+    throw Error("{}: an epilogue of more than 12 operands is not supported", name_);
+  for (const ir::EpilogueOperand& operand : epilogue.operands)
+    if (operand.access == ir::EpilogueAccess::scalar && operand.dtype != ir::DType::f32)
+      throw Error("{}: a scalar epilogue operand that is not f32 is not supported", name_);
+  for (const ir::ExprInstr& instr : epilogue.expr.instrs)
+    if (instr.op == ir::Op::random)
+      throw Error("{}: random numbers in an epilogue are not supported", name_);
 }
 
 std::size_t TileSet::add(const TileShape& shape) {
   const auto [found, is_new] = index_.try_emplace(shape, routines_.size());
   if (!is_new) return found->second;
   check_reach(shape);
-  const std::string name = name_ + "_" + std::to_string(shape.rows) + "x" +
-                           std::to_string(shape.blocks) + "_" + std::to_string(routines_.size());
+  const std::string name =
+      fmt::format("{}_{}x{}_{}", name_, shape.rows, shape.blocks, routines_.size());
   const std::unique_ptr<Masm> m = make_masm(isa_);
   m->begin(name);
   TileEmitter(*m, shape).emit(epilogue_);

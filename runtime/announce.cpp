@@ -53,7 +53,7 @@ class ProcessFile {
   void write(std::string_view bytes) {
     if (file_ < 0 ||
         ::write(file_, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
-      throw Error(fmt::format("TAPER_JIT_PROFILE: cannot write {}", path_));
+      throw Error("TAPER_JIT_PROFILE: cannot write {}", path_);
   }
   template <class Record>
   void write_record(const Record& record) {
@@ -111,7 +111,7 @@ void write_dump(const codegen::Routine& routine) {
 
 void check_announcement(std::string_view how, std::string_view option) {
   if (!how.empty() && how != "perfmap" && how != "jitdump" && how != "gdb")
-    throw Error(fmt::format("{}: \"{}\" is not perfmap, jitdump or gdb", option, how));
+    throw Error("{}: \"{}\" is not perfmap, jitdump or gdb", option, how);
 }
 
 void announce(const Kernels& kernels, std::string_view how) {

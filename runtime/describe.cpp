@@ -22,7 +22,7 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
   std::ofstream file(path);
   file << text;
   file.close();
-  if (!file) throw Error(fmt::format("dump: cannot write {}", path.string()));
+  if (!file) throw Error("dump: cannot write {}", path.string());
 }
 
 }  // namespace

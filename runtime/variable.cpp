@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <span>
 #include <utility>
@@ -87,8 +85,8 @@ Variable::Variable(std::string name, ir::TensorType type)
     : name_(std::move(name)), type_(std::move(type)) {
   const bool storable = type_.dtype == ir::DType::f32 || type_.dtype == ir::DType::i8;
   if (!storable || type_.has_batch())
-    throw Error(fmt::format("variable \"{}\": {} is not a static f32 or i8 tensor", name_,
-                            ir::to_string(type_)));
+    throw Error("variable \"{}\": {} is not a static f32 or i8 tensor", name_,
+                ir::to_string(type_));
   data_ = allocate_aligned(static_cast<std::size_t>(ir::byte_size(type_, 1)));
 }
 
@@ -109,8 +107,8 @@ std::vector<float> Variable::read() const {
 void Variable::write(std::span<const float> values) {
   const auto count = static_cast<std::size_t>(ir::element_count(type_.shape, 1));
   if (values.size() != count)
-    throw Error(fmt::format("variable \"{}\": {} holds {} elements but {} were given", name_,
-                            ir::to_string(type_), count, values.size()));
+    throw Error("variable \"{}\": {} holds {} elements but {} were given", name_,
+                ir::to_string(type_), count, values.size());
   if (type_.dtype == ir::DType::i8) {
     auto* bytes = static_cast<std::int8_t*>(data());
     Walk(type_, row_major(type_)).for_each([&](std::int64_t offset, std::int64_t index) {

@@ -37,7 +37,7 @@ class Dump {
   explicit Dump(const std::string& folder) : folder_(folder) {
     std::error_code error;
     fs::create_directories(folder_, error);
-    if (!fs::is_directory(folder_)) throw Error(fmt::format("{}: is no folder", folder));
+    if (!fs::is_directory(folder_)) throw Error("{}: is no folder", folder);
   }
   void write(const std::string& name, const std::string& text) {
     put(fmt::format("{:02}-{}", number_++, name), text);
@@ -53,7 +53,7 @@ class Dump {
     std::ofstream file(folder_ / name, std::ios::binary);
     file << text;
     file.close();
-    if (!file) throw Error(fmt::format("{}: cannot be written", (folder_ / name).string()));
+    if (!file) throw Error("{}: cannot be written", (folder_ / name).string());
     ++files_;
   }
   fs::path folder_;

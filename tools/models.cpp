@@ -1,7 +1,5 @@
 #include "tools/models.h"
 
-#include <fmt/format.h>
-
 namespace taper::tools {
 
 nn::Sequential mlp(const Shape& samples) {
@@ -12,7 +10,7 @@ nn::Sequential mlp(const Shape& samples) {
 
 nn::Sequential cnn(const Shape& samples) {
   if (samples.size() != 4 || samples[2] < 4 || samples[3] < 4)
-    throw Error(fmt::format("train: the model cnn takes images, not {}", ir::to_string(samples)));
+    throw Error("train: the model cnn takes images, not {}", ir::to_string(samples));
   const auto layer = [](std::int64_t in, std::int64_t out) {
     return nn::Conv2d(in, out, 3, {.padding = nn::same_padding(1)});
   };

@@ -51,7 +51,7 @@ const passes::Pass& pass_named(const std::string& name) {
   const auto all = passes::pipeline();
   const auto found = std::ranges::find(all, name, &passes::Pass::name);
   if (found == all.end())
-    throw Error(fmt::format("there is no pass \"{}\": the passes are {}", name, pass_names()));
+    throw Error("there is no pass \"{}\": the passes are {}", name, pass_names());
   return *found;
 }
 

@@ -35,7 +35,7 @@ void write_file(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary);
   file << text;
   file.close();
-  if (!file) throw Error(fmt::format("{}: cannot be written", path));
+  if (!file) throw Error("{}: cannot be written", path);
 }
 
 void run_profile(const ProfileOptions& options) {

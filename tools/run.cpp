@@ -46,8 +46,7 @@ ir::Graph with_gradients(const ir::Graph& recorded, const std::string& name) {
   ir::Graph graph = ir::canonical(recorded);
   const ir::ValueId value = output_named(graph, name);
   if (graph[value].type.dtype != ir::DType::f32)
-    throw Error(
-        fmt::format("output \"{}\" is {} and has no gradient", name, to_string(graph[value].type)));
+    throw Error("output \"{}\" is {} and has no gradient", name, to_string(graph[value].type));
   ir::Builder build(graph, graph[value].location);
   std::vector<std::int64_t> axes(graph[value].type.shape.size());
   for (std::size_t i = 0; i < axes.size(); ++i) axes[i] = static_cast<std::int64_t>(i);
@@ -89,8 +88,8 @@ std::map<std::string, std::string> files_of(const RunOptions& options, const ir:
     const auto [name, path] = split_pair(text, option);
     const std::string output = std::string(prefix) + name;
     if (std::ranges::find(graph.outputs, output, &ir::Output::name) == graph.outputs.end())
-      throw Error(fmt::format("{} {}: there is no {}", option, text,
-                              prefix.empty() ? "such output" : "such gradient (see --grad)"));
+      throw Error("{} {}: there is no {}", option, text,
+                  prefix.empty() ? "such output" : "such gradient (see --grad)");
     files[output] = path;
   };
   for (const std::string& text : options.outputs) add(text, "--output", "");

@@ -124,7 +124,7 @@ Source read_source(const std::string& path) {
   } else {
     std::ifstream file;
     if (!std::filesystem::is_directory(path)) file.open(path, std::ios::binary);
-    if (!file.is_open()) throw Error(fmt::format("{}: cannot be read", path));
+    if (!file.is_open()) throw Error("{}: cannot be read", path);
     source.text.assign(std::istreambuf_iterator<char>(file), {});
   }
   sources().push_back(source);

@@ -81,15 +81,12 @@ Recorded record_graph(const TrainOptions& options, const Tensor& images, const T
                           : node.type.dtype == DType::f32 ? normalised(images)
                                                           : images;
     if (sample.shape() != node.type.shape || sample.dtype() != node.type.dtype)
-      throw Error(fmt::format("train: input \"{}\" is {}, but the data is {}", name_of(node),
-                              to_string(node.type),
-                              to_string(ir::TensorType{sample.dtype(), sample.shape()})),
-                  node.location);
+      throw Error(node.location, "train: input \"{}\" is {}, but the data is {}", name_of(node),
+                  to_string(node.type), to_string(ir::TensorType{sample.dtype(), sample.shape()}));
     return sample.id();
   };
   const std::vector<Tensor> outputs = Rerecording(graph, {}, variables, images.tape(), rule).run();
-  if (given != 2)
-    throw Error(fmt::format("{}: has {} inputs, not samples and labels", options.model, given));
+  if (given != 2) throw Error("{}: has {} inputs, not samples and labels", options.model, given);
   Recorded recorded;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (graph.outputs[i].name == options.loss) recorded.loss = outputs[i];
@@ -103,11 +100,11 @@ Recorded record_graph(const TrainOptions& options, const Tensor& images, const T
 // Said before the training, not after it.
 void check_folder_of(const std::string& path) {
   if (path.empty() || fs::is_directory(fs::absolute(path).parent_path())) return;
-  throw Error(fmt::format("{}: could not be saved: there is no such folder", path));
+  throw Error("{}: could not be saved: there is no such folder", path);
 }
 
 void train(const TrainOptions& options) {
-  if (!fs::is_directory(options.data)) throw Error(fmt::format("{}: is no folder", options.data));
+  if (!fs::is_directory(options.data)) throw Error("{}: is no folder", options.data);
   check_folder_of(options.save);
   check_folder_of(options.checkpoint);
   const data::Dataset training = load(options.data, true), testing = load(options.data, false);
