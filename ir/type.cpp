@@ -69,6 +69,12 @@ std::size_t byte_size(DType dtype) {
   return 0;
 }
 
+TensorType concrete(const TensorType& type, Dim batch) {
+  TensorType result{type.dtype, type.shape};
+  if (result.has_batch()) result.shape.front() = batch;
+  return result;
+}
+
 std::string to_string(const Shape& shape) {
   return fmt::format("[{}]", joined(shape, ",", extent_text));
 }

@@ -50,6 +50,9 @@ struct TensorType {
   bool operator==(const TensorType&) const = default;
 };
 
+// `type` at N = batch, in plain layout.
+TensorType concrete(const TensorType& type, Dim batch);
+
 // "f32[N,32,28,28]", with "{c16}" appended for a layout other than plain.
 std::string to_string(const TensorType& type);
 std::string to_string(const Shape& shape);  // "[N,32,28,28]"

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <set>
 
 #include "frontend/fingerprint.h"
 #include "frontend/npy.h"
@@ -61,11 +60,6 @@ ir::Graph with_gradients(const ir::Graph& recorded, const std::string& name) {
   return graph;
 }
 
-ir::Shape at_batch(ir::Shape shape, ir::Dim batch) {
-  if (!shape.empty() && shape[0] == ir::kBatch) shape[0] = batch;
-  return shape;
-}
-
 void print_tensor(std::string_view name, const ir::Shape& shape, std::span<const float> values) {
   double sum = 0;
   float least = values.empty() ? 0 : values[0], most = least;
@@ -102,7 +96,7 @@ void report(const runtime::Executable& executable, const Arguments& arguments,
             const std::map<std::string, std::string>& files) {
   for (std::size_t i = 0; i < executable.output_names().size(); ++i) {
     const std::string& name = executable.output_names()[i];
-    const ir::Shape shape = at_batch(executable.output_types()[i].shape, arguments.batch);
+    const ir::Shape shape = ir::concrete(executable.output_types()[i], arguments.batch).shape;
     const std::span<const float> values = executable.output(i);
     print_tensor(name, shape, values);
     const auto file = files.find(name);

@@ -103,8 +103,7 @@ class Reader {
       throw Error("{}: holds {}, but input \"{}\" is {}", path, data::name(array.type), name,
                   to_string(type));
     if (type.has_batch() && !array.shape.empty() && !batch_) batch_ = array.shape[0];
-    ir::Shape expected = type.shape;
-    if (type.has_batch()) expected[0] = batch_.value_or(1);
+    const ir::Shape expected = ir::concrete(type, batch_.value_or(1)).shape;
     if (array.shape != expected || (type.has_batch() && expected[0] < 1))
       throw Error("{}: is {}, but input \"{}\" is {}{}", path, ir::to_string(array.shape), name,
                   to_string(type),
