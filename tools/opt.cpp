@@ -1,9 +1,6 @@
 // taper opt: runs passes on the text of a graph and prints what they make.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <memory>
 #include <string>

@@ -1,9 +1,6 @@
 // taper run: executes a graph.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -12,7 +9,6 @@
 #include "frontend/npy.h"
 #include "ir/builder.h"
 #include "tools/command.h"
-
 #include "tools/settings.h"
 #include "tools/source.h"
 #include "tools/train_graph.h"

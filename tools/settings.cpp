@@ -10,7 +10,7 @@
 #include <optional>
 
 #include "codegen/masm.h"
-#include "frontend/checkpoint_tensors.h"
+#include "frontend/checkpoint.h"
 #include "frontend/npy.h"
 #include "tools/random_values.h"
 #include "tools/train_graph.h"
@@ -215,15 +215,7 @@ runtime::Variables read_weights(const ir::Graph& graph, const std::string& weigh
     randomise(variables, graph, weights.empty() ? 0 : seed_of(weights));
     return variables;
   }
-  safetensors::File file{weights};
-  std::vector<std::pair<std::string, ir::TensorType>> expected;
-  NamedVariables named;
-  for (const auto& [name, variable] : variables) {
-    expected.emplace_back(name, variable->type());
-    named.emplace_back(name, variable);
-  }
-  check_tensors(file, expected);
-  load_tensors(file, named);
+  load_weights(weights, variables);
   return variables;
 }
 

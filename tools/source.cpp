@@ -131,6 +131,13 @@ Source read_source(const std::string& path) {
   return source;
 }
 
+void write_file(const std::string& path, const std::string& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file << bytes;
+  file.close();
+  if (!file) throw Error("{}: cannot be written", path);
+}
+
 ir::Graph parse_source(const Source& source) {
   ir::Graph graph = ir::parse(source.text, source.name);
   ir::verify(graph, ir::Stage::recorded);

@@ -1,9 +1,6 @@
 // taper train: trains a graph, or a model that comes with the command, on files.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <filesystem>
 #include <memory>
 
