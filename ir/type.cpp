@@ -89,6 +89,11 @@ std::int64_t element_count(const Shape& shape, Dim batch) {
   return product(shape, shape, batch);
 }
 
+Shape with_ones(Shape shape, const Indices& axes) {
+  for (const std::int64_t axis : axes) shape[static_cast<std::size_t>(axis)] = 1;
+  return shape;
+}
+
 PhysicalShape physical(const TensorType& type) {
   PhysicalShape result;
   result.blocked_axis = blocked_axis_of(type);

@@ -60,6 +60,9 @@ std::string to_string(const Shape& shape);  // "[N,32,28,28]"
 // Number of logical elements when N = batch. Throws taper::Error on overflow of 2^62 elements.
 std::int64_t element_count(const Shape& shape, Dim batch);
 
+// `shape` with an extent of 1 along `axes`.
+Shape with_ones(Shape shape, const Indices& axes);
+
 // The memory walk of a type: physical dimensions, outermost first (a leading N stays kBatch), and
 // for each logical axis the stride in elements of one step along it. A blocked axis `a` steps by
 // lane: element offset of coordinate c is (c / 16) * stride[a] + c % 16 * lane, and along a grouped
