@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "codegen/expr.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "ir/error.h"
 
 namespace taper::codegen {
@@ -23,10 +23,10 @@ std::int64_t element(std::int64_t array, std::size_t i) {
   return array + static_cast<std::int64_t>(i * sizeof(std::int64_t));
 }
 
-class MapEmitter {
+class MapEmitter : RoutineEmitter {
  public:
-  MapEmitter(Masm& m, const ir::Expr& expr, const std::vector<MapAccess>& streams)
-      : m_(m),
+  MapEmitter(const ir::Expr& expr, const std::vector<MapAccess>& streams, const ir::Isa& isa)
+      : RoutineEmitter(isa),
         expr_(expr),
         streams_(streams),
         inputs_(static_cast<std::size_t>(expr.inputs)),
@@ -35,8 +35,8 @@ class MapEmitter {
     for (const ir::ExprInstr& instr : expr.instrs) random_ |= instr.op == ir::Op::random;
   }
 
-  void emit(const std::string& name) {
-    m_.begin(name);
+  Routine emit(const std::string& name) {
+    begin(name);
     count_ = m_.gp();
     temp_ = m_.gp();
     keep_pointers();
@@ -45,7 +45,7 @@ class MapEmitter {
     m_.bind(row);
     emit_row();
     next_row(row);
-    m_.end();
+    return end();
   }
 
  private:
@@ -221,7 +221,6 @@ class MapEmitter {
 
   static constexpr std::size_t kPointerRegisters = 7;
 
-  Masm& m_;
   const ir::Expr& expr_;
   const std::vector<MapAccess>& streams_;
   const std::size_t inputs_;
@@ -238,9 +237,7 @@ Routine make_map_routine(const ir::Expr& expr, const std::vector<MapAccess>& str
                          const ir::Isa& isa, const std::string& name) {
   if (streams.size() > kMaxMapStreams)
     throw Error("map: {} tensors, but at most {} are supported", streams.size(), kMaxMapStreams);
-  const std::unique_ptr<Masm> m = make_masm(isa);
-  MapEmitter(*m, expr, streams).emit(name);
-  return finish_routine(*m, name);
+  return MapEmitter(expr, streams, isa).emit(name);
 }
 
 }  // namespace taper::codegen

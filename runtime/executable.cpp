@@ -1,7 +1,6 @@
 #include "runtime/executable.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <utility>
 
