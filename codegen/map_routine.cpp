@@ -128,7 +128,7 @@ class MapEmitter : RoutineEmitter {
     for (std::size_t o = 0; o < outputs.size(); ++o) {
       const std::size_t i = inputs_ + o;
       store_lanes(m_, address(i, first), outputs[o], streams_[i].dtype, tail);
-      if (std::find(kept_.begin(), kept_.end(), outputs[o]) == kept_.end()) m_.release(outputs[o]);
+      if (std::ranges::find(kept_, outputs[o]) == kept_.end()) m_.release(outputs[o]);
     }
     if (random_) m_.release(index);
   }

@@ -22,7 +22,7 @@ std::string name_of(const Tensor& tensor) {
 }
 
 Tensor Tape::input(const std::string& name, Shape shape, DType dtype, Location where) {
-  if (name.empty() || std::find(inputs_.begin(), inputs_.end(), name) != inputs_.end())
+  if (name.empty() || std::ranges::find(inputs_, name) != inputs_.end())
     throw Error(where, "input: the name \"{}\" is empty or already taken", name);
   if (name.front() == '$')
     throw Error(where, "input: the name \"{}\" begins with '$', as taper's own do", name);

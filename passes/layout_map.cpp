@@ -17,7 +17,7 @@ bool fits_blocks(const Graph& graph, const SegmentView& segment, Layout layout) 
   const Shape& shape = segment.results.front().shape;
   if (layout == Layout::c16 && shape.size() != 4) return false;
   if (layout == Layout::o16 && (shape.size() < 2 || shape.front() == kBatch)) return false;
-  return std::all_of(segment.operands.begin(), segment.operands.end(), [&](ValueId v) {
+  return std::ranges::all_of(segment.operands, [&](ValueId v) {
     return blocked_operand(graph[v].type.shape, shape, layout) != BlockedOperand::unfit;
   });
 }
@@ -29,7 +29,7 @@ Layout segment_layout(const Graph& graph, const Expr& expr, const SegmentView& s
     if (instr.op == Op::random) return Layout::plain;
   }
   const auto has_operand = [&](Layout layout) {
-    return std::any_of(segment.operands.begin(), segment.operands.end(), [&](ValueId v) {
+    return std::ranges::any_of(segment.operands, [&](ValueId v) {
       return graph[v].type.shape == segment.results.front().shape && out.native_layout(v) == layout;
     });
   };
@@ -47,7 +47,7 @@ Layout operand_layout(const Shape& operand, const Shape& shape, Layout layout) {
 }
 
 bool reduces(const ReduceAttrs& attrs, std::int64_t axis) {
-  return std::find(attrs.axes.begin(), attrs.axes.end(), axis) != attrs.axes.end();
+  return std::ranges::find(attrs.axes, axis) != attrs.axes.end();
 }
 
 // Whether a reduction reads its blocked operand as it is, given a result that keeps its dimensions.
@@ -130,7 +130,7 @@ BlockedOperand blocked_operand(const Shape& operand, const Shape& shape, Layout 
   const std::size_t missing = shape.size() - operand.size();
   if (axis < missing || operand[axis - missing] == 1) return BlockedOperand::plain;
   const auto spans = [](Dim d) { return d != 1; };
-  if (std::count_if(operand.begin(), operand.end(), spans) == 1) return BlockedOperand::plain;
+  if (std::ranges::count_if(operand, spans) == 1) return BlockedOperand::plain;
   return missing == 0 ? BlockedOperand::blocked : BlockedOperand::unfit;
 }
 
