@@ -12,6 +12,7 @@
 #include "codegen/masm.h"
 #include "frontend/checkpoint.h"
 #include "frontend/npy.h"
+#include "frontend/rerecord.h"
 #include "tools/random_values.h"
 #include "tools/train_graph.h"
 

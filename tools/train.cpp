@@ -7,7 +7,6 @@
 #include "frontend/rerecord.h"
 #include "frontend/taper/taper.h"
 #include "tools/command.h"
-#include "tools/models.h"
 #include "tools/settings.h"
 #include "tools/source.h"
 #include "tools/train_graph.h"
@@ -42,6 +41,27 @@ data::Dataset load(const fs::path& folder, bool train) {
   if (fs::exists(folder / ("x" + suffix)))
     return data::load_npy(folder / ("x" + suffix), folder / ("y" + suffix));
   return data::load_mnist(folder, train);
+}
+
+// The models that come with the command, for samples [N, ...] in ten classes: 128, 64, 10 features,
+// ReLU between.
+nn::Sequential mlp(const Shape& samples) {
+  const std::int64_t features = ir::element_count(samples, 1);
+  return nn::Sequential{nn::Flatten(), nn::Linear(features, 128), nn::ReLU(), nn::Linear(128, 64),
+                        nn::ReLU(),    nn::Linear(64, 10)};
+}
+
+// Two 3x3 convolutions of 16 and 32 channels, each with ReLU and 2x2 pooling, then 10 features.
+nn::Sequential cnn(const Shape& samples) {
+  if (samples.size() != 4 || samples[2] < 4 || samples[3] < 4)
+    throw Error("train: the model cnn takes images, not {}", ir::to_string(samples));
+  const auto layer = [](std::int64_t in, std::int64_t out) {
+    return nn::Conv2d(in, out, 3, {.padding = nn::same_padding(1)});
+  };
+  const std::int64_t features = 32 * (samples[2] / 4) * (samples[3] / 4);
+  return nn::Sequential{
+      layer(samples[1], 16), nn::ReLU(),    nn::MaxPool2d(2),        layer(16, 32), nn::ReLU(),
+      nn::MaxPool2d(2),      nn::Flatten(), nn::Linear(features, 10)};
 }
 
 struct Recorded {

@@ -36,14 +36,6 @@ ir::ValueId output_named(const ir::Graph& graph, const std::string& name) {
               known.empty() ? "nothing" : known);
 }
 
-runtime::Variables variables_of(const ir::Graph& graph) {
-  runtime::Variables variables;
-  for (const ir::Node& node : graph.nodes())
-    if (is_variable(node))
-      variables.emplace(name_of(node), std::make_shared<Variable>(name_of(node), node.type));
-  return variables;
-}
-
 ir::Graph training_graph(const ir::Graph& recorded, const std::string& loss,
                          const std::string& optimizer) {
   output_named(recorded, loss);
