@@ -6,8 +6,7 @@
 #include <cstddef>
 #include <limits>
 
-#include "codegen/masm.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 #include "codegen/tile_epilogue.h"
 #include "ir/ahead.h"
@@ -36,12 +35,13 @@ StepRegisters step_registers(const ir::Isa& isa, int rows, int vectors) {
   return {false, vectors_kept};
 }
 
-class TileEmitter {
+class TileEmitter : RoutineEmitter {
  public:
-  TileEmitter(Masm& m, const TileShape& shape)
-      : m_(m), shape_(shape), vectors_(tile_vectors(shape, m.isa())) {}
+  TileEmitter(const TileShape& shape, const ir::Isa& isa)
+      : RoutineEmitter(isa), shape_(shape), vectors_(tile_vectors(shape, isa)) {}
 
-  void emit(const ir::Epilogue& epilogue) {
+  Routine emit(const std::string& name, const ir::Epilogue& epilogue) {
+    begin(name);
     if (shape_.result_ahead) ask_for_result(epilogue);
     take_accumulators();
     take_registers();
@@ -57,6 +57,7 @@ class TileEmitter {
     }
     release_registers();
     emit_tile_epilogue(m_, shape_, vectors_, epilogue, std::move(accumulators_));
+    return end();
   }
 
  private:
@@ -258,7 +259,6 @@ class TileEmitter {
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
   Vec operand(int i) const { return operands_[index(i)]; }
 
-  Masm& m_;
   const TileShape& shape_;
   std::vector<TileVector> vectors_;
   std::vector<Vec> accumulators_, operands_;
@@ -304,11 +304,7 @@ std::size_t TileSet::add(const TileShape& shape) {
   check_reach(shape);
   const std::string name =
       fmt::format("{}_{}x{}_{}", name_, shape.rows, shape.blocks, routines_.size());
-  const std::unique_ptr<Masm> m = make_masm(isa_);
-  m->begin(name);
-  TileEmitter(*m, shape).emit(epilogue_);
-  m->end();
-  routines_.push_back(finish_routine(*m, name));
+  routines_.push_back(TileEmitter(shape, isa_).emit(name, epilogue_));
   return found->second;
 }
 
