@@ -1,6 +1,5 @@
 #include "runtime/announce.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
@@ -16,12 +15,6 @@
 
 namespace taper::runtime {
 namespace {
-
-#if defined(__aarch64__)
-constexpr std::uint32_t kMachine = EM_AARCH64;
-#else
-constexpr std::uint32_t kMachine = EM_X86_64;
-#endif
 
 // The records of perf's tools/perf/Documentation/jitdump-specification.txt.
 struct DumpHeader {
