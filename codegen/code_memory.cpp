@@ -1,4 +1,3 @@
-#include <fmt/format.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -54,8 +53,8 @@ CodeMemory::CodeMemory(const std::vector<std::uint8_t>& bytes) : size_(bytes.siz
   executable_ = map_file(bytes, mapped_);
   if (executable_ == nullptr) executable_ = map_protected(bytes, mapped_);
   if (executable_ == nullptr)
-    throw Error(fmt::format("the system grants no executable memory ({} bytes): {}", mapped_,
-                            std::generic_category().message(errno)));
+    throw Error("the system grants no executable memory ({} bytes): {}", mapped_,
+                std::generic_category().message(errno));
   auto* begin = static_cast<char*>(executable_);
   __builtin___clear_cache(begin, begin + size_);
 }

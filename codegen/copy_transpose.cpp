@@ -3,33 +3,28 @@
 #include <algorithm>
 #include <cstddef>
 #include <functional>
-#include <memory>
 #include <vector>
 
-#include "codegen/masm.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 
 namespace taper::codegen {
 namespace {
 
-class TransposeEmitter {
+class TransposeEmitter : RoutineEmitter {
  public:
   TransposeEmitter(const Transpose& shape, const ir::Isa& isa)
-      : shape_(shape), lanes_(isa.lanes), masm_(make_masm(isa)), m_(*masm_) {}
+      : RoutineEmitter(isa), shape_(shape), lanes_(isa.lanes) {}
 
   Routine emit() {
-    m_.begin("transpose");
-    source_ = m_.gp();
-    result_ = m_.gp();
-    m_.load(source_, {m_.args(), offsetof(TransposeArgs, source)});
-    m_.load(result_, {m_.args(), offsetof(TransposeArgs, result)});
+    begin("transpose");
+    source_ = argument(offsetof(TransposeArgs, source));
+    result_ = argument(offsetof(TransposeArgs, result));
     for_each(shape_.rows, shape_.source_row * kF32, kF32, [&](int rows) {
       for_each(shape_.columns, kF32, shape_.result_row * kF32,
                [&](int columns) { emit_tile(rows, columns); });
     });
-    m_.end();
-    return finish_routine(m_, "transpose");
+    return end();
   }
 
  private:
@@ -94,8 +89,6 @@ class TransposeEmitter {
 
   Transpose shape_;
   int lanes_;
-  std::unique_ptr<Masm> masm_;
-  Masm& m_;
   Gp source_, result_;
 };
 

@@ -1,7 +1,6 @@
 #include "codegen/element_epilogue.h"
 
 #include <bit>
-#include <string>
 #include <vector>
 
 #include "codegen/expr.h"
@@ -40,18 +39,14 @@ void load_operand(Masm& m, Vec d, const ir::EpilogueOperand& operand, std::size_
 }  // namespace
 
 void check_epilogue(const ir::Epilogue& epilogue, const char* kernel, bool channels) {
-  const std::string where = std::string(kernel) + ": ";
-  if (epilogue.operands.size() > kMaxElementOperands) {
-    throw Error(where + "an epilogue of " + std::to_string(epilogue.operands.size()) +
-                " operands, but at most " + std::to_string(kMaxElementOperands) + " are supported");
-  }
+  if (epilogue.operands.size() > kMaxElementOperands)
+    throw Error("{}: an epilogue of {} operands, but at most {} are supported", kernel,
+                epilogue.operands.size(), kMaxElementOperands);
   for (const ir::EpilogueOperand& operand : epilogue.operands) {
-    if (operand.access == ir::EpilogueAccess::channel && !channels) {
-      throw Error(where + "an epilogue operand per channel is not supported");
-    }
-    if (operand.access == ir::EpilogueAccess::scalar && operand.dtype != ir::DType::f32) {
-      throw Error(where + "a scalar epilogue operand must be f32");
-    }
+    if (operand.access == ir::EpilogueAccess::channel && !channels)
+      throw Error("{}: an epilogue operand per channel is not supported", kernel);
+    if (operand.access == ir::EpilogueAccess::scalar && operand.dtype != ir::DType::f32)
+      throw Error("{}: a scalar epilogue operand must be f32", kernel);
   }
 }
 

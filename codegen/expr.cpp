@@ -65,7 +65,7 @@ class ExprEmitter {
     std::vector<Vec> outputs;
     for (const int output : expr_.outputs) {
       Vec r = value(output);
-      if (std::find(outputs.begin(), outputs.end(), r) != outputs.end()) {
+      if (std::ranges::find(outputs, r) != outputs.end()) {
         const Vec copy = m_.vec();
         m_.move(copy, r);
         r = copy;
@@ -194,7 +194,7 @@ std::vector<Vec> emit_expr(Masm& m, const ir::Expr& expr, const std::vector<Vec>
 int max_registers(const ir::Expr& expr) {
   const std::vector<int> last = last_uses(expr);
   std::vector<bool> held(last.size());
-  const auto count = [&] { return static_cast<int>(std::count(held.begin(), held.end(), true)); };
+  const auto count = [&] { return static_cast<int>(std::ranges::count(held, true)); };
   int most = 0;
   for (std::size_t i = 0; i < expr.instrs.size(); ++i) {
     const ir::ExprInstr& what = expr.instrs[i];
@@ -212,7 +212,7 @@ int max_registers(const ir::Expr& expr) {
   }
   for (const int output : expr.outputs) held[static_cast<std::size_t>(output)] = true;
   std::vector<std::int16_t> distinct = expr.outputs;
-  std::sort(distinct.begin(), distinct.end());
+  std::ranges::sort(distinct);
   distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
   return std::max(most, count() + static_cast<int>(expr.outputs.size() - distinct.size()));
 }

@@ -37,7 +37,7 @@ struct Walk {
 
 bool mergeable(const std::vector<ir::Stream>& streams, std::size_t outer, std::size_t inner,
                const Extent& extent) {
-  return !extent.batched && std::all_of(streams.begin(), streams.end(), [&](const ir::Stream& s) {
+  return !extent.batched && std::ranges::all_of(streams, [&](const ir::Stream& s) {
     return s.strides[outer] == s.strides[inner] * extent.size;
   });
 }
@@ -56,8 +56,8 @@ Walk make_walk(const ir::MapSegment& segment, const std::vector<ir::Stream>& str
     walk.dims.push_back(extent);
     kept.push_back(i);
   }
-  std::reverse(walk.dims.begin(), walk.dims.end());
-  std::reverse(kept.begin(), kept.end());
+  std::ranges::reverse(walk.dims);
+  std::ranges::reverse(kept);
   for (const ir::Stream& s : streams) {
     const auto size = static_cast<std::int64_t>(ir::byte_size(s.dtype));
     std::vector<std::int64_t>& strides = walk.strides.emplace_back();
@@ -71,16 +71,16 @@ Walk make_walk(const ir::MapSegment& segment, const std::vector<ir::Stream>& str
 std::vector<ir::Stream> streams_of(const ir::MapSpec& spec, const ir::MapSegment& segment) {
   if (static_cast<std::int64_t>(segment.inputs.size()) != spec.expr.inputs ||
       segment.outputs.size() != spec.expr.outputs.size())
-    throw Error(fmt::format(
+    throw Error(
         "map: a segment of {} inputs and {} outputs for an expression of {} "
         "and {}",
-        segment.inputs.size(), segment.outputs.size(), spec.expr.inputs, spec.expr.outputs.size()));
+        segment.inputs.size(), segment.outputs.size(), spec.expr.inputs, spec.expr.outputs.size());
   std::vector<ir::Stream> streams = segment.inputs;
   streams.insert(streams.end(), segment.outputs.begin(), segment.outputs.end());
   for (const ir::Stream& s : streams)
     if (s.strides.size() != segment.dims.size())
-      throw Error(fmt::format("map: {} strides for {} dims {}", s.strides.size(),
-                              segment.dims.size(), ir::to_string(segment.dims)));
+      throw Error("map: {} strides for {} dims {}", s.strides.size(), segment.dims.size(),
+                  ir::to_string(segment.dims));
   return streams;
 }
 
@@ -97,7 +97,7 @@ class MapKernel final : public Kernel {
       for (std::size_t o = 0; o < outputs; ++o)
         walk.buffers.push_back(segments * inputs + s * outputs + o);
       const std::vector<MapAccess> pattern = accesses(walk, streams, inputs);
-      const auto known = std::find(patterns.begin(), patterns.end(), pattern);
+      const auto known = std::ranges::find(patterns, pattern);
       walk.routine = static_cast<std::size_t>(known - patterns.begin());
       if (known != patterns.end()) continue;
       routines_.push_back(

@@ -4,7 +4,7 @@
 #include <cstddef>
 
 #include "codegen/expr.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "ir/error.h"
 
 namespace taper::codegen {
@@ -23,10 +23,10 @@ std::int64_t element(std::int64_t array, std::size_t i) {
   return array + static_cast<std::int64_t>(i * sizeof(std::int64_t));
 }
 
-class MapEmitter {
+class MapEmitter : RoutineEmitter {
  public:
-  MapEmitter(Masm& m, const ir::Expr& expr, const std::vector<MapAccess>& streams)
-      : m_(m),
+  MapEmitter(const ir::Expr& expr, const std::vector<MapAccess>& streams, const ir::Isa& isa)
+      : RoutineEmitter(isa),
         expr_(expr),
         streams_(streams),
         inputs_(static_cast<std::size_t>(expr.inputs)),
@@ -35,8 +35,8 @@ class MapEmitter {
     for (const ir::ExprInstr& instr : expr.instrs) random_ |= instr.op == ir::Op::random;
   }
 
-  void emit(const std::string& name) {
-    m_.begin(name);
+  Routine emit(const std::string& name) {
+    begin(name);
     count_ = m_.gp();
     temp_ = m_.gp();
     keep_pointers();
@@ -45,7 +45,7 @@ class MapEmitter {
     m_.bind(row);
     emit_row();
     next_row(row);
-    m_.end();
+    return end();
   }
 
  private:
@@ -128,7 +128,7 @@ class MapEmitter {
     for (std::size_t o = 0; o < outputs.size(); ++o) {
       const std::size_t i = inputs_ + o;
       store_lanes(m_, address(i, first), outputs[o], streams_[i].dtype, tail);
-      if (std::find(kept_.begin(), kept_.end(), outputs[o]) == kept_.end()) m_.release(outputs[o]);
+      if (std::ranges::find(kept_, outputs[o]) == kept_.end()) m_.release(outputs[o]);
     }
     if (random_) m_.release(index);
   }
@@ -221,7 +221,6 @@ class MapEmitter {
 
   static constexpr std::size_t kPointerRegisters = 7;
 
-  Masm& m_;
   const ir::Expr& expr_;
   const std::vector<MapAccess>& streams_;
   const std::size_t inputs_;
@@ -237,11 +236,8 @@ class MapEmitter {
 Routine make_map_routine(const ir::Expr& expr, const std::vector<MapAccess>& streams,
                          const ir::Isa& isa, const std::string& name) {
   if (streams.size() > kMaxMapStreams)
-    throw Error("map: " + std::to_string(streams.size()) + " tensors, but at most " +
-                std::to_string(kMaxMapStreams) + " are supported");
-  const std::unique_ptr<Masm> m = make_masm(isa);
-  MapEmitter(*m, expr, streams).emit(name);
-  return finish_routine(*m, name);
+    throw Error("map: {} tensors, but at most {} are supported", streams.size(), kMaxMapStreams);
+  return MapEmitter(expr, streams, isa).emit(name);
 }
 
 }  // namespace taper::codegen

@@ -1,7 +1,5 @@
 #include "codegen/masm.h"
 
-#include <fmt/format.h>
-
 #include <atomic>
 #include <bit>
 
@@ -13,8 +11,7 @@ namespace {
 std::atomic<bool> listings{false};
 
 std::uint8_t take_lowest(std::uint32_t& pool, std::string_view kind, std::string_view isa) {
-  if (pool == 0)
-    throw Error(fmt::format("a kernel needs more {} registers than {} has", kind, isa));
+  if (pool == 0) throw Error("a kernel needs more {} registers than {} has", kind, isa);
   const int id = std::countr_zero(pool);
   pool &= pool - 1;
   return static_cast<std::uint8_t>(id);
@@ -22,7 +19,7 @@ std::uint8_t take_lowest(std::uint32_t& pool, std::string_view kind, std::string
 
 void give_back(std::uint32_t& pool, std::uint8_t id, std::string_view kind) {
   if (id >= 32 || (pool >> id & 1) != 0)
-    throw Error(fmt::format("{} register {} is released but not in use", kind, id));
+    throw Error("{} register {} is released but not in use", kind, id);
   pool |= 1u << id;
 }
 

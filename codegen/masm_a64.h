@@ -33,7 +33,7 @@ class MasmA64 final
   void fold_lanes(const std::vector<Vec>& regs, Fold op);
   void choose(Vec d, Vec a, Vec b);
   void mask_by_tail(Vec d);
-  void load_bytes(Vec d, Address a, bool tail);  // without a sign
+  void load_bytes(asmjit::InstId widen, Vec d, Address a, bool tail);
   // The narrowed lanes at the bottom of the temporary: 4 or 8 bytes.
   void store_narrow(Address a, int bytes, bool tail);
   void dot_half(Vec acc, bool high, Vec a, Vec b);

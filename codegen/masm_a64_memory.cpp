@@ -72,24 +72,20 @@ void MasmA64::select_tail(Vec d, Vec a, Vec b) {
   select(d, other_temp(), a, b);
 }
 
-void MasmA64::load_bytes(Vec d, Address a, bool tail) {
+void MasmA64::load_bytes(InstId widen, Vec d, Address a, bool tail) {
   const arm::Mem source = mem(a, 4);
   a_.ldr(a64::s(d.id), source);
-  a_.ushll(a64::v(d.id).h8(), a64::v(d.id).b8(), 0);
-  a_.ushll(v4(d), a64::v(d.id).h4(), 0);
+  a_.emit(widen, a64::v(d.id).h8(), a64::v(d.id).b8(), 0);
+  a_.emit(widen, v4(d), a64::v(d.id).h4(), 0);
   if (tail) mask_by_tail(d);
 }
 
 void MasmA64::load_u8(Vec d, Address a, bool tail) {
-  load_bytes(d, a, tail);
+  load_bytes(a64::Inst::kIdUshll_v, d, a, tail);
   to_f32(d, d);
 }
 void MasmA64::load_i8(Vec d, Address a, bool tail) {
-  const arm::Mem source = mem(a, 4);
-  a_.ldr(a64::s(d.id), source);
-  a_.sshll(a64::v(d.id).h8(), a64::v(d.id).b8(), 0);
-  a_.sshll(v4(d), a64::v(d.id).h4(), 0);
-  if (tail) mask_by_tail(d);
+  load_bytes(a64::Inst::kIdSshll_v, d, a, tail);
   to_f32(d, d);
 }
 void MasmA64::load_i32(Vec d, Address a, bool tail) {
@@ -98,7 +94,7 @@ void MasmA64::load_i32(Vec d, Address a, bool tail) {
   to_f32(d, d);
 }
 void MasmA64::load_bool(Vec d, Address a, bool tail) {
-  load_bytes(d, a, tail);
+  load_bytes(a64::Inst::kIdUshll_v, d, a, tail);
   a_.cmtst(v4(d), v4(d), v4(d));
 }
 void MasmA64::load_f16(Vec d, Address a, bool tail) {

@@ -2,8 +2,6 @@
 // Included by masm_x86.h and masm_a64.h only, behind the headers of asmjit that they choose.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <string>
 
 #include "codegen/masm.h"
@@ -54,8 +52,7 @@ class AsmjitMasm : public Masm {
 
   // Throws taper::Error with asmjit's first message, if there is one.
   Code encoded() const {
-    if (!error_.message.empty())
-      throw Error(fmt::format("invalid {} code: {}", isa_.name, error_.message));
+    if (!error_.message.empty()) throw Error("invalid {} code: {}", isa_.name, error_.message);
     if (code_.hasUnresolvedLinks()) throw Error("a label of a kernel was never bound");
     const asmjit::CodeBuffer& buffer = code_.textSection()->buffer();
     return {{buffer.begin(), buffer.end()}, {logger_.data(), logger_.dataSize()}};

@@ -18,7 +18,7 @@ std::unique_ptr<Masm> make_masm(const ir::Isa& isa) {
     case ir::Architecture::aarch64:
       return std::make_unique<MasmA64>(isa);
   }
-  throw Error(fmt::format("this build of taper has no code generator for {}", isa.name));
+  throw Error("this build of taper has no code generator for {}", isa.name);
 }
 
 std::string assembler() {

@@ -1,5 +1,4 @@
 // For a build without code generation: the interpreter runs everything.
-#include <fmt/format.h>
 
 #include "codegen/masm.h"
 #include "ir/error.h"
@@ -11,7 +10,7 @@ bool has_emitter(const ir::Isa&) {
 }
 
 std::unique_ptr<Masm> make_masm(const ir::Isa& isa) {
-  throw Error(fmt::format("this build of taper has no code generator for {}", isa.name));
+  throw Error("this build of taper has no code generator for {}", isa.name);
 }
 
 std::string assembler() {

@@ -221,16 +221,17 @@ void Math::abs(Vec d, Vec a) {
 
 // max and min give b when either is NaN.
 void Math::maximum(Vec d, Vec a, Vec b) {
-  const Vec nan = m_.vec();
   m_.max(d, a, b);
-  m_.compare(nan, Predicate::ne, a, a);
-  m_.select(d, nan, a, d);
-  m_.release(nan);
+  keep_nan(d, a);
 }
 
 void Math::minimum(Vec d, Vec a, Vec b) {
-  const Vec nan = m_.vec();
   m_.min(d, a, b);
+  keep_nan(d, a);
+}
+
+void Math::keep_nan(Vec d, Vec a) {
+  const Vec nan = m_.vec();
   m_.compare(nan, Predicate::ne, a, a);
   m_.select(d, nan, a, d);
   m_.release(nan);

@@ -30,6 +30,8 @@ class Math {
   void random(Vec d, Vec index, Vec step, std::uint64_t seed, std::uint64_t stream);
 
  private:
+  void keep_nan(Vec d, Vec a);  // d = a where a is NaN
+
   Masm& m_;
 };
 

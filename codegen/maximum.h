@@ -3,9 +3,14 @@
 // both signs the result is -0).
 #pragma once
 
+#include <limits>
+
 #include "codegen/masm.h"
 
 namespace taper::codegen {
+
+// Where a maximum starts.
+inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 // Clobbers x and scratch.
 inline void maximum_into(Masm& m, Vec acc, Vec x, Vec scratch) {

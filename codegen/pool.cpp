@@ -1,7 +1,6 @@
 // Pooling, forward, over c16. Taps are combined in scan order in one chain per element; a NaN in
 // the window is its max. An average is the sum divided by the window's count.
 #include <cstddef>
-#include <limits>
 #include <vector>
 
 #include "codegen/batch_kernel.h"
@@ -68,10 +67,9 @@ class PoolEmitter : RoutineEmitter {
   Routine emit_clipped() {
     begin_pool("pool_clipped");
     std::vector<Vec> acc, index(static_cast<std::size_t>(halves()));
-    const float lowest = -std::numeric_limits<float>::infinity();
     for (int h = 0; h < halves(); ++h) {
       acc.push_back(m_.vec());
-      m_.constant(acc.back(), max() ? lowest : 0.0f);
+      m_.constant(acc.back(), max() ? kLowest : 0.0f);
     }
     Vec one;
     if (spec_.indices) {

@@ -1,7 +1,6 @@
 #include "codegen/pool_backward_code.h"
 
 #include <cstddef>
-#include <limits>
 #include <vector>
 
 #include "codegen/expr.h"
@@ -44,7 +43,7 @@ class PoolBackwardEmitter : RoutineEmitter {
       m_.broadcast(tap_, window(offsetof(WindowArgs, first_tap)));
     }
     if (max_) {
-      for (const Vec v : max) m_.constant(v, -std::numeric_limits<float>::infinity());
+      for (const Vec v : max) m_.constant(v, kLowest);
       each_tap([&](int h) { take_max(max[static_cast<std::size_t>(h)], {input_, h * bytes()}); });
       m_.load(input_, {m_.args(), offsetof(PoolBackwardArgs, input)});
       m_.load(result_, {m_.args(), offsetof(PoolBackwardArgs, result)});

@@ -41,7 +41,7 @@ PoolWindows pool_windows(const ir::PoolSpec& s) {
                            s.count_include_pad);
   const auto whole = [](const WindowRange& r) { return r.whole; };
   const auto& columns = windows.columns;
-  const auto first = std::find_if(columns.begin(), columns.end(), whole);
+  const auto first = std::ranges::find_if(columns, whole);
   const auto end = std::find_if_not(first, columns.end(), whole);
   windows.whole_begin = first - columns.begin();
   windows.whole_end = end - columns.begin();

@@ -13,6 +13,7 @@
 
 #include "codegen/element_epilogue.h"
 #include "codegen/kernel.h"
+#include "codegen/maximum.h"
 #include "codegen/reduce_code.h"
 #include "codegen/sizes.h"
 #include "ir/attrs.h"

@@ -4,16 +4,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <vector>
 
 #include "codegen/element_epilogue.h"
 #include "codegen/kernel.h"
 
 namespace taper::codegen {
-
-// Where a maximum starts.
-inline constexpr float kLowest = -std::numeric_limits<float>::infinity();
 
 // What a prologue may read.
 inline constexpr std::size_t kMaxReduceInputs = 4;

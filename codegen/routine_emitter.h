@@ -2,6 +2,8 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <utility>
 
 #include "codegen/masm.h"
 #include "codegen/routine.h"
@@ -12,13 +14,13 @@ class RoutineEmitter {
  protected:
   explicit RoutineEmitter(const ir::Isa& isa) : masm_(make_masm(isa)), m_(*masm_) {}
 
-  void begin(const char* name) {
-    name_ = name;
-    m_.begin(name);
+  void begin(std::string name) {
+    name_ = std::move(name);
+    m_.begin(name_);
   }
   Routine end() {
     m_.end();
-    return finish_routine(m_, name_);
+    return finish_routine(m_, std::move(name_));
   }
   // A new register that holds the 64 bits at `field` of the args struct.
   Gp argument(std::int64_t field) {
@@ -29,7 +31,7 @@ class RoutineEmitter {
   int halves() const { return m_.isa().vectors_per_block(); }
 
  private:
-  const char* name_ = "";
+  std::string name_;
   std::unique_ptr<Masm> masm_;
 
  protected:

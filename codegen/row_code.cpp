@@ -2,10 +2,10 @@
 
 #include <cstddef>
 #include <functional>
-#include <limits>
 #include <vector>
 
 #include "codegen/math.h"
+#include "codegen/maximum.h"
 #include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 
@@ -131,10 +131,9 @@ class RowEmitter : RoutineEmitter {
   }
 
   Vec emit_max() {
-    const float lowest = -std::numeric_limits<float>::infinity();
-    const std::vector<Vec> acc = accumulators(lowest);
+    const std::vector<Vec> acc = accumulators(kLowest);
     const Vec v = m_.vec(), low = m_.vec();
-    m_.constant(low, lowest);
+    m_.constant(low, kLowest);
     each_vector([&](std::int64_t offset, bool tail, std::size_t h) {
       load(v, {x_, offset}, tail);
       if (tail) m_.select_tail(v, v, low);

@@ -1,11 +1,12 @@
 #include "codegen/tile.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstddef>
 #include <limits>
 
-#include "codegen/masm.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 #include "codegen/tile_epilogue.h"
 #include "ir/ahead.h"
@@ -34,12 +35,13 @@ StepRegisters step_registers(const ir::Isa& isa, int rows, int vectors) {
   return {false, vectors_kept};
 }
 
-class TileEmitter {
+class TileEmitter : RoutineEmitter {
  public:
-  TileEmitter(Masm& m, const TileShape& shape)
-      : m_(m), shape_(shape), vectors_(tile_vectors(shape, m.isa())) {}
+  TileEmitter(const TileShape& shape, const ir::Isa& isa)
+      : RoutineEmitter(isa), shape_(shape), vectors_(tile_vectors(shape, isa)) {}
 
-  void emit(const ir::Epilogue& epilogue) {
+  Routine emit(const std::string& name, const ir::Epilogue& epilogue) {
+    begin(name);
     if (shape_.result_ahead) ask_for_result(epilogue);
     take_accumulators();
     take_registers();
@@ -55,6 +57,7 @@ class TileEmitter {
     }
     release_registers();
     emit_tile_epilogue(m_, shape_, vectors_, epilogue, std::move(accumulators_));
+    return end();
   }
 
  private:
@@ -256,7 +259,6 @@ class TileEmitter {
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
   Vec operand(int i) const { return operands_[index(i)]; }
 
-  Masm& m_;
   const TileShape& shape_;
   std::vector<TileVector> vectors_;
   std::vector<Vec> accumulators_, operands_;
@@ -286,32 +288,23 @@ void check_reach(const TileShape& s) {
 
 TileSet::TileSet(const ir::Isa& isa, const ir::Epilogue& epilogue, std::string name)
     : isa_(isa), epilogue_(epilogue), name_(std::move(name)) {
-  if (epilogue.operands.size() > kMaxEpilogueOperands) {
-    throw Error(name_ + ": an epilogue of more than 12 operands is not supported");
-  }
-  for (const ir::EpilogueOperand& operand : epilogue.operands) {
-    if (operand.access == ir::EpilogueAccess::scalar && operand.dtype != ir::DType::f32) {
-      throw Error(name_ + ": a scalar epilogue operand that is not f32 is not supported");
-    }
-  }
-  for (const ir::ExprInstr& instr : epilogue.expr.instrs) {
-    if (instr.op == ir::Op::random) {
-      throw Error(name_ + ": random numbers in an epilogue are not supported");
-    }
-  }
+  if (epilogue.operands.size() > kMaxEpilogueOperands)
+    throw Error("{}: an epilogue of more than 12 operands is not supported", name_);
+  for (const ir::EpilogueOperand& operand : epilogue.operands)
+    if (operand.access == ir::EpilogueAccess::scalar && operand.dtype != ir::DType::f32)
+      throw Error("{}: a scalar epilogue operand that is not f32 is not supported", name_);
+  for (const ir::ExprInstr& instr : epilogue.expr.instrs)
+    if (instr.op == ir::Op::random)
+      throw Error("{}: random numbers in an epilogue are not supported", name_);
 }
 
 std::size_t TileSet::add(const TileShape& shape) {
   const auto [found, is_new] = index_.try_emplace(shape, routines_.size());
   if (!is_new) return found->second;
   check_reach(shape);
-  const std::string name = name_ + "_" + std::to_string(shape.rows) + "x" +
-                           std::to_string(shape.blocks) + "_" + std::to_string(routines_.size());
-  const std::unique_ptr<Masm> m = make_masm(isa_);
-  m->begin(name);
-  TileEmitter(*m, shape).emit(epilogue_);
-  m->end();
-  routines_.push_back(finish_routine(*m, name));
+  const std::string name =
+      fmt::format("{}_{}x{}_{}", name_, shape.rows, shape.blocks, routines_.size());
+  routines_.push_back(TileEmitter(shape, isa_).emit(name, epilogue_));
   return found->second;
 }
 

@@ -10,7 +10,7 @@ Function::Function(const Tape& tape, const std::vector<Tensor>& outputs,
     : executable_(runtime::compile(graph_of(tape, outputs, mode), tape.variables(), options)) {
   const std::vector<std::string>& names = executable_.input_names();
   for (const std::string& name : tape.inputs()) {
-    const auto at = std::find(names.begin(), names.end(), name);
+    const auto at = std::ranges::find(names, name);
     if (at == names.end()) continue;
     inputs_.push_back(name);
     position_.push_back(static_cast<std::size_t>(at - names.begin()));

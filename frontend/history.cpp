@@ -108,7 +108,7 @@ History History::from_csv(const std::string& text) {
 std::string History::svg(const std::string& title) const {
   std::vector<Chart> charts{
       chart(*this, title + ": loss", &EpochRecord::loss, &EpochRecord::validation_loss)};
-  const bool classified = std::any_of(epochs.begin(), epochs.end(), [](const EpochRecord& record) {
+  const bool classified = std::ranges::any_of(epochs, [](const EpochRecord& record) {
     return !std::isnan(record.accuracy) || !std::isnan(record.validation_accuracy);
   });
   if (classified)

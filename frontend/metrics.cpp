@@ -11,7 +11,7 @@ std::int64_t count_correct(std::span<const float> scores, std::span<const std::i
   std::int64_t correct = 0;
   for (std::size_t i = 0; i < labels.size(); ++i) {
     const auto row = scores.subspan(i * classes, classes);
-    correct += std::max_element(row.begin(), row.end()) - row.begin() == labels[i];
+    correct += std::ranges::max_element(row) - row.begin() == labels[i];
   }
   return correct;
 }

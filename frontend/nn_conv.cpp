@@ -10,12 +10,11 @@ void check_sizes(std::string_view layer, std::int64_t in, std::int64_t out, std:
                 out, kernel, groups);
 }
 
-Tensor with_bias(const Tensor& y, const std::shared_ptr<Variable>& bias, Shape shape,
+Tensor with_bias(const Tensor& y, const std::shared_ptr<Variable>& bias,
                  const std::source_location& where) {
   if (!bias) return y;
   const Operand values(y.tape().parameter(bias, where), where);
-  shape.insert(shape.begin(), bias->type().shape[0]);
-  return Operand(y, where) + Operand(reshape(values, shape), where);
+  return Operand(y, where) + Operand(reshape(values, {bias->type().shape[0], 1, 1}), where);
 }
 
 }  // namespace
@@ -32,7 +31,7 @@ Conv2d::Conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel, Conv2dOpt
 Tensor Conv2d::operator()(const Tensor& x) const {
   const Operand weight(x.tape().parameter(weight_, where_), where_);
   const Tensor y = conv2d(Operand(x, where_), weight, attrs_);
-  return with_bias(y, bias_, {1, 1}, where_);
+  return with_bias(y, bias_, where_);
 }
 
 Conv1d::Conv1d(std::int64_t in, std::int64_t out, std::int64_t kernel, Conv1dOptions options,
@@ -58,7 +57,7 @@ Tensor Conv1d::operator()(const Tensor& x) const {
   const Tensor image = reshape(Operand(x, where_), {shape[0], shape[1], 1, shape[2]});
   const Tensor kernel = reshape(weight, {window[0], window[1], 1, window[2]});
   const Tensor y = conv2d(Operand(image, where_), Operand(kernel, where_), attrs_);
-  const Tensor biased = with_bias(y, bias_, {1, 1}, where_);
+  const Tensor biased = with_bias(y, bias_, where_);
   return reshape(Operand(biased, where_), {shape[0], window[0], biased.shape()[3]});
 }
 
@@ -94,7 +93,7 @@ Tensor ConvTranspose2d::operator()(const Tensor& x) const {
   const Tensor weight = tape.parameter(weight_, where_);
   ir::Builder builder = tape.builder(where_);
   const Tensor y(tape, builder.conv2d_backward_data(x.id(), weight.id(), attrs));
-  return with_bias(y, bias_, {1, 1}, where_);
+  return with_bias(y, bias_, where_);
 }
 
 }  // namespace taper::nn

@@ -12,9 +12,9 @@
 #include <utility>
 
 #include "frontend/atomic_file.h"
-#include "frontend/narrow_float.h"
 #include "frontend/npy_header.h"
 #include "ir/error.h"
+#include "ir/narrow_float.h"
 
 namespace taper::data {
 namespace {

@@ -50,7 +50,7 @@ Tensor reduce(const Operand& x, ir::ReduceKind kind, std::vector<std::int64_t> a
     std::iota(axes.begin(), axes.end(), 0);
   }
   for (std::int64_t& axis : axes) axis = axis_of(x, axis, "reduce");
-  std::sort(axes.begin(), axes.end());
+  std::ranges::sort(axes);
   return record(Op::reduce, {&x}, ir::ReduceAttrs{kind, std::move(axes), keep_dims});
 }
 
@@ -183,7 +183,7 @@ Tensor extent(Operand x, std::vector<std::int64_t> axes) {
 
 Tensor normalize(Operand x, Operand scale, std::vector<std::int64_t> axes, double eps) {
   for (std::int64_t& axis : axes) axis = axis_of(x, axis, "normalize");
-  std::sort(axes.begin(), axes.end());
+  std::ranges::sort(axes);
   return record(Op::normalize, {&x, &scale}, ir::NormalizeAttrs{std::move(axes), eps});
 }
 

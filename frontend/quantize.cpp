@@ -127,7 +127,7 @@ struct Calibration::State {
       : tape(outputs.front().tape()), options(how), graph(graph_of(tape, outputs, Mode::evaluate)) {
     layers = candidates(graph);
     for (const Candidate& layer : layers) {
-      if (std::find(sources.begin(), sources.end(), layer.source) == sources.end())
+      if (std::ranges::find(sources, layer.source) == sources.end())
         sources.push_back(layer.source);
     }
     observed.resize(sources.size());
@@ -143,8 +143,8 @@ struct Calibration::State {
   Layer judge(const Candidate& candidate) const {
     const ir::Node& node = graph[candidate.node];
     Layer layer{.weight = name_of(graph[candidate.weight]), .reason = candidate.refusal};
-    const auto index = static_cast<std::size_t>(
-        std::find(sources.begin(), sources.end(), candidate.source) - sources.begin());
+    const auto index =
+        static_cast<std::size_t>(std::ranges::find(sources, candidate.source) - sources.begin());
     if (!observed[index].finite())
       throw Error(node.location, "quantize: the input of {} was not finite", layer.weight);
     std::tie(layer.low, layer.high) = observed[index].range(options.percentile);

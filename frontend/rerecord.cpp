@@ -3,6 +3,15 @@
 #include <algorithm>
 
 namespace taper {
+
+Variables variables_of(const ir::Graph& graph) {
+  Variables variables;
+  for (const ir::Node& node : graph.nodes())
+    if (is_variable(node))
+      variables.emplace(name_of(node), std::make_shared<Variable>(name_of(node), node.type));
+  return variables;
+}
+
 Rerecording::Rerecording(const ir::Graph& graph, const std::vector<std::string>& inputs,
                          const Variables& variables, Tape& to, Rule rule)
     : graph_(graph),
@@ -18,7 +27,7 @@ std::vector<Tensor> Rerecording::run() {
       return node.op == ir::Op::input && name_of(node) == name;
     };
     const auto& nodes = graph_.nodes();
-    const auto at = std::find_if(nodes.begin(), nodes.end(), named);
+    const auto at = std::ranges::find_if(nodes, named);
     if (at == nodes.end()) continue;
     now_[static_cast<std::size_t>(at - nodes.begin())] =
         to_.input(name, at->type.shape, at->type.dtype, at->location).id();

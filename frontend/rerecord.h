@@ -10,6 +10,9 @@
 
 namespace taper {
 
+// New variables for the parameters and states of a graph, zeros, by name.
+Variables variables_of(const ir::Graph& graph);
+
 // Copies a graph to the tape `to`: its inputs in the order of `inputs`, then the rest, operands
 // before users. `variables` holds those of the graph by name. Variables that nothing that was
 // copied uses are left out.

@@ -6,7 +6,7 @@
 #include <iterator>
 #include <limits>
 
-#include "frontend/narrow_float.h"
+#include "ir/narrow_float.h"
 
 namespace taper::safetensors {
 namespace {

@@ -141,10 +141,7 @@ Model load_model(const fs::path& path) {
   const ir::Graph graph = parse_graph(path, text);
   safetensors::File weights(weights_of(path));
   check_weights(graph, text, path, weights);
-  Variables variables;
-  for (const ir::Node& node : graph.nodes())
-    if (is_variable(node))
-      variables.emplace(name_of(node), std::make_shared<Variable>(name_of(node), node.type));
+  const Variables variables = variables_of(graph);
   load_tensors(weights, {variables.begin(), variables.end()});
   Model model{std::make_unique<Tape>(), {}};
   model.outputs = Rerecording(graph, input_order(graph, weights), variables, *model.tape).run();

@@ -22,7 +22,7 @@ std::string name_of(const Tensor& tensor) {
 }
 
 Tensor Tape::input(const std::string& name, Shape shape, DType dtype, Location where) {
-  if (name.empty() || std::find(inputs_.begin(), inputs_.end(), name) != inputs_.end())
+  if (name.empty() || std::ranges::find(inputs_, name) != inputs_.end())
     throw Error(where, "input: the name \"{}\" is empty or already taken", name);
   if (name.front() == '$')
     throw Error(where, "input: the name \"{}\" begins with '$', as taper's own do", name);
@@ -47,11 +47,9 @@ Tensor Tape::record(const std::shared_ptr<Variable>& variable, ir::Op op, const 
   const auto [entry, is_new] = recorded_.try_emplace(variable.get());
   if (is_new) {
     const std::string name = unique_name(variable->name());
-    ir::TensorType type = variable->type();
-    type.layout = ir::Layout::plain;
     ir::Builder builder = this->builder(where);
     entry->second = builder.add_node(op, {}, ir::NameAttrs{name});
-    graph_[entry->second].type = type;
+    graph_[entry->second].type = ir::concrete(variable->type(), 1);
     variables_.emplace(name, variable);
   }
   return {*this, entry->second};

@@ -39,7 +39,7 @@ ValueId Builder::broadcast_to(ValueId x, const Shape& shape) {
 
 ValueId Builder::reshape(ValueId x, const Shape& shape) {
   Shape full = shape;
-  const auto unknown = std::find(full.begin(), full.end(), kInferDim);
+  const auto unknown = std::ranges::find(full, kInferDim);
   if (unknown != full.end()) {
     *unknown = 1;
     const std::int64_t known = element_count(full, 1);
@@ -50,7 +50,7 @@ ValueId Builder::reshape(ValueId x, const Shape& shape) {
 }
 
 ValueId Builder::reduce(ValueId x, ReduceKind kind, Indices axes, bool keep_dims) {
-  std::sort(axes.begin(), axes.end());
+  std::ranges::sort(axes);
   return add_node(Op::reduce, {x}, ReduceAttrs{kind, std::move(axes), keep_dims});
 }
 

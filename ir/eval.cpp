@@ -53,12 +53,6 @@ Value EvalRequest::result() const {
   return zeros(type);
 }
 
-TensorType concrete(const TensorType& type, Dim batch) {
-  TensorType result{type.dtype, type.shape};
-  if (result.has_batch()) result.shape.front() = batch;
-  return result;
-}
-
 Value zeros(TensorType type) {
   const auto count = static_cast<std::size_t>(element_count(type.shape, 1));
   return {std::move(type), std::vector<double>(count, 0.0)};

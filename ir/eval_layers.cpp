@@ -52,8 +52,7 @@ Results eval_normalize(const EvalRequest& r) {
   const auto& [axes, eps] = r.attrs<NormalizeAttrs>();
   const Value& x = r.operand(0);
   const Shape& shape = x.type.shape;
-  Shape kept = shape;
-  for (const std::int64_t axis : axes) kept[static_cast<std::size_t>(axis)] = 1;
+  const Shape kept = with_ones(shape, axes);
   const auto at = [](const std::vector<double>& v, std::int64_t i) {
     return v[static_cast<std::size_t>(i)];
   };

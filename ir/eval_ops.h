@@ -28,8 +28,6 @@ struct EvalRequest {
   Value result() const;
 };
 
-// `type` at N = batch, in plain layout.
-TensorType concrete(const TensorType& type, Dim batch);
 Value zeros(TensorType type);
 // Every element rounded to the dtype of the value.
 Value rounded(Value value);

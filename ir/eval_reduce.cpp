@@ -95,12 +95,7 @@ double larger(double a, double b) {
 Value reduced(const EvalRequest& r, const Value& input) {
   const auto& attrs = r.attrs<ReduceAttrs>();
   const Shape& shape = input.type.shape;
-  Shape kept = shape;
-  std::int64_t count = 1;
-  for (const std::int64_t axis : attrs.axes) {
-    count *= shape[static_cast<std::size_t>(axis)];
-    kept[static_cast<std::size_t>(axis)] = 1;
-  }
+  const Shape kept = with_ones(shape, attrs.axes);
   Value y = r.result();
   const bool max = attrs.kind == ReduceKind::max;
   if (max) y.data.assign(y.data.size(), -std::numeric_limits<double>::infinity());
@@ -110,6 +105,8 @@ Value reduced(const EvalRequest& r, const Value& input) {
     total = max ? larger(total, x) : total + x;
   }
   if (attrs.kind == ReduceKind::mean) {
+    std::int64_t count = 1;
+    for (const std::int64_t axis : attrs.axes) count *= shape[static_cast<std::size_t>(axis)];
     for (double& x : y.data) x /= static_cast<double>(count);
   }
   return rounded(std::move(y));

@@ -97,7 +97,7 @@ TensorType infer_reshape(const Request& r) {
 TensorType infer_transpose(const Request& r) {
   const auto& axes = r.attrs<AxesAttrs>().axes;
   Indices sorted = axes;
-  std::sort(sorted.begin(), sorted.end());
+  std::ranges::sort(sorted);
   Indices all(r.operands[0].shape.size());
   std::iota(all.begin(), all.end(), 0);
   if (sorted != all)

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <numeric>
-
 #include "ir/text.h"
 
 namespace taper::ir {
@@ -122,46 +120,31 @@ std::string text(const GatherSpec& spec) {
                      extent_text(rows), rows_per_image, entries, columns);
 }
 
-std::string lowering_of(const MapSpec&) {
-  return "map";
-}
-std::string lowering_of(const ReduceSpec& s) {
-  return fmt::format("reduce {}", name(s.kind));
-}
-std::string lowering_of(const GemmSpec& s) {
-  return s.integers ? "gemm int8" : s.dots ? "gemm dots" : "gemm";
-}
-std::string lowering_of(const RowSpec& s) {
-  return fmt::format("row {}", name(s.kind));
-}
-std::string lowering_of(const GatherSpec& s) {
-  return s.backward ? "gather backward" : "gather forward";
-}
-std::string lowering_of(const CopySpec& s) {
-  return s.parts.empty() ? "fill" : "copy";
-}
-
-std::string lowering_of(const ConvSpec& s) {
-  const char* kind = s.integers       ? "int8"
-                     : s.winograd > 0 ? "winograd"
-                     : by_columns(s)  ? "col2im"
-                     : s.groups == 1  ? "direct"
-                                      : "depthwise";
-  return fmt::format("conv {} {}x{} {}", kind, s.kh, s.kw, name(s.pass));
-}
-
-std::string lowering_of(const PoolSpec& s) {
-  return fmt::format("pool {} {}", name(s.kind), s.backward ? "backward" : "forward");
-}
-
-double extent_at(Dim extent, Dim batch) {
-  return static_cast<double>(extent == kBatch ? batch : extent);
-}
-
-double volume(const Indices& dims, Dim batch) {
-  return std::accumulate(dims.begin(), dims.end(), 1.0,
-                         [&](double product, Dim d) { return product * extent_at(d, batch); });
-}
+struct Lowering {
+  std::string operator()(const MapSpec&) const { return "map"; }
+  std::string operator()(const ReduceSpec& s) const {
+    return fmt::format("reduce {}", name(s.kind));
+  }
+  std::string operator()(const GemmSpec& s) const {
+    return s.integers ? "gemm int8" : s.dots ? "gemm dots" : "gemm";
+  }
+  std::string operator()(const ConvSpec& s) const {
+    const char* kind = s.integers       ? "int8"
+                       : s.winograd > 0 ? "winograd"
+                       : by_columns(s)  ? "col2im"
+                       : s.groups == 1  ? "direct"
+                                        : "depthwise";
+    return fmt::format("conv {} {}x{} {}", kind, s.kh, s.kw, name(s.pass));
+  }
+  std::string operator()(const PoolSpec& s) const {
+    return fmt::format("pool {} {}", name(s.kind), s.backward ? "backward" : "forward");
+  }
+  std::string operator()(const RowSpec& s) const { return fmt::format("row {}", name(s.kind)); }
+  std::string operator()(const CopySpec& s) const { return s.parts.empty() ? "fill" : "copy"; }
+  std::string operator()(const GatherSpec& s) const {
+    return s.backward ? "gather backward" : "gather forward";
+  }
+};
 
 double operations(const Expr& expr) {
   double count = 0;
@@ -169,53 +152,51 @@ double operations(const Expr& expr) {
   return count;
 }
 
-double flops_of(const MapSpec& s, Dim batch) {
-  double elements = 0;
-  for (const MapSegment& segment : s.segments) elements += volume(segment.dims, batch);
-  return operations(s.expr) * elements;
-}
+struct Flops {
+  Dim batch;
 
-double flops_of(const ReduceSpec& s, Dim batch) {
-  return (operations(s.prologue) + 1) * volume(s.dims, batch);
-}
+  double operator()(const MapSpec& s) const {
+    double elements = 0;
+    for (const MapSegment& segment : s.segments) elements += volume(segment.dims);
+    return operations(s.expr) * elements;
+  }
+  double operator()(const ReduceSpec& s) const {
+    return (operations(s.prologue) + 1) * volume(s.dims);
+  }
+  double operator()(const GemmSpec& s) const {
+    const double group = s.integers ? static_cast<double>(kGroup) : 1;
+    return 2 * extent(s.m) * extent(s.n) * extent(s.k) * group;
+  }
+  // The same for all passes over images.
+  double operator()(const ConvSpec& s) const {
+    if (transforms_filters(s.pass)) return 0;
+    const double taps = static_cast<double>(s.kh) * static_cast<double>(s.kw);
+    const double channels = static_cast<double>(s.ic) / static_cast<double>(s.groups);
+    const double pixels = extent(s.images) * static_cast<double>(s.oh * s.ow);
+    return 2 * pixels * static_cast<double>(s.oc) * channels * taps;
+  }
+  double operator()(const PoolSpec& s) const {
+    const double pixels = extent(s.images) * static_cast<double>(s.oh * s.ow);
+    return pixels * static_cast<double>(s.channels * s.kernel[0] * s.kernel[1]);
+  }
+  // Maximum, subtraction, exponential and sum of every element.
+  double operator()(const RowSpec& s) const { return 4 * elements(s); }
+  double operator()(const GatherSpec& s) const { return s.backward ? elements(s) : 0; }
+  double operator()(const CopySpec&) const { return 0; }
 
-double flops_of(const GemmSpec& s, Dim batch) {
-  const double group = s.integers ? static_cast<double>(kGroup) : 1;
-  return 2 * extent_at(s.m, batch) * extent_at(s.n, batch) * extent_at(s.k, batch) * group;
-}
-
-// The same for all passes over images.
-double flops_of(const ConvSpec& s, Dim batch) {
-  if (transforms_filters(s.pass)) return 0;
-  const double taps = static_cast<double>(s.kh) * static_cast<double>(s.kw);
-  const double channels = static_cast<double>(s.ic) / static_cast<double>(s.groups);
-  const double pixels = extent_at(s.images, batch) * static_cast<double>(s.oh * s.ow);
-  return 2 * pixels * static_cast<double>(s.oc) * channels * taps;
-}
-
-double flops_of(const PoolSpec& s, Dim batch) {
-  const double pixels = extent_at(s.images, batch) * static_cast<double>(s.oh * s.ow);
-  return pixels * static_cast<double>(s.channels * s.kernel[0] * s.kernel[1]);
-}
-
-template <class Rows>
-double elements(const Rows& s, Dim batch) {
-  const double per_image = s.rows == kBatch ? static_cast<double>(s.rows_per_image) : 1;
-  return extent_at(s.rows, batch) * per_image * static_cast<double>(s.columns);
-}
-
-// Maximum, subtraction, exponential and sum of every element.
-double flops_of(const RowSpec& s, Dim batch) {
-  return 4 * elements(s, batch);
-}
-
-double flops_of(const GatherSpec& s, Dim batch) {
-  return s.backward ? elements(s, batch) : 0;
-}
-
-double flops_of(const CopySpec&, Dim) {
-  return 0;
-}
+ private:
+  double extent(Dim dim) const { return static_cast<double>(dim == kBatch ? batch : dim); }
+  double volume(const Indices& dims) const {
+    double product = 1;
+    for (const Dim dim : dims) product *= extent(dim);
+    return product;
+  }
+  template <class Rows>
+  double elements(const Rows& s) const {
+    const double per_image = s.rows == kBatch ? static_cast<double>(s.rows_per_image) : 1;
+    return extent(s.rows) * per_image * static_cast<double>(s.columns);
+  }
+};
 
 }  // namespace
 
@@ -224,11 +205,11 @@ std::string to_string(const KernelSpec& spec) {
 }
 
 std::string lowering(const KernelSpec& spec) {
-  return std::visit([](const auto& s) { return lowering_of(s); }, spec);
+  return std::visit(Lowering{}, spec);
 }
 
 double flops(const KernelSpec& spec, Dim batch) {
-  return std::visit([&](const auto& s) { return flops_of(s, batch); }, spec);
+  return std::visit(Flops{batch}, spec);
 }
 
 }  // namespace taper::ir

@@ -85,10 +85,10 @@ void check_prologue(const std::vector<TensorType>& operands, const ReduceAttrs& 
   }
   const std::vector<DType> outputs = expr_types(attrs.prologue, inputs);
   const auto not_f32 = [](DType dtype) { return dtype != DType::f32; };
-  if (outputs.empty() || std::any_of(outputs.begin(), outputs.end(), not_f32))
+  if (outputs.empty() || std::ranges::any_of(outputs, not_f32))
     throw Error("its prologue has another result than f32");
   const auto random = [](const ExprInstr& instr) { return instr.op == Op::random; };
-  if (std::any_of(attrs.prologue.instrs.begin(), attrs.prologue.instrs.end(), random))
+  if (std::ranges::any_of(attrs.prologue.instrs, random))
     throw Error("its prologue makes random numbers");
 }
 
@@ -97,8 +97,7 @@ void check_prologue(const std::vector<TensorType>& operands, const ReduceAttrs& 
 bool repeats_along(const TensorType& operand, const Shape& shape, const Indices& axes) {
   if (operand.dtype != DType::f32 || operand.shape.size() != shape.size()) return false;
   for (std::size_t i = 0; i < shape.size(); ++i) {
-    const bool reduced =
-        std::find(axes.begin(), axes.end(), static_cast<std::int64_t>(i)) != axes.end();
+    const bool reduced = std::ranges::find(axes, static_cast<std::int64_t>(i)) != axes.end();
     if (operand.shape[i] != 1 && (reduced || operand.shape[i] != shape[i])) return false;
   }
   return true;

@@ -57,7 +57,7 @@ class GraphParser {
     // The name is defined after its own line, so that no node is its own operand.
     const ValueId id = graph_.append(std::move(node));
     if (!values_.emplace(name.text, id).second) {
-      lexer_.fail(name, fmt::format("%{} is already defined", name.text));
+      lexer_.fail(name, "%{} is already defined", name.text);
     }
   }
 
@@ -75,9 +75,8 @@ class GraphParser {
       return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
     };
     if (file.empty() || file.size() > kMaxFileName || std::ranges::any_of(file, is_control)) {
-      lexer_.fail(token, fmt::format("a file name has 1 to {} characters, none of them a control "
-                                     "character",
-                                     kMaxFileName));
+      lexer_.fail(token, "a file name has 1 to {} characters, none of them a control character",
+                  kMaxFileName);
     }
     // Most nodes are from the same file as the one before.
     if (!file_ || *file_ != file) file_ = std::make_shared<const std::string>(file);
@@ -91,7 +90,7 @@ class GraphParser {
     lexer_.expect(':');
     const Lexer::Token token = lexer_.peek();
     const std::int64_t number = lexer_.integer();
-    if (number < 1) lexer_.fail(token, fmt::format("the {} {} is less than 1", what, number));
+    if (number < 1) lexer_.fail(token, "the {} {} is less than 1", what, number);
     return static_cast<std::uint32_t>(number);
   }
 
@@ -133,14 +132,13 @@ class GraphParser {
     parse_attrs(lexer_, node.op, node.attrs);
     const int arity = arity_of(node);
     if (arity != kVariadic && own != static_cast<std::size_t>(arity)) {
-      lexer_.fail(open,
-                  fmt::format("{} takes {} operands, got {}", traits(node.op).name, arity, own));
+      lexer_.fail(open, "{} takes {} operands, got {}", traits(node.op).name, arity, own);
     }
     if (lexer_.accept("epilogue")) node.epilogue = parse_expr(lexer_);
     const auto epilogue_operands = std::max<std::int64_t>(node.epilogue.inputs - 1, 0);
     if (static_cast<std::int64_t>(extra) != epilogue_operands) {
-      lexer_.fail(open, fmt::format("the epilogue takes {} operands after ';', got {}",
-                                    epilogue_operands, extra));
+      lexer_.fail(open, "the epilogue takes {} operands after ';', got {}", epilogue_operands,
+                  extra);
     }
   }
 
@@ -155,7 +153,7 @@ class GraphParser {
     const Lexer::Token token = lexer_.expect(Lexer::Kind::value, "a value such as %0");
     const auto it = values_.find(token.text);
     if (it == values_.end()) {
-      lexer_.fail(token, fmt::format("%{} is not defined before this use", token.text));
+      lexer_.fail(token, "%{} is not defined before this use", token.text);
     }
     return it->second;
   }
@@ -165,12 +163,12 @@ class GraphParser {
     try {
       expected = node_type(graph_, node);
     } catch (const Error& error) {
-      lexer_.fail(where, with_op(node.op, error.what()));
+      lexer_.fail(where, "{}", with_op(node.op, error.what()));
     }
     expected.layout = node.type.layout;
     if (expected != node.type) {
-      lexer_.fail(type_token, fmt::format("the result of {} is {}, not {}", traits(node.op).name,
-                                          to_string(expected), to_string(node.type)));
+      lexer_.fail(type_token, "the result of {} is {}, not {}", traits(node.op).name,
+                  to_string(expected), to_string(node.type));
     }
   }
 

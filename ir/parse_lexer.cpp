@@ -5,8 +5,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "ir/error.h"
-
 namespace taper::ir {
 namespace {
 
@@ -188,11 +186,7 @@ std::string Lexer::string() {
 }
 
 void Lexer::fail_expected(const Token& where, std::string_view what) const {
-  fail(where, fmt::format("expected {}, got {}", what, described(where)));
-}
-
-void Lexer::fail(const Token& where, std::string_view sentence) const {
-  throw Error("{}:{}:{}: {}", name_, where.line, where.column, sentence);
+  fail(where, "expected {}, got {}", what, described(where));
 }
 
 }  // namespace taper::ir

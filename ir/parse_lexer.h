@@ -6,6 +6,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "ir/error.h"
 
 namespace taper::ir {
 
@@ -60,8 +63,13 @@ class Lexer {
   // "name:line:column: expected `what`, got ...", at the next token by default.
   [[noreturn]] void fail_expected(std::string_view what) const { fail_expected(token_, what); }
   [[noreturn]] void fail_expected(const Token& where, std::string_view what) const;
-  // "name:line:column: `sentence`".
-  [[noreturn]] void fail(const Token& where, std::string_view sentence) const;
+  // "name:line:column: sentence".
+  template <class... Args>
+  [[noreturn]] void fail(const Token& where, fmt::format_string<Args...> sentence,
+                         Args&&... args) const {
+    throw Error("{}:{}:{}: {}", name_, where.line, where.column,
+                fmt::format(sentence, std::forward<Args>(args)...));
+  }
 
  private:
   void advance();

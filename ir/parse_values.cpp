@@ -110,16 +110,16 @@ class ExprParser {
 
  private:
   void define(const Lexer::Token& name) {
-    if (std::find(names_.begin(), names_.end(), name.text) != names_.end()) {
-      lexer_.fail(name, fmt::format("'{}' is already defined", name.text));
+    if (std::ranges::find(names_, name.text) != names_.end()) {
+      lexer_.fail(name, "'{}' is already defined", name.text);
     }
     if (names_.size() == kMaxNames) lexer_.fail(name, "this expression is too long");
     names_.push_back(name.text);
   }
 
   std::int16_t find(const Lexer::Token& name) const {
-    const auto it = std::find(names_.begin(), names_.end(), name.text);
-    if (it == names_.end()) lexer_.fail(name, fmt::format("'{}' is not defined", name.text));
+    const auto it = std::ranges::find(names_, name.text);
+    if (it == names_.end()) lexer_.fail(name, "'{}' is not defined", name.text);
     return static_cast<std::int16_t>(it - names_.begin());
   }
 
@@ -204,7 +204,7 @@ TensorType parse_type(Lexer& lexer) {
   try {
     element_count(type.shape, 1);
   } catch (const Error& error) {
-    lexer.fail(start, error.what());
+    lexer.fail(start, "{}", error.what());
   }
   if (lexer.accept('{')) {
     type.layout = parse_enumerator<Layout>(lexer, "a layout (plain, c16, o16 or i16)");
@@ -223,15 +223,15 @@ void parse_attrs(Lexer& lexer, Op op, Attrs& attrs) {
   std::vector<std::string_view> seen;
   lexer.list('{', '}', [&] {
     const Lexer::Token key = lexer.expect(Lexer::Kind::word, "the name of an attribute");
-    if (std::find(seen.begin(), seen.end(), key.text) != seen.end()) {
-      lexer.fail(key, fmt::format("attribute '{}' is given twice", key.text));
+    if (std::ranges::find(seen, key.text) != seen.end()) {
+      lexer.fail(key, "attribute '{}' is given twice", key.text);
     }
     seen.push_back(key.text);
     lexer.expect('=');
     const FieldParser field = parse_field(lexer, key.text, attrs);
     if (!field.found) {
-      lexer.fail(key, fmt::format("{} has no attribute '{}' (it has: {})", traits(op).name,
-                                  key.text, field.known.empty() ? "none" : field.known));
+      lexer.fail(key, "{} has no attribute '{}' (it has: {})", traits(op).name, key.text,
+                 field.known.empty() ? "none" : field.known);
     }
   });
 }

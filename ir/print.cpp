@@ -60,7 +60,7 @@ std::string attrs_text(const Node& node) {
   const auto defaults = fields_of(default_attrs(node.op));
   std::string out;
   for (const FieldPrinter::Field& field : fields_of(node.attrs)) {
-    if (std::find(defaults.begin(), defaults.end(), field) != defaults.end()) continue;
+    if (std::ranges::find(defaults, field) != defaults.end()) continue;
     out += fmt::format("{}{}={}", out.empty() ? " {" : ", ", field.key, field.text);
   }
   return out.empty() ? out : out + '}';

@@ -69,6 +69,12 @@ std::size_t byte_size(DType dtype) {
   return 0;
 }
 
+TensorType concrete(const TensorType& type, Dim batch) {
+  TensorType result{type.dtype, type.shape};
+  if (result.has_batch()) result.shape.front() = batch;
+  return result;
+}
+
 std::string to_string(const Shape& shape) {
   return fmt::format("[{}]", joined(shape, ",", extent_text));
 }
@@ -81,6 +87,11 @@ std::string to_string(const TensorType& type) {
 
 std::int64_t element_count(const Shape& shape, Dim batch) {
   return product(shape, shape, batch);
+}
+
+Shape with_ones(Shape shape, const Indices& axes) {
+  for (const std::int64_t axis : axes) shape[static_cast<std::size_t>(axis)] = 1;
+  return shape;
 }
 
 PhysicalShape physical(const TensorType& type) {

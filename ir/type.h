@@ -50,12 +50,18 @@ struct TensorType {
   bool operator==(const TensorType&) const = default;
 };
 
+// `type` at N = batch, in plain layout.
+TensorType concrete(const TensorType& type, Dim batch);
+
 // "f32[N,32,28,28]", with "{c16}" appended for a layout other than plain.
 std::string to_string(const TensorType& type);
 std::string to_string(const Shape& shape);  // "[N,32,28,28]"
 
 // Number of logical elements when N = batch. Throws taper::Error on overflow of 2^62 elements.
 std::int64_t element_count(const Shape& shape, Dim batch);
+
+// `shape` with an extent of 1 along `axes`.
+Shape with_ones(Shape shape, const Indices& axes);
 
 // The memory walk of a type: physical dimensions, outermost first (a leading N stays kBatch), and
 // for each logical axis the stride in elements of one step along it. A blocked axis `a` steps by

@@ -69,48 +69,44 @@ struct Counts {
   std::size_t operands = 0, results = 1;
 };
 
-Counts counts_of(const MapSpec& s) {
-  Counts counts{0, 0};
-  for (const MapSegment& segment : s.segments) {
-    counts.operands += segment.inputs.size();
-    counts.results += segment.outputs.size();
+struct Count {
+  Counts operator()(const MapSpec& s) const {
+    Counts counts{0, 0};
+    for (const MapSegment& segment : s.segments) {
+      counts.operands += segment.inputs.size();
+      counts.results += segment.outputs.size();
+    }
+    return counts;
   }
-  return counts;
-}
-Counts counts_of(const ReduceSpec& s) {
-  return {s.inputs.size() + s.epilogue.operands.size(),
-          std::max<std::size_t>(1, s.prologue.outputs.size())};
-}
-Counts counts_of(const GemmSpec& s) {
-  return {2 + s.epilogue.operands.size()};
-}
-Counts counts_of(const ConvSpec& s) {
-  return {(transforms_filters(s.pass) ? 1 : 2) + s.epilogue.operands.size()};
-}
-Counts counts_of(const PoolSpec& s) {
-  const std::size_t results = s.indices && !s.backward ? 2 : 1;
-  return {(s.backward ? 2u : 1u) + s.epilogue.operands.size(), results};
-}
-Counts counts_of(const CopySpec& s) {
-  return {static_cast<std::size_t>(s.operands)};
-}
-Counts counts_of(const GatherSpec&) {
-  return {2};
-}
-Counts counts_of(const RowSpec& s) {
-  switch (s.kind) {
-    case RowKind::softmax:
-    case RowKind::log_softmax:
-      return {1};
-    case RowKind::cross_entropy:
-      return {2};
-    case RowKind::cross_entropy_backward:
-      return {3};
-    case RowKind::cross_entropy_fused:
-      return {3, 2};
+  Counts operator()(const ReduceSpec& s) const {
+    return {s.inputs.size() + s.epilogue.operands.size(),
+            std::max<std::size_t>(1, s.prologue.outputs.size())};
   }
-  return {};
-}
+  Counts operator()(const GemmSpec& s) const { return {2 + s.epilogue.operands.size()}; }
+  Counts operator()(const ConvSpec& s) const {
+    return {(transforms_filters(s.pass) ? 1 : 2) + s.epilogue.operands.size()};
+  }
+  Counts operator()(const PoolSpec& s) const {
+    const std::size_t results = s.indices && !s.backward ? 2 : 1;
+    return {(s.backward ? 2u : 1u) + s.epilogue.operands.size(), results};
+  }
+  Counts operator()(const CopySpec& s) const { return {static_cast<std::size_t>(s.operands)}; }
+  Counts operator()(const GatherSpec&) const { return {2}; }
+  Counts operator()(const RowSpec& s) const {
+    switch (s.kind) {
+      case RowKind::softmax:
+      case RowKind::log_softmax:
+        return {1};
+      case RowKind::cross_entropy:
+        return {2};
+      case RowKind::cross_entropy_backward:
+        return {3};
+      case RowKind::cross_entropy_fused:
+        return {3, 2};
+    }
+    return {};
+  }
+};
 
 // Images are read and written in blocks of channels; where a first layer has few, the input may be
 // plain. Points of Winograd and weights are of no use elsewhere and are not looked at.
@@ -157,7 +153,7 @@ struct ImageLayouts {
 
 void check_kernel(const Graph& graph, const Node& node) {
   const auto& kernel = std::get<KernelAttrs>(node.attrs);
-  const Counts counts = std::visit([](const auto& s) { return counts_of(s); }, *kernel.spec);
+  const Counts counts = std::visit(Count{}, *kernel.spec);
   if (counts.operands != node.operands.size() || counts.results != kernel.results.size()) {
     throw Error("its spec has {} operands and {} results, the node {} and {}", counts.operands,
                 counts.results, node.operands.size(), kernel.results.size());

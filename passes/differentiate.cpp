@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -15,18 +16,18 @@ namespace {
 // Gradients of one scalar, by value index; kNoValue where it does not depend on a target.
 using Adjoints = std::vector<ValueId>;
 
+bool any_operand(const Node& node, const std::vector<bool>& depends) {
+  return std::ranges::any_of(node.operands, [&](ValueId v) { return depends[v.index]; });
+}
+
 // Which values up to `scalar` depend on a target: only they need gradients.
 std::vector<bool> dependents(const Graph& graph, ValueId scalar,
                              const std::vector<ValueId>& targets) {
   std::vector<bool> depends(scalar.index + 1, false);
-  for (const ValueId target : targets) {
+  for (const ValueId target : targets)
     if (target <= scalar) depends[target.index] = true;
-  }
-  for (std::uint32_t i = 0; i <= scalar.index; ++i) {
-    for (const ValueId operand : graph[ValueId{i}].operands) {
-      if (depends[operand.index]) depends[i] = true;
-    }
-  }
+  for (std::uint32_t i = 0; i <= scalar.index; ++i)
+    if (any_operand(graph[ValueId{i}], depends)) depends[i] = true;
   return depends;
 }
 
@@ -34,22 +35,14 @@ std::vector<bool> dependents(const Graph& graph, ValueId scalar,
 void propagate(VjpBuilder& builder, ValueId y, const std::vector<bool>& depends,
                Adjoints& adjoints) {
   VjpRequest request{builder.graph()[y], y, adjoints[y.index], {}};
-  for (const ValueId operand : request.node.operands) {
+  for (const ValueId operand : request.node.operands)
     request.wanted.push_back(depends[operand.index]);
-  }
   const Gradients gradients = vjp(builder, request);
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     if (gradients[i] == kNoValue || !request.wanted[i]) continue;
     ValueId& sum = adjoints[request.operand(i).index];
     sum = sum == kNoValue ? gradients[i] : builder.add(sum, gradients[i]);
   }
-}
-
-bool any_operand(const Node& node, const std::vector<bool>& depends) {
-  for (const ValueId operand : node.operands) {
-    if (depends[operand.index]) return true;
-  }
-  return false;
 }
 
 // One reverse sweep over the nodes that lead from the targets to the scalar.
@@ -100,8 +93,7 @@ Graph differentiate(Graph graph, [[maybe_unused]] const PassOptions& options) {
     ValueId gradient = value <= scalar ? found->second[value.index] : kNoValue;
     if (gradient == kNoValue) {
       VjpBuilder builder(rewriter.to(), graph[old].location);
-      const Shape shape = graph[old].type.shape;
-      gradient = builder.zeros(shape);
+      gradient = builder.zeros(graph[old].type.shape);
     }
     rewriter.map(old, gradient);
   }

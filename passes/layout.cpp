@@ -13,9 +13,9 @@ class Placement {
  public:
   Placement(const Graph& graph, const PassOptions& options)
       : graph_(graph),
-        variables_(variable_layouts(graph, options.placed)),
-        wanted_(wanted_o16(graph, variables_)),
-        holders_(map_results(graph)),
+        maps_(maps_of(graph)),
+        variables_(variable_layouts(graph, maps_, options.placed)),
+        wanted_(wanted_o16(graph, maps_, variables_)),
         out_(graph) {}
 
   Graph run() {
@@ -53,7 +53,7 @@ class Placement {
       case Op::matmul:
         return apply(old, choose_matmul(graph_, node, out_, wanted_[old.index]));
       case Op::map:
-        return place_map(graph_, old, out_, wanted_segments(old));
+        return place_map(graph_, old, out_, maps_.at(old), wanted_);
       case Op::reduce:
         return place_reduce(graph_, old, out_);
       case Op::slice:
@@ -113,24 +113,10 @@ class Placement {
     return out_.graph.append(std::move(node));
   }
 
-  std::vector<bool> wanted_segments(ValueId map) const {
-    std::vector<bool> wanted;
-    for (const SegmentView& segment : segments_of(graph_[map])) {
-      bool any = false;
-      for (std::size_t i = 0; i < segment.results.size(); ++i) {
-        const auto it = holders_.find({map, segment.first_result + i});
-        if (it == holders_.end()) continue;
-        for (const ValueId holder : it->second) any = any || wanted_[holder.index];
-      }
-      wanted.push_back(any);
-    }
-    return wanted;
-  }
-
   const Graph& graph_;
+  const Maps maps_;
   const std::vector<Layout> variables_;
   const std::vector<bool> wanted_;
-  const std::map<std::pair<ValueId, std::size_t>, std::vector<ValueId>> holders_;
   LaidOut out_;
 };
 

@@ -11,24 +11,25 @@
 
 namespace taper::passes {
 
-// The storage layout of each parameter and state (by value id; plain for other values). Preset
-// layouts stay, and so do those of `placed`; a weight of conv2d or of matmul(.., transpose_b) gets
-// o16, unless is_head(), and so does everything of the same shape that is updated with it.
-std::vector<ir::Layout> variable_layouts(const ir::Graph&, const std::set<std::string>& placed);
-
-// Values that are best produced as o16, because an update of an o16 variable consumes them.
-std::vector<bool> wanted_o16(const ir::Graph&, const std::vector<ir::Layout>& variables);
-
 // One group of operands of a map with the results computed from it.
 struct SegmentView {
   std::vector<ir::ValueId> operands;
   std::vector<ir::TensorType> results;
+  std::vector<ir::ValueId> holders;  // of the results: the map itself or `result` nodes
   std::size_t first_operand = 0, first_result = 0;
 };
-std::vector<SegmentView> segments_of(const ir::Node& map);
-// Per result index of a map, the values that hold it (the node itself or `result` nodes).
-std::map<std::pair<ir::ValueId, std::size_t>, std::vector<ir::ValueId>> map_results(
-    const ir::Graph&);
+using Maps = std::map<ir::ValueId, std::vector<SegmentView>>;
+Maps maps_of(const ir::Graph&);
+
+// The storage layout of each parameter and state (by value id; plain for other values). Preset
+// layouts stay, and so do those of `placed`; a weight of conv2d or of matmul(.., transpose_b) gets
+// o16, unless is_head(), and so does everything of the same shape that is updated with it.
+std::vector<ir::Layout> variable_layouts(const ir::Graph&, const Maps&,
+                                         const std::set<std::string>& placed);
+
+// Values that are best produced as o16, because an update of an o16 variable consumes them.
+std::vector<bool> wanted_o16(const ir::Graph&, const Maps&,
+                             const std::vector<ir::Layout>& variables);
 
 // How an operand that is broadcast along `shape` must lie when the iteration is blocked by
 // `layout`.
@@ -71,9 +72,9 @@ Choice choose_conv(const ir::Graph&, const ir::Node&, const LaidOut&);
 Choice choose_matmul(const ir::Graph&, const ir::Node&, const LaidOut&, bool wants_o16);
 Choice choose_movement(const ir::Graph&, const ir::Node&, const LaidOut&);
 
-// Append what stands for a map or a reduction.
+// Append what stands for a map or a reduction. `wanted`: wanted_o16().
 ir::ValueId place_map(const ir::Graph&, ir::ValueId old, LaidOut&,
-                      const std::vector<bool>& segment_wants_o16);
+                      const std::vector<SegmentView>& segments, const std::vector<bool>& wanted);
 ir::ValueId place_reduce(const ir::Graph&, ir::ValueId old, LaidOut&);
 
 }  // namespace taper::passes

@@ -39,8 +39,8 @@ bool moves_blocks(const Graph& graph, const Node& node) {
   if (operand.rank() != 4) return false;
   if (node.op == Op::concat) {
     return std::get<AxisAttrs>(node.attrs).axis != 0 &&
-           std::all_of(node.operands.begin(), node.operands.end(),
-                       [&](ValueId v) { return whole_blocks(graph[v].type); });
+           std::ranges::all_of(node.operands,
+                               [&](ValueId v) { return whole_blocks(graph[v].type); });
   }
   if (node.op == Op::pad) {
     const auto& attrs = std::get<PadAttrs>(node.attrs);
@@ -84,7 +84,7 @@ Choice choose_matmul(const Graph& graph, const Node& node, const LaidOut& out, b
   bool swap = wants_o16 && !node.type.has_batch();
   for (std::size_t i = 2; i < node.operands.size(); ++i) {
     const Shape& shape = graph[node.operands[i]].type.shape;
-    const bool scalar = std::all_of(shape.begin(), shape.end(), [](Dim d) { return d == 1; });
+    const bool scalar = std::ranges::all_of(shape, [](Dim d) { return d == 1; });
     swap = swap && (scalar || shape == node.type.shape);
   }
   if (swap) {
@@ -100,9 +100,8 @@ Choice choose_matmul(const Graph& graph, const Node& node, const LaidOut& out, b
 }
 
 Choice choose_movement(const Graph& graph, const Node& node, const LaidOut& out) {
-  const bool any_blocked = std::any_of(node.operands.begin(), node.operands.end(), [&](ValueId v) {
-    return out.native_layout(v) == Layout::c16;
-  });
+  const bool any_blocked = std::ranges::any_of(
+      node.operands, [&](ValueId v) { return out.native_layout(v) == Layout::c16; });
   const Layout layout = any_blocked && moves_blocks(graph, node) ? Layout::c16 : Layout::plain;
   return {std::vector<Layout>(node.operands.size(), layout), layout};
 }

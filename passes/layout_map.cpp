@@ -17,7 +17,7 @@ bool fits_blocks(const Graph& graph, const SegmentView& segment, Layout layout) 
   const Shape& shape = segment.results.front().shape;
   if (layout == Layout::c16 && shape.size() != 4) return false;
   if (layout == Layout::o16 && (shape.size() < 2 || shape.front() == kBatch)) return false;
-  return std::all_of(segment.operands.begin(), segment.operands.end(), [&](ValueId v) {
+  return std::ranges::all_of(segment.operands, [&](ValueId v) {
     return blocked_operand(graph[v].type.shape, shape, layout) != BlockedOperand::unfit;
   });
 }
@@ -29,7 +29,7 @@ Layout segment_layout(const Graph& graph, const Expr& expr, const SegmentView& s
     if (instr.op == Op::random) return Layout::plain;
   }
   const auto has_operand = [&](Layout layout) {
-    return std::any_of(segment.operands.begin(), segment.operands.end(), [&](ValueId v) {
+    return std::ranges::any_of(segment.operands, [&](ValueId v) {
       return graph[v].type.shape == segment.results.front().shape && out.native_layout(v) == layout;
     });
   };
@@ -39,8 +39,15 @@ Layout segment_layout(const Graph& graph, const Expr& expr, const SegmentView& s
   return Layout::plain;
 }
 
+// How an operand is read where `shape` is walked in `layout`.
+Layout operand_layout(const Shape& operand, const Shape& shape, Layout layout) {
+  if (layout == Layout::plain) return layout;
+  const bool blocked = blocked_operand(operand, shape, layout) == BlockedOperand::blocked;
+  return blocked ? layout : Layout::plain;
+}
+
 bool reduces(const ReduceAttrs& attrs, std::int64_t axis) {
-  return std::find(attrs.axes.begin(), attrs.axes.end(), axis) != attrs.axes.end();
+  return std::ranges::find(attrs.axes, axis) != attrs.axes.end();
 }
 
 // Whether a reduction reads its blocked operand as it is, given a result that keeps its dimensions.
@@ -50,12 +57,6 @@ bool reads_blocks(const TensorType& type, const ReduceAttrs& attrs) {
   if (reduces(attrs, axis)) return type.shape[channel_axis(type.layout)] % kBlock == 0;
   if (type.layout != Layout::c16) return false;
   return attrs.keep_dims || (reduces(attrs, 2) && reduces(attrs, 3));
-}
-
-Shape kept_shape(const Shape& shape, const ReduceAttrs& attrs) {
-  Shape kept = shape;
-  for (const std::int64_t axis : attrs.axes) kept[static_cast<std::size_t>(axis)] = 1;
-  return kept;
 }
 
 ValueId reshaped(Graph& graph, ValueId v, const TensorType& type) {
@@ -83,10 +84,8 @@ TensorType reduced_tensor(const Graph& from, const Node& node, const LaidOut& ou
 void place_inputs(const Graph& from, Node& node, LaidOut& out, Layout layout) {
   const Shape shape = from[node.operands[0]].type.shape;
   for (std::size_t i = 0; i < own_operand_count(node); ++i) {
-    const bool blocked = layout != Layout::plain &&
-                         blocked_operand(from[node.operands[i]].type.shape, shape, layout) ==
-                             BlockedOperand::blocked;
-    node.operands[i] = out.as(node.operands[i], blocked ? layout : Layout::plain);
+    const ValueId v = node.operands[i];
+    node.operands[i] = out.as(v, operand_layout(from[v].type.shape, shape, layout));
   }
 }
 
@@ -97,7 +96,7 @@ ValueId reduce_in_blocks(const Graph& from, ValueId old, LaidOut& out, Layout re
   const TensorType wanted = node.type;
   auto& attrs = std::get<ReduceAttrs>(node.attrs);
   attrs.keep_dims = true;
-  node.type.shape = kept_shape(from[node.operands[0]].type.shape, attrs);
+  node.type.shape = with_ones(from[node.operands[0]].type.shape, attrs.axes);
   node.type.layout = result;
   place_inputs(from, node, out, result);
   for (std::size_t i = own_operand_count(node); i < node.operands.size(); ++i) {
@@ -131,29 +130,26 @@ BlockedOperand blocked_operand(const Shape& operand, const Shape& shape, Layout 
   const std::size_t missing = shape.size() - operand.size();
   if (axis < missing || operand[axis - missing] == 1) return BlockedOperand::plain;
   const auto spans = [](Dim d) { return d != 1; };
-  if (std::count_if(operand.begin(), operand.end(), spans) == 1) return BlockedOperand::plain;
+  if (std::ranges::count_if(operand, spans) == 1) return BlockedOperand::plain;
   return missing == 0 ? BlockedOperand::blocked : BlockedOperand::unfit;
 }
 
 ValueId place_map(const Graph& graph, ValueId old, LaidOut& out,
-                  const std::vector<bool>& segment_wants_o16) {
+                  const std::vector<SegmentView>& segments, const std::vector<bool>& wanted) {
   Node node = graph[old];
   auto& attrs = std::get<MapAttrs>(node.attrs);
-  const std::vector<SegmentView> segments = segments_of(node);
-  for (std::size_t s = 0; s < segments.size(); ++s) {
-    const SegmentView& segment = segments[s];
-    const Layout layout = segment_layout(graph, attrs.expr, segment, out, segment_wants_o16[s]);
-    const Shape shape = segment.results.front().shape;
+  for (const SegmentView& segment : segments) {
+    const bool wants_o16 =
+        std::ranges::any_of(segment.holders, [&](ValueId v) { return wanted[v.index]; });
+    const Layout layout = segment_layout(graph, attrs.expr, segment, out, wants_o16);
+    const Shape& shape = segment.results.front().shape;
     for (std::size_t i = 0; i < segment.operands.size(); ++i) {
       const ValueId v = segment.operands[i];
-      const bool blocked =
-          layout != Layout::plain &&
-          blocked_operand(graph[v].type.shape, shape, layout) == BlockedOperand::blocked;
-      node.operands[segment.first_operand + i] = out.as(v, blocked ? layout : Layout::plain);
+      const Layout read = operand_layout(graph[v].type.shape, shape, layout);
+      node.operands[segment.first_operand + i] = out.as(v, read);
     }
-    for (std::size_t i = 0; i < segment.results.size(); ++i) {
+    for (std::size_t i = 0; i < segment.results.size(); ++i)
       attrs.results[segment.first_result + i].layout = layout;
-    }
   }
   node.type = attrs.results.front();
   return out.graph.append(std::move(node));

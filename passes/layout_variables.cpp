@@ -1,4 +1,5 @@
 // Which variables are stored in blocks, and which values should be produced to match.
+#include <algorithm>
 #include <numeric>
 
 #include "ir/node_type.h"
@@ -18,20 +19,37 @@ std::size_t epilogue_begin(const Node& node) {
   return node.epilogue.empty() ? node.operands.size() : own_operand_count(node);
 }
 
+// Without their holders.
+std::vector<SegmentView> segments_of(const Node& map) {
+  const auto& attrs = std::get<MapAttrs>(map.attrs);
+  const auto inputs = static_cast<std::size_t>(attrs.expr.inputs);
+  const std::size_t outputs = attrs.expr.outputs.size();
+  std::vector<SegmentView> segments(static_cast<std::size_t>(attrs.segments));
+  for (std::size_t s = 0; s < segments.size(); ++s) {
+    SegmentView& segment = segments[s];
+    segment.first_operand = s * inputs;
+    segment.first_result = s * outputs;
+    for (std::size_t i = 0; i < inputs; ++i)
+      segment.operands.push_back(map.operands[segment.first_operand + i]);
+    for (std::size_t i = 0; i < outputs; ++i)
+      segment.results.push_back(attrs.results[segment.first_result + i]);
+  }
+  return segments;
+}
+
 // Sets of values that elementwise computations tie to one layout.
 class Ties {
  public:
-  explicit Ties(const Graph& graph) : graph_(graph), parent_(graph.size()) {
+  Ties(const Graph& graph, const Maps& maps) : graph_(graph), parent_(graph.size()) {
     std::iota(parent_.begin(), parent_.end(), 0u);
-    const auto holders = map_results(graph);
     for (std::size_t i = 0; i < graph.size(); ++i) {
       const ValueId v = graph.id(i);
       const Node& node = graph[v];
-      for (std::size_t k = epilogue_begin(node); k < node.operands.size(); ++k) {
+      for (std::size_t k = epilogue_begin(node); k < node.operands.size(); ++k)
         tie(v, node.operands[k]);
-      }
-      if (node.op == Op::map) tie_segments(v, holders);
     }
+    for (const auto& [map, segments] : maps)
+      for (const SegmentView& segment : segments) tie_all(segment);
     for (const Update& update : graph.updates) tie(update.variable, update.value);
   }
 
@@ -47,22 +65,14 @@ class Ties {
     parent_[set_of(a)] = set_of(b);
   }
 
-  void tie_segments(
-      ValueId map, const std::map<std::pair<ValueId, std::size_t>, std::vector<ValueId>>& holders) {
-    for (const SegmentView& segment : segments_of(graph_[map])) {
-      ValueId representative = kNoValue;
-      const auto join = [&](ValueId v) {
-        if (graph_[v].type.shape != segment.results.front().shape) return;
+  void tie_all(const SegmentView& segment) {
+    ValueId representative = kNoValue;
+    for (const auto* values : {&segment.operands, &segment.holders})
+      for (const ValueId v : *values) {
+        if (graph_[v].type.shape != segment.results.front().shape) continue;
         if (representative != kNoValue) tie(v, representative);
         representative = v;
-      };
-      for (const ValueId operand : segment.operands) join(operand);
-      for (std::size_t i = 0; i < segment.results.size(); ++i) {
-        const auto it = holders.find({map, segment.first_result + i});
-        if (it == holders.end()) continue;
-        for (const ValueId holder : it->second) join(holder);
       }
-    }
   }
 
   const Graph& graph_;
@@ -71,45 +81,30 @@ class Ties {
 
 }  // namespace
 
-std::vector<SegmentView> segments_of(const Node& map) {
-  const auto& attrs = std::get<MapAttrs>(map.attrs);
-  const auto inputs = static_cast<std::size_t>(attrs.expr.inputs);
-  const std::size_t outputs = attrs.expr.outputs.size();
-  std::vector<SegmentView> segments(static_cast<std::size_t>(attrs.segments));
-  for (std::size_t s = 0; s < segments.size(); ++s) {
-    SegmentView& segment = segments[s];
-    segment.first_operand = s * inputs;
-    segment.first_result = s * outputs;
-    for (std::size_t i = 0; i < inputs; ++i) {
-      segment.operands.push_back(map.operands[segment.first_operand + i]);
-    }
-    for (std::size_t i = 0; i < outputs; ++i) {
-      segment.results.push_back(attrs.results[segment.first_result + i]);
-    }
-  }
-  return segments;
-}
-
-std::map<std::pair<ValueId, std::size_t>, std::vector<ValueId>> map_results(const Graph& graph) {
-  std::map<std::pair<ValueId, std::size_t>, std::vector<ValueId>> holders;
+Maps maps_of(const Graph& graph) {
+  Maps maps;
   for (std::size_t i = 0; i < graph.size(); ++i) {
-    const Node& node = graph[graph.id(i)];
-    if (node.op == Op::map && std::get<MapAttrs>(node.attrs).results.size() == 1) {
-      holders[{graph.id(i), 0}].push_back(graph.id(i));
+    const ValueId v = graph.id(i);
+    const Node& node = graph[v];
+    if (node.op == Op::map) {
+      maps[v] = segments_of(node);
+      if (std::get<MapAttrs>(node.attrs).results.size() == 1) maps[v].front().holders = {v};
     }
     if (node.op == Op::result && graph[node.operands[0]].op == Op::map) {
-      const std::int64_t index = std::get<ResultAttrs>(node.attrs).index;
-      holders[{node.operands[0], static_cast<std::size_t>(index)}].push_back(graph.id(i));
+      std::vector<SegmentView>& segments = maps.at(node.operands[0]);
+      const auto index = static_cast<std::size_t>(std::get<ResultAttrs>(node.attrs).index);
+      segments[index / segments.front().results.size()].holders.push_back(v);
     }
   }
-  return holders;
+  return maps;
 }
 
-std::vector<Layout> variable_layouts(const Graph& graph, const std::set<std::string>& placed) {
+std::vector<Layout> variable_layouts(const Graph& graph, const Maps& maps,
+                                     const std::set<std::string>& placed) {
   std::vector<Layout> layouts(graph.size(), Layout::plain);
   const auto mark_weight = [&](ValueId v) {
     if (!is_variable(graph[v]) || layouts[v.index] != Layout::plain) return;
-    if (placed.contains(std::get<NameAttrs>(graph[v].attrs).name)) return;
+    if (placed.contains(name_of(graph[v]))) return;
     const bool integers = graph[v].type.dtype == DType::i8;
     layouts[v.index] = integers ? Layout::o16x4 : Layout::o16;
   };
@@ -124,7 +119,7 @@ std::vector<Layout> variable_layouts(const Graph& graph, const std::set<std::str
       mark_weight(node.operands[1]);
     }
   }
-  const Ties ties(graph);
+  const Ties ties(graph, maps);
   std::vector<bool> blocked(graph.size(), false);
   for (std::size_t i = 0; i < graph.size(); ++i) {
     if (layouts[i] == Layout::o16) blocked[ties.set_of(graph.id(i))] = true;
@@ -137,32 +132,25 @@ std::vector<Layout> variable_layouts(const Graph& graph, const std::set<std::str
   return layouts;
 }
 
-std::vector<bool> wanted_o16(const Graph& graph, const std::vector<Layout>& variables) {
+std::vector<bool> wanted_o16(const Graph& graph, const Maps& maps,
+                             const std::vector<Layout>& variables) {
   std::vector<bool> wanted(graph.size(), false);
-  for (const Update& update : graph.updates) {
+  for (const Update& update : graph.updates)
     if (variables[update.variable.index] == Layout::o16) wanted[update.value.index] = true;
-  }
-  const auto holders = map_results(graph);
-  for (std::size_t i = graph.size(); i-- > 0;) {
-    const ValueId map = graph.id(i);
-    if (graph[map].op != Op::map) continue;
-    for (const SegmentView& segment : segments_of(graph[map])) {
-      bool any = false;
-      for (const ValueId v : segment.operands) {
-        any = any || (variables[v.index] == Layout::o16 &&
-                      graph[v].type.shape == segment.results.front().shape);
-      }
-      for (std::size_t k = 0; k < segment.results.size(); ++k) {
-        const auto it = holders.find({map, segment.first_result + k});
-        if (it == holders.end()) continue;
-        for (const ValueId holder : it->second) any = any || wanted[holder.index];
-      }
+  for (auto map = maps.rbegin(); map != maps.rend(); ++map)
+    for (const SegmentView& segment : map->second) {
+      const auto has_shape = [&](ValueId v) {
+        return graph[v].type.shape == segment.results.front().shape;
+      };
+      const bool any =
+          std::ranges::any_of(segment.holders, [&](ValueId v) { return wanted[v.index]; }) ||
+          std::ranges::any_of(segment.operands, [&](ValueId v) {
+            return variables[v.index] == Layout::o16 && has_shape(v);
+          });
       if (!any) continue;
-      for (const ValueId v : segment.operands) {
-        if (graph[v].type.shape == segment.results.front().shape) wanted[v.index] = true;
-      }
+      for (const ValueId v : segment.operands)
+        if (has_shape(v)) wanted[v.index] = true;
     }
-  }
   return wanted;
 }
 

@@ -20,7 +20,7 @@ Moments moments(Builder& builder, ValueId x, const NormalizeAttrs& attrs) {
 
 Graph expand_normalize(Graph graph) {
   const auto structured = [](const Node& node) { return node.op == Op::normalize; };
-  if (std::none_of(graph.nodes().begin(), graph.nodes().end(), structured)) return graph;
+  if (std::ranges::none_of(graph.nodes(), structured)) return graph;
   Rewriter rewriter(graph);
   for (std::size_t i = 0; i < graph.size(); ++i) {
     const ValueId old = graph.id(i);

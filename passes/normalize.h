@@ -1,9 +1,6 @@
 // What `normalize` is made of.
 #pragma once
 
-#include <cstdint>
-#include <vector>
-
 #include "ir/builder.h"
 
 namespace taper::passes {

@@ -49,8 +49,7 @@ class Parser {
   }
 
   [[noreturn]] void fail() const {
-    throw Error("simplify: pattern '" + std::string(text_) + "' is malformed before '" +
-                std::string(rest_) + "'");
+    throw Error("simplify: pattern '{}' is malformed before '{}'", text_, rest_);
   }
 
   std::string_view text_, rest_;

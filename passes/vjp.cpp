@@ -74,9 +74,9 @@ Gradients none(const VjpRequest& r) {
 }
 
 [[noreturn]] Gradients refuse(const VjpRequest& r) {
-  throw Error("differentiate: op '" + std::string(traits(r.node.op).name) +
-                  "' has no gradient, because it is made by a later pass",
-              r.node.location);
+  throw Error(r.node.location,
+              "differentiate: op '{}' has no gradient, because it is made by a later pass",
+              traits(r.node.op).name);
 }
 
 }  // namespace
@@ -85,9 +85,10 @@ Gradients vjp(VjpBuilder& builder, const VjpRequest& r) {
   const auto* reduce = std::get_if<ReduceAttrs>(&r.node.attrs);
   const bool fused = reduce != nullptr && reduce->prologue != Expr{};
   if (fused || r.node.epilogue != Expr{})
-    throw Error("differentiate: op '" + std::string(traits(r.node.op).name) +
-                    "' with an epilogue or prologue has no gradient, because a later pass fuses",
-                r.node.location);
+    throw Error(r.node.location,
+                "differentiate: op '{}' with an epilogue or prologue has no gradient, because a "
+                "later pass fuses",
+                traits(r.node.op).name);
   builder.set_location(r.node.location);
   const ValueId a = operand_or_none(r, 0);
   const ValueId b = operand_or_none(r, 1);

@@ -14,8 +14,7 @@ Gradients vjp_normalize(VjpBuilder& builder, const VjpRequest& r) {
   const auto& attrs = std::get<NormalizeAttrs>(r.node.attrs);
   const ValueId x = r.operand(0);
   const ValueId scale = r.operand(1);
-  Shape kept = builder.type(x).shape;
-  for (const std::int64_t axis : attrs.axes) kept[static_cast<std::size_t>(axis)] = 1;
+  const Shape kept = with_ones(builder.type(x).shape, attrs.axes);
   const auto total = [&](ValueId terms) {
     const ValueId sum = builder.reduce(terms, ReduceKind::sum, attrs.axes, false);
     return builder.reshape(sum, kept);

@@ -68,11 +68,10 @@ Gradients vjp_pool2d(VjpBuilder& builder, const VjpRequest& r) {
 Gradients vjp_pool2d_backward(VjpBuilder& builder, const VjpRequest& r) {
   const auto& attrs = std::get<PoolAttrs>(r.node.attrs);
   if (!r.wanted[1]) return {kNoValue, kNoValue};
-  if (attrs.kind == PoolKind::max) {
-    throw Error("differentiate: max pooling has no second derivative (pool2d_backward of input " +
-                    to_string(builder.type(r.operand(0))) + ")",
-                r.node.location);
-  }
+  if (attrs.kind == PoolKind::max)
+    throw Error(r.node.location,
+                "differentiate: max pooling has no second derivative (pool2d_backward of input {})",
+                to_string(builder.type(r.operand(0))));
   return {kNoValue, builder.pool2d(r.g, attrs)};
 }
 

@@ -18,11 +18,6 @@ Shape operand_shape(const VjpBuilder& builder, const VjpRequest& r) {
   return builder.type(r.operand(0)).shape;
 }
 
-Shape with_ones(Shape shape, const Indices& axes) {
-  for (const std::int64_t axis : axes) shape[static_cast<std::size_t>(axis)] = 1;
-  return shape;
-}
-
 ValueId max_gradient(VjpBuilder& builder, const VjpRequest& r, ValueId g, ValueId y) {
   const auto& attrs = std::get<ReduceAttrs>(r.node.attrs);
   const ValueId none = builder.zero();

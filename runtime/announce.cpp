@@ -1,13 +1,11 @@
 #include "runtime/announce.h"
 
-#include <elf.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <ctime>
 #include <mutex>
 #include <set>
@@ -17,12 +15,6 @@
 
 namespace taper::runtime {
 namespace {
-
-#if defined(__aarch64__)
-constexpr std::uint32_t kMachine = EM_AARCH64;
-#else
-constexpr std::uint32_t kMachine = EM_X86_64;
-#endif
 
 // The records of perf's tools/perf/Documentation/jitdump-specification.txt.
 struct DumpHeader {
@@ -53,7 +45,7 @@ class ProcessFile {
   void write(std::string_view bytes) {
     if (file_ < 0 ||
         ::write(file_, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
-      throw Error(fmt::format("TAPER_JIT_PROFILE: cannot write {}", path_));
+      throw Error("TAPER_JIT_PROFILE: cannot write {}", path_);
   }
   template <class Record>
   void write_record(const Record& record) {
@@ -111,7 +103,7 @@ void write_dump(const codegen::Routine& routine) {
 
 void check_announcement(std::string_view how, std::string_view option) {
   if (!how.empty() && how != "perfmap" && how != "jitdump" && how != "gdb")
-    throw Error(fmt::format("{}: \"{}\" is not perfmap, jitdump or gdb", option, how));
+    throw Error("{}: \"{}\" is not perfmap, jitdump or gdb", option, how);
 }
 
 void announce(const Kernels& kernels, std::string_view how) {

@@ -49,8 +49,8 @@ class ArenaPacking {
       if (b.place == Buffer::Place::arena && b.last >= b.first)
         order.push_back(static_cast<int>(i));
     }
-    std::stable_sort(order.begin(), order.end(),
-                     [&](int a, int b) { return buffer(a).bytes > buffer(b).bytes; });
+    std::ranges::stable_sort(order,
+                             [&](int a, int b) { return buffer(a).bytes > buffer(b).bytes; });
     std::vector<int> placed;  // by offset
     for (const int index : order) {
       Buffer& b = buffer(index);

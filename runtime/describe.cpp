@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -22,10 +21,19 @@ void write_text(const std::filesystem::path& path, const std::string& text) {
   std::ofstream file(path);
   file << text;
   file.close();
-  if (!file) throw Error(fmt::format("dump: cannot write {}", path.string()));
+  if (!file) throw Error("dump: cannot write {}", path.string());
 }
 
 }  // namespace
+
+std::string buffer_names(const Plan& plan, const PlannedCall& call) {
+  std::string text;
+  for (std::size_t b = 0; b < call.buffers.size(); ++b) {
+    text += b == call.operands ? " -> " : b == 0 ? "" : ", ";
+    text += plan.buffers[static_cast<std::size_t>(call.buffers[b])].name;
+  }
+  return text;
+}
 
 std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedule,
                      const std::vector<Chain>& chains, const Report& report, ir::Dim max_batch) {
@@ -49,11 +57,7 @@ std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedul
     }
     fmt::format_to(out, "{:3} {:<16} {:10.3f}  ", c, ir::lowering(*call.spec),
                    ir::flops(*call.spec, max_batch) / 1e6);
-    for (std::size_t b = 0; b < call.buffers.size(); ++b) {
-      const char* before = b == call.operands ? " -> " : b == 0 ? "" : ", ";
-      fmt::format_to(out, "{}{}", before,
-                     plan.buffers[static_cast<std::size_t>(call.buffers[b])].name);
-    }
+    text += buffer_names(plan, call);
     fmt::format_to(out, "\n      {}\n", ir::to_string(*call.spec));
   }
   fmt::format_to(out, "\narena (offset, bytes, live during calls)\n");

@@ -1,6 +1,5 @@
 #include "runtime/environment.h"
 
-#include <fmt/format.h>
 #include <sched.h>
 
 #include <algorithm>
@@ -25,7 +24,7 @@ int usable_cpus() {
 
 int thread_count(int requested) {
   if (requested < 0 || requested > kMaxThreads)
-    throw Error(fmt::format("CompileOptions::threads: {} is not in 0..{}", requested, kMaxThreads));
+    throw Error("CompileOptions::threads: {} is not in 0..{}", requested, kMaxThreads);
   if (requested > 0) return requested;
   const char* text = std::getenv("TAPER_NUM_THREADS");
   if (text == nullptr || *text == '\0') return usable_cpus();
@@ -34,18 +33,18 @@ int thread_count(int requested) {
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), threads);
   if (error != std::errc() || end != value.data() + value.size() || threads < 1 ||
       threads > kMaxThreads)
-    throw Error(fmt::format("TAPER_NUM_THREADS: \"{}\" is not in 1..{}", value, kMaxThreads));
+    throw Error("TAPER_NUM_THREADS: \"{}\" is not in 1..{}", value, kMaxThreads);
   return threads;
 }
 
 int verbosity(int requested) {
   if (requested < 0 || requested > 2)
-    throw Error(fmt::format("CompileOptions::verbose: {} is not in 0..2", requested));
+    throw Error("CompileOptions::verbose: {} is not in 0..2", requested);
   const char* text = std::getenv("TAPER_VERBOSE");
   if (text == nullptr || *text == '\0') return requested;
   const std::string_view value = text;
   if (value != "0" && value != "1" && value != "2")
-    throw Error(fmt::format("TAPER_VERBOSE: \"{}\" is not 0, 1 or 2", value));
+    throw Error("TAPER_VERBOSE: \"{}\" is not 0, 1 or 2", value);
   return std::max(requested, value.front() - '0');
 }
 
@@ -61,10 +60,10 @@ std::string jit_profile(const std::string& requested) {
 
 CompileOptions resolve(CompileOptions options) {
   if (options.max_batch < 1)
-    throw Error(fmt::format("CompileOptions::max_batch: {} is not positive", options.max_batch));
+    throw Error("CompileOptions::max_batch: {} is not positive", options.max_batch);
   options.threads = thread_count(options.threads);
   if (options.isa != nullptr && !ir::runs_on(*options.isa, ir::host_features()))
-    throw Error(fmt::format("CompileOptions::isa: this processor has no {}", options.isa->name));
+    throw Error("CompileOptions::isa: this processor has no {}", options.isa->name);
   if (options.isa == nullptr && !options.interpret) {
     options.isa = ir::host_isa();
     if (options.isa != nullptr && !codegen::has_emitter(*options.isa)) options.isa = nullptr;

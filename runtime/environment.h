@@ -7,8 +7,6 @@
 //   TAPER_JIT_PROFILE  perfmap | jitdump | gdb: who learns the names of the generated routines
 #pragma once
 
-#include <string>
-
 #include "runtime/executable.h"
 
 namespace taper::runtime {

@@ -1,9 +1,6 @@
 #include "runtime/executable.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -47,9 +44,8 @@ std::string Executable::plan() const {
 
 std::span<const float> Executable::output(std::size_t index) const {
   if (index >= program_->output_types.size() || program_->batch == 0)
-    throw Error(
-        fmt::format("output {}: {}", index,
-                    program_->batch == 0 ? "nothing has run yet" : "there is no such output"));
+    throw Error("output {}: {}", index,
+                program_->batch == 0 ? "nothing has run yet" : "there is no such output");
   const auto count = static_cast<std::size_t>(
       ir::element_count(program_->output_types[index].shape, program_->batch));
   const float* data = program_->options.interpret ? program_->interpreted_outputs[index].data()
@@ -66,19 +62,17 @@ void Executable::run(std::span<const std::span<const std::byte>> inputs, ir::Dim
 void Executable::Program::check_inputs(std::span<const std::span<const std::byte>> inputs,
                                        ir::Dim n) const {
   if (n < 1 || n > options.max_batch)
-    throw Error(
-        fmt::format("run: batch {} is not in 1..{}, the range this program was compiled for", n,
-                    options.max_batch));
+    throw Error("run: batch {} is not in 1..{}, the range this program was compiled for", n,
+                options.max_batch);
   if (inputs.size() != input_types.size())
-    throw Error(fmt::format("run: {} inputs were given but the program takes {}", inputs.size(),
-                            input_types.size()));
+    throw Error("run: {} inputs were given but the program takes {}", inputs.size(),
+                input_types.size());
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto bytes = static_cast<std::size_t>(ir::element_count(input_types[i].shape, n)) *
                        ir::byte_size(input_types[i].dtype);
     if (inputs[i].size() != bytes)
-      throw Error(
-          fmt::format("run: input \"{}\" is {} and takes {} bytes at batch {}, but {} were given",
-                      input_names[i], ir::to_string(input_types[i]), bytes, n, inputs[i].size()));
+      throw Error("run: input \"{}\" is {} and takes {} bytes at batch {}, but {} were given",
+                  input_names[i], ir::to_string(input_types[i]), bytes, n, inputs[i].size());
   }
   for (const LabelCheck& check : label_checks)
     check.run(input_names[check.input], inputs[check.input]);

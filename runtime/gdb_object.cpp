@@ -1,7 +1,5 @@
 #include "runtime/gdb_object.h"
 
-#include <elf.h>
-
 #include <cstring>
 #include <memory>
 
@@ -60,11 +58,7 @@ Object make_object(std::uint64_t address, std::size_t bytes, std::size_t name_by
   o.header.e_ident[EI_DATA] = ELFDATA2LSB;
   o.header.e_ident[EI_VERSION] = EV_CURRENT;
   o.header.e_type = ET_EXEC;
-#if defined(__aarch64__)
-  o.header.e_machine = EM_AARCH64;
-#else
-  o.header.e_machine = EM_X86_64;
-#endif
+  o.header.e_machine = kMachine;
   o.header.e_version = EV_CURRENT;
   o.header.e_ehsize = sizeof(Elf64_Ehdr);
   o.header.e_shoff = offsetof(Object, sections);

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "ir/narrow_float.h"
 #include "runtime/program.h"
 
 namespace taper::runtime {
@@ -15,11 +16,11 @@ double load_element(ir::DType dtype, const std::byte* data, std::size_t i) {
   const auto as = [&]<class T>(T) {
     T value;
     std::memcpy(&value, data + i * sizeof(T), sizeof(T));
-    return static_cast<double>(value);
+    return value;
   };
   switch (dtype) {
     case ir::DType::f32:
-      return as(float{});
+      return static_cast<double>(as(float{}));
     case ir::DType::i32:
       return as(std::int32_t{});
     case ir::DType::i8:
@@ -28,28 +29,12 @@ double load_element(ir::DType dtype, const std::byte* data, std::size_t i) {
       return as(std::uint8_t{});
     case ir::DType::boolean:
       return as(std::uint8_t{}) != 0 ? 1 : 0;
-    case ir::DType::bf16: {
-      const std::uint32_t bits = static_cast<std::uint32_t>(as(std::uint16_t{})) << 16;
-      float value;
-      std::memcpy(&value, &bits, sizeof value);
-      return static_cast<double>(value);
-    }
-    case ir::DType::f16: {
-      const auto bits = static_cast<std::uint32_t>(as(std::uint16_t{}));
-      const double sign = bits & 0x8000u ? -1 : 1;
-      const int exponent = static_cast<int>(bits >> 10 & 31u);
-      const double fraction = (bits & 1023u) / 1024.0;
-      if (exponent == 31) return fraction != 0 ? std::nan("") : sign * HUGE_VAL;
-      return sign *
-             (exponent == 0 ? std::ldexp(fraction, -14) : std::ldexp(1 + fraction, exponent - 15));
-    }
+    case ir::DType::bf16:
+      return static_cast<double>(from_bf16(as(std::uint16_t{})));
+    case ir::DType::f16:
+      return static_cast<double>(from_f16(as(std::uint16_t{})));
   }
   return 0;
-}
-
-ir::Shape at_batch(ir::Shape shape, ir::Dim batch) {
-  if (!shape.empty() && shape.front() == ir::kBatch) shape.front() = batch;
-  return shape;
 }
 
 bool is_finite(const std::vector<ir::Value>& results) {
@@ -93,8 +78,7 @@ std::map<std::string, ir::Value> Executable::Program::bindings(
     std::span<const std::span<const std::byte>> inputs) const {
   std::map<std::string, ir::Value> bound;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
-    ir::Value value{input_types[i], {}};
-    value.type.shape = at_batch(value.type.shape, batch);
+    ir::Value value{ir::concrete(input_types[i], batch), {}};
     const std::size_t size = ir::byte_size(value.type.dtype);
     for (std::size_t e = 0; e < inputs[i].size() / size; ++e)
       value.data.push_back(load_element(value.type.dtype, inputs[i].data(), e));
@@ -102,9 +86,8 @@ std::map<std::string, ir::Value> Executable::Program::bindings(
   }
   for (const auto& [name, variable] : variables) {
     const std::vector<float> values = variable->read();
-    ir::TensorType type = variable->type();
-    type.layout = ir::Layout::plain;
-    bound.emplace(name, ir::Value{type, {values.begin(), values.end()}});
+    bound.emplace(name,
+                  ir::Value{ir::concrete(variable->type(), batch), {values.begin(), values.end()}});
   }
   return bound;
 }

@@ -15,9 +15,8 @@ void LabelCheck::run(std::string_view name, std::span<const std::byte> labels) c
     if (std::ranges::find(range.others, label) != range.others.end()) continue;
     const std::string others =
         range.others.empty() ? "" : fmt::format(" nor {}", fmt::join(range.others, " nor "));
-    throw Error(fmt::format("run: label {} in row {} of input \"{}\" is not in {}..{}{}", label,
-                            row, name, range.low, range.high - 1, others),
-                location);
+    throw Error(location, "run: label {} in row {} of input \"{}\" is not in {}..{}{}", label, row,
+                name, range.low, range.high - 1, others);
   }
 }
 

@@ -43,7 +43,7 @@ std::shared_ptr<TraceFile> TraceFile::of(const std::string& path) {
 
 TraceFile::TraceFile(std::string path)
     : path_(std::move(path)), file_(std::fopen(path_.c_str(), "we")), opened_(Clock::now()) {
-  if (file_ == nullptr) throw Error(fmt::format("TAPER_TRACE: cannot write {}", path_));
+  if (file_ == nullptr) throw Error("TAPER_TRACE: cannot write {}", path_);
   std::fputs("[\n", file_);
 }
 

@@ -76,7 +76,7 @@ class Ordering {
     std::vector<ValueId> list;
     for (const ValueId operand : graph_[id].operands) {
       const ValueId source = source_of(graph_, operand).node;
-      if (std::find(list.begin(), list.end(), source) == list.end()) list.push_back(source);
+      if (std::ranges::find(list, source) == list.end()) list.push_back(source);
     }
     return list;
   }
@@ -141,13 +141,13 @@ class Ordering {
   bool is_ready(std::size_t kernel) const {
     const std::vector<ValueId>& needed = sources_[kernel];
     const auto& others = old_readers_[kernel];
-    return std::all_of(needed.begin(), needed.end(),
-                       [&](ValueId source) {
-                         return graph_[source].op != Op::kernel || early_[source.index] ||
-                                done_[source.index];
-                       }) &&
-           std::all_of(others.begin(), others.end(),
-                       [&](std::size_t reader) { return reader == kernel || done_[reader]; });
+    return std::ranges::all_of(needed,
+                               [&](ValueId source) {
+                                 return graph_[source].op != Op::kernel || early_[source.index] ||
+                                        done_[source.index];
+                               }) &&
+           std::ranges::all_of(
+               others, [&](std::size_t reader) { return reader == kernel || done_[reader]; });
   }
 
   void execute(std::size_t kernel) {
@@ -157,8 +157,8 @@ class Ordering {
     run_.push_back(kernel);
     for (const ValueId source : sources_[kernel]) {
       const auto& readers = readers_[source.index];
-      const bool read = std::all_of(readers.begin(), readers.end(),
-                                    [&](std::size_t reader) { return done_[reader]; });
+      const bool read =
+          std::ranges::all_of(readers, [&](std::size_t reader) { return done_[reader]; });
       if (read) live_ -= bytes_[source.index];  // zero for variables
     }
   }

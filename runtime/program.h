@@ -123,6 +123,9 @@ void dump_program(const CompileOptions& options, const std::string& plan,
 void print_events(const std::string& name, const Plan& plan, const Report& report,
                   ir::Dim max_batch, bool with_runs);
 
+// The names of the buffers of a call: "%0, w -> %4".
+std::string buffer_names(const Plan& plan, const PlannedCall& call);
+
 std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedule,
                      const std::vector<Chain>& chains, const Report& report, ir::Dim max_batch);
 

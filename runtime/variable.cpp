@@ -1,5 +1,3 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <span>
 #include <utility>
@@ -67,11 +65,6 @@ class Walk {
   std::size_t inner_ = 0, block_ = 1;
 };
 
-ir::TensorType row_major(ir::TensorType type) {
-  type.layout = ir::Layout::plain;
-  return type;
-}
-
 template <class Element>
 void copy(const ir::TensorType& from, const std::byte* source, const ir::TensorType& to,
           std::byte* target) {
@@ -87,15 +80,15 @@ Variable::Variable(std::string name, ir::TensorType type)
     : name_(std::move(name)), type_(std::move(type)) {
   const bool storable = type_.dtype == ir::DType::f32 || type_.dtype == ir::DType::i8;
   if (!storable || type_.has_batch())
-    throw Error(fmt::format("variable \"{}\": {} is not a static f32 or i8 tensor", name_,
-                            ir::to_string(type_)));
+    throw Error("variable \"{}\": {} is not a static f32 or i8 tensor", name_,
+                ir::to_string(type_));
   data_ = allocate_aligned(static_cast<std::size_t>(ir::byte_size(type_, 1)));
 }
 
 std::vector<float> Variable::read() const {
   std::vector<float> values(static_cast<std::size_t>(ir::element_count(type_.shape, 1)));
   const auto read_as = [&]<class Element>(const Element* elements) {
-    Walk(type_, row_major(type_)).for_each([&](std::int64_t offset, std::int64_t index) {
+    Walk(type_, ir::concrete(type_, 1)).for_each([&](std::int64_t offset, std::int64_t index) {
       values[static_cast<std::size_t>(index)] = static_cast<float>(elements[offset]);
     });
   };
@@ -109,17 +102,17 @@ std::vector<float> Variable::read() const {
 void Variable::write(std::span<const float> values) {
   const auto count = static_cast<std::size_t>(ir::element_count(type_.shape, 1));
   if (values.size() != count)
-    throw Error(fmt::format("variable \"{}\": {} holds {} elements but {} were given", name_,
-                            ir::to_string(type_), count, values.size()));
+    throw Error("variable \"{}\": {} holds {} elements but {} were given", name_,
+                ir::to_string(type_), count, values.size());
   if (type_.dtype == ir::DType::i8) {
     auto* bytes = static_cast<std::int8_t*>(data());
-    Walk(type_, row_major(type_)).for_each([&](std::int64_t offset, std::int64_t index) {
+    Walk(type_, ir::concrete(type_, 1)).for_each([&](std::int64_t offset, std::int64_t index) {
       bytes[offset] = static_cast<std::int8_t>(
           ir::round_to(ir::DType::i8, values[static_cast<std::size_t>(index)]));
     });
   } else {
     auto* floats = static_cast<float*>(data());
-    Walk(type_, row_major(type_)).for_each([&](std::int64_t offset, std::int64_t index) {
+    Walk(type_, ir::concrete(type_, 1)).for_each([&](std::int64_t offset, std::int64_t index) {
       floats[offset] = values[static_cast<std::size_t>(index)];
     });
   }

@@ -9,8 +9,8 @@
 #include <cstring>
 #include <limits>
 
-#include "frontend/narrow_float.h"
 #include "ir/eval.h"
+#include "ir/narrow_float.h"
 #include "tests/temporary_folder.h"
 
 namespace taper::safetensors {

@@ -1,9 +1,6 @@
 // taper bench: kernel by kernel, how fast and how near to the roofline.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <memory>
 
 #include "runtime/environment.h"

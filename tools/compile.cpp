@@ -1,11 +1,7 @@
 // taper compile: every stage of a graph as a numbered file, down to the bytes of the machine code.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <filesystem>
-#include <fstream>
 #include <set>
 
 #include "tools/command.h"
@@ -37,7 +33,7 @@ class Dump {
   explicit Dump(const std::string& folder) : folder_(folder) {
     std::error_code error;
     fs::create_directories(folder_, error);
-    if (!fs::is_directory(folder_)) throw Error(fmt::format("{}: is no folder", folder));
+    if (!fs::is_directory(folder_)) throw Error("{}: is no folder", folder);
   }
   void write(const std::string& name, const std::string& text) {
     put(fmt::format("{:02}-{}", number_++, name), text);
@@ -50,10 +46,7 @@ class Dump {
 
  private:
   void put(const std::string& name, const std::string& text) {
-    std::ofstream file(folder_ / name, std::ios::binary);
-    file << text;
-    file.close();
-    if (!file) throw Error(fmt::format("{}: cannot be written", (folder_ / name).string()));
+    write_file(folder_ / name, text);
     ++files_;
   }
   fs::path folder_;
@@ -100,8 +93,13 @@ std::string definition(const Lowered& lowered, std::size_t c) {
          to_string(lowered.selected()[lowered.plan.calls[c].node].type);
 }
 
-void dump_kernels(const Lowered& lowered, const ir::Isa& isa, bool locations, Dump& dump) {
+struct Dumped {
+  std::size_t kernels = 0, bytes = 0;  // of code
+};
+
+Dumped dump_kernels(const Lowered& lowered, const ir::Isa& isa, bool locations, Dump& dump) {
   std::set<const codegen::Kernel*> seen;
+  std::size_t code = 0;
   for (std::size_t c = 0; c < lowered.kernels.size(); ++c) {
     const codegen::Kernel& kernel = *lowered.kernels[c];
     if (!seen.insert(&kernel).second) continue;
@@ -120,7 +118,9 @@ void dump_kernels(const Lowered& lowered, const ir::Isa& isa, bool locations, Du
     }
     dump.write(fmt::format("kernel{}.asm", c), text);
     dump.write_beside(fmt::format("kernel{}.bin", c), bytes);
+    code += bytes.size();
   }
+  return {seen.size(), code};
 }
 
 const ir::Isa& chosen_isa(const std::string& name) {
@@ -142,17 +142,11 @@ void run_compile(const CompileCommand& command) {
     dump.write(stage + ".tir", ir::print(text, {.locations = command.locations}));
   dump.write("kernels.txt", kernel_list(*lowered, command.max_batch, command.locations));
   dump.write("memory.txt", memory_plan(lowered->plan, command.max_batch));
-  dump_kernels(*lowered, isa, command.locations, dump);
-  std::size_t code = 0;
-  std::set<const codegen::Kernel*> seen;
-  for (const auto& kernel : lowered->kernels)
-    if (seen.insert(kernel.get()).second)
-      for (const codegen::Routine* routine : kernel->routines())
-        code += routine->code->bytes.size();
+  const auto [kernels, code] = dump_kernels(*lowered, isa, command.locations, dump);
   fmt::print(
       "{}: {} kernel calls, {} kernels, {} bytes of code, arena of {} bytes at batch {}; {} files "
       "in {}\n",
-      isa.name, lowered->kernels.size(), seen.size(), code, lowered->plan.arena_bytes,
+      isa.name, lowered->kernels.size(), kernels, code, lowered->plan.arena_bytes,
       command.max_batch, dump.files(), command.folder);
 }
 

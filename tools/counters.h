@@ -2,7 +2,6 @@
 // perf_event_open.
 #pragma once
 
-#include <cstdint>
 #include <string>
 #include <vector>
 

@@ -4,6 +4,7 @@
 
 #include "codegen/masm.h"
 #include "runtime/arena.h"
+#include "runtime/program.h"
 
 namespace taper::tools {
 namespace {
@@ -28,13 +29,7 @@ std::string Lowered::value(std::size_t c) const {
 }
 
 std::string Lowered::buffers(std::size_t c) const {
-  const runtime::PlannedCall& call = plan.calls[c];
-  std::string text;
-  for (std::size_t b = 0; b < call.buffers.size(); ++b) {
-    if (b > 0) text += b == call.operands ? " -> " : ", ";
-    text += plan.buffers[static_cast<std::size_t>(call.buffers[b])].name;
-  }
-  return text;
+  return runtime::buffer_names(plan, plan.calls[c]);
 }
 
 Location Lowered::location(std::size_t c) const {

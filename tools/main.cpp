@@ -1,8 +1,6 @@
 // taper: looks inside the compiler, runs and measures what it makes. One file per subcommand.
 #include <fmt/format.h>
 
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <exception>
 
 #include "ir/error.h"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -47,5 +48,8 @@ Measured measure(const ir::Graph& graph, const Settings& settings, double second
 std::string as_table(const Measured& measured);
 std::string as_csv(const Measured& measured);
 std::string as_json(const Measured& measured);
+// The parts of it: one kernel, and what is not about one.
+nlohmann::json json_of(const KernelTime& kernel);
+nlohmann::json summary_of(const Measured& measured);
 
 }  // namespace taper::tools

@@ -53,31 +53,36 @@ std::string as_csv(const Measured& m) {
   return text;
 }
 
+nlohmann::json json_of(const KernelTime& k) {
+  return {{"call", k.call},
+          {"value", k.value},
+          {"lowering", k.lowering},
+          {"seconds", k.seconds},
+          {"gflops", per_second(k.flops, k.seconds)},
+          {"gbps", per_second(k.bytes, k.seconds)},
+          {"percent", k.percent},
+          {"bound", bound(k)},
+          {"spec", k.spec},
+          {"location", k.place}};
+}
+
+nlohmann::json summary_of(const Measured& m) {
+  return {{"isa", m.isa},
+          {"threads", m.threads},
+          {"batch", m.batch},
+          {"steps", m.steps},
+          {"step_seconds", m.step_seconds},
+          {"barrier_share", m.barrier_share},
+          {"peak_gflops", m.roofline.flops / 1e9},
+          {"peak_gbps", m.roofline.bytes / 1e9}};
+}
+
 std::string as_json(const Measured& m) {
-  nlohmann::json kernels = nlohmann::json::array();
-  for (const KernelTime& k : m.kernels)
-    kernels.push_back({{"call", k.call},
-                       {"value", k.value},
-                       {"lowering", k.lowering},
-                       {"seconds", k.seconds},
-                       {"gflops", per_second(k.flops, k.seconds)},
-                       {"gbps", per_second(k.bytes, k.seconds)},
-                       {"percent", k.percent},
-                       {"bound", bound(k)},
-                       {"spec", k.spec},
-                       {"location", k.place}});
-  nlohmann::json counters = nlohmann::json::object();
-  for (const Count& count : m.counters) counters[count.name] = count.value;
-  const nlohmann::json all = {{"isa", m.isa},
-                              {"threads", m.threads},
-                              {"batch", m.batch},
-                              {"steps", m.steps},
-                              {"step_seconds", m.step_seconds},
-                              {"barrier_share", m.barrier_share},
-                              {"peak_gflops", m.roofline.flops / 1e9},
-                              {"peak_gbps", m.roofline.bytes / 1e9},
-                              {"counters", std::move(counters)},
-                              {"kernels", std::move(kernels)}};
+  nlohmann::json all = summary_of(m);
+  all["counters"] = nlohmann::json::object();
+  for (const Count& count : m.counters) all["counters"][count.name] = count.value;
+  all["kernels"] = nlohmann::json::array();
+  for (const KernelTime& k : m.kernels) all["kernels"].push_back(json_of(k));
   return all.dump(2) + '\n';
 }
 

@@ -1,9 +1,6 @@
 // taper opt: runs passes on the text of a graph and prints what they make.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -51,7 +48,7 @@ const passes::Pass& pass_named(const std::string& name) {
   const auto all = passes::pipeline();
   const auto found = std::ranges::find(all, name, &passes::Pass::name);
   if (found == all.end())
-    throw Error(fmt::format("there is no pass \"{}\": the passes are {}", name, pass_names()));
+    throw Error("there is no pass \"{}\": the passes are {}", name, pass_names());
   return *found;
 }
 

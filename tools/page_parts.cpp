@@ -43,7 +43,7 @@ function toMiddle(node) {
 }
 function percent(call) { return call.percent.toFixed(1) + ' % of ' + call.bound; }
 function showCall(call) {
-  make(side, 'h3', 'kernel ' + call.index + ': ' + call.lowering, {id: 'kernel'});
+  make(side, 'h3', 'kernel ' + call.call + ': ' + call.lowering, {id: 'kernel'});
   make(side, 'p', (call.seconds * 1e6).toFixed(1) + ' us, ' + call.gflops.toFixed(1) + ' GFLOP/s, ' +
     call.gbps.toFixed(1) + ' GB/s, ' + percent(call), {id: 'time'});
   if (call.location) make(side, 'p', 'at ' + call.location, {id: 'location'});
@@ -86,7 +86,7 @@ function kernelTable() {
   const total = report.calls.reduce((sum, c) => sum + c.seconds, 0);
   for (const call of [...report.calls].sort((a, b) => b.seconds - a.seconds)) {
     const row = make(table, 'tr', null, {class: 'call'});
-    for (const cell of [call.index, call.lowering, (call.seconds * 1e6).toFixed(1),
+    for (const cell of [call.call, call.lowering, (call.seconds * 1e6).toFixed(1),
         (100 * call.seconds / total).toFixed(1) + ' %', call.gflops.toFixed(1), call.gbps.toFixed(1), percent(call)])
       make(row, 'td', cell);
     row.onclick = () => { side.replaceChildren(); showCall(call); };
@@ -115,7 +115,7 @@ function timeline() {
 function memoryPlan() {
   const width = 1000, height = 560;
   const panel = document.getElementById('memory');
-  make(panel, 'p', 'The arena, ' + report.arena_bytes + ' bytes at batch ' + report.max_batch + ', from top to bottom; kernel calls from left to right.');
+  make(panel, 'p', 'The arena, ' + report.arena_bytes + ' bytes at batch ' + report.batch + ', from top to bottom; kernel calls from left to right.');
   const svg = make(panel, 'svg', null, {width: width + 10, height: height + 10});
   const calls = report.calls.length;
   report.memory.forEach((b, i) => box(svg, b.first / calls * width, b.offset / report.arena_bytes * height,

@@ -1,7 +1,5 @@
 #include "tools/problem.h"
 
-#include <fmt/format.h>
-
 #include <array>
 #include <charconv>
 #include <map>
@@ -41,8 +39,7 @@ Numbers numbers_of(const std::string& problem) {
     std::string_view rest = text.substr(key.size());
     const auto value = key.empty() ? std::nullopt : take_number(rest);
     if (!value || !numbers.emplace(key, *value).second)
-      throw Error(
-          fmt::format("--conv {}: \"{}\" is not a key and a number that is new", problem, text));
+      throw Error("--conv {}: \"{}\" is not a key and a number that is new", problem, text);
     text = rest;
   }
   return numbers;
@@ -70,7 +67,7 @@ Axis axis_of(const Numbers& numbers, const std::string& problem, char axis) {
          0,
          0};
   if (a.in < 1 || a.kernel < 1 || a.stride < 1)
-    throw Error(fmt::format("--conv {}: ih, kh and sh must be positive", problem));
+    throw Error("--conv {}: ih, kh and sh must be positive", problem);
   const std::int64_t reach = (a.kernel - 1) * a.dilation + 1;
   const std::int64_t whole =
       out ? std::max<std::int64_t>(0, (*out - 1) * a.stride + reach - a.in) : 0;
@@ -80,8 +77,8 @@ Axis axis_of(const Numbers& numbers, const std::string& problem, char axis) {
   const std::int64_t room = a.in + a.before + a.after - reach;
   a.out = room < 0 ? 0 : room / a.stride + 1;
   if (a.out < 1 || (out && a.out != *out))
-    throw Error(fmt::format("--conv {}: o{} is {}, but the other numbers make {}", problem, axis,
-                            out.value_or(0), a.out));
+    throw Error("--conv {}: o{} is {}, but the other numbers make {}", problem, axis,
+                out.value_or(0), a.out);
   return a;
 }
 
@@ -129,8 +126,7 @@ std::vector<Problem> convolutions(const std::string& text, const std::string& di
   const std::int64_t groups = number("g", 1), ic = number("ic", 0), oc = number("oc", 0);
   const ir::Dim batch = number("mb", 2);
   if (ic < 1 || oc < 1 || batch < 1 || groups < 1 || ic % groups != 0 || oc % groups != 0)
-    throw Error(
-        fmt::format("--conv {}: mb, ic and oc must be positive and g must divide them", text));
+    throw Error("--conv {}: mb, ic and oc must be positive and g must divide them", text);
   const Axis h = axis_of(numbers, text, 'h'), w = axis_of(numbers, text, 'w');
   const ir::TensorType x = floats({ir::kBatch, ic, h.in, w.in});
   const ir::TensorType y = floats({ir::kBatch, oc, h.out, w.out});
@@ -179,7 +175,7 @@ std::vector<Problem> products(const std::string& text, const std::string& direct
     const auto value = take_number(rest);
     const bool separated = i + 1 == extents.size() ? rest.empty() : rest.starts_with('x');
     if (!value || *value < 1 || !separated)
-      throw Error(fmt::format("--gemm {}: is not MxNxK, three positive numbers", text));
+      throw Error("--gemm {}: is not MxNxK, three positive numbers", text);
     extents[i] = *value;
     if (!rest.empty()) rest.remove_prefix(1);
   }

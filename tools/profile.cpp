@@ -1,10 +1,6 @@
 // taper profile: where the time of a step goes, thread by thread.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
-#include <fstream>
 #include <memory>
 
 #include "tools/command.h"
@@ -30,13 +26,6 @@ struct ProfileOptions {
   bool locations = false;
   Settings settings;
 };
-
-void write_file(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) throw Error(fmt::format("{}: cannot be written", path));
-}
 
 void run_profile(const ProfileOptions& options) {
   ir::Graph graph = parse_source(read_source(options.file));

@@ -1,7 +1,5 @@
 #include "tools/profile_report.h"
 
-#include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "tools/page.h"
@@ -23,19 +21,11 @@ json routines_of(const Measured& m, std::size_t call) {
 json calls_of(const Measured& m) {
   json calls = json::array();
   for (const KernelTime& k : m.kernels) {
-    const double time = k.seconds > 0 ? k.seconds : 1e-9;
     const ir::ValueId node = m.lowered->plan.calls[k.call].node;
-    calls.push_back({{"index", k.call},
-                     {"value", node == ir::kNoValue ? -1 : static_cast<std::int64_t>(node.index)},
-                     {"lowering", k.lowering},
-                     {"spec", k.spec},
-                     {"seconds", k.seconds},
-                     {"gflops", k.flops / time / 1e9},
-                     {"gbps", k.bytes / time / 1e9},
-                     {"percent", k.percent},
-                     {"bound", k.computes ? "multiply-add" : "memory"},
-                     {"location", k.place},
-                     {"routines", routines_of(m, k.call)}});
+    json call = json_of(k);
+    call["value"] = node == ir::kNoValue ? -1 : static_cast<std::int64_t>(node.index);
+    call["routines"] = routines_of(m, k.call);
+    calls.push_back(std::move(call));
   }
   return calls;
 }
@@ -87,18 +77,11 @@ std::string profile_page(const std::string& title, const Measured& m) {
                       {"wait", event.wait},
                       {"start", event.begin},
                       {"end", event.end}});
-  const json report = {{"isa", m.isa},
-                       {"threads", m.threads},
-                       {"batch", m.batch},
-                       {"max_batch", m.batch},
-                       {"step_seconds", m.step_seconds},
-                       {"barrier_share", m.barrier_share},
-                       {"peak_gflops", m.roofline.flops / 1e9},
-                       {"peak_gbps", m.roofline.bytes / 1e9},
-                       {"arena_bytes", m.lowered->plan.arena_bytes},
-                       {"calls", calls_of(m)},
-                       {"events", std::move(events)},
-                       {"memory", memory_of(m.lowered->plan)}};
+  json report = summary_of(m);
+  report["arena_bytes"] = m.lowered->plan.arena_bytes;
+  report["calls"] = calls_of(m);
+  report["events"] = std::move(events);
+  report["memory"] = memory_of(m.lowered->plan);
   return page(title, stages, report);
 }
 

@@ -1,7 +1,5 @@
 #include "tools/random_values.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -84,10 +82,10 @@ std::vector<std::byte> random_input(const ir::Graph& graph, const std::string& n
       case ir::DType::bf16:
         break;
     }
-    throw Error(fmt::format("input \"{}\" is {}, of which there is no random kind", name,
-                            ir::name(node.type.dtype)));
+    throw Error("input \"{}\" is {}, of which there is no random kind", name,
+                ir::name(node.type.dtype));
   }
-  throw Error(fmt::format("there is no input \"{}\"", name));
+  throw Error("there is no input \"{}\"", name);
 }
 
 }  // namespace taper::tools

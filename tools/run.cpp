@@ -1,19 +1,14 @@
 // taper run: executes a graph.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <set>
 
 #include "frontend/fingerprint.h"
 #include "frontend/npy.h"
 #include "ir/builder.h"
 #include "tools/command.h"
-
 #include "tools/settings.h"
 #include "tools/source.h"
 #include "tools/train_graph.h"
@@ -46,8 +41,7 @@ ir::Graph with_gradients(const ir::Graph& recorded, const std::string& name) {
   ir::Graph graph = ir::canonical(recorded);
   const ir::ValueId value = output_named(graph, name);
   if (graph[value].type.dtype != ir::DType::f32)
-    throw Error(
-        fmt::format("output \"{}\" is {} and has no gradient", name, to_string(graph[value].type)));
+    throw Error("output \"{}\" is {} and has no gradient", name, to_string(graph[value].type));
   ir::Builder build(graph, graph[value].location);
   std::vector<std::int64_t> axes(graph[value].type.shape.size());
   for (std::size_t i = 0; i < axes.size(); ++i) axes[i] = static_cast<std::int64_t>(i);
@@ -60,11 +54,6 @@ ir::Graph with_gradients(const ir::Graph& recorded, const std::string& name) {
     graph.outputs.push_back({"gradient of " + of, build.gradient(sum, graph.id(i))});
   }
   return graph;
-}
-
-ir::Shape at_batch(ir::Shape shape, ir::Dim batch) {
-  if (!shape.empty() && shape[0] == ir::kBatch) shape[0] = batch;
-  return shape;
 }
 
 void print_tensor(std::string_view name, const ir::Shape& shape, std::span<const float> values) {
@@ -89,8 +78,8 @@ std::map<std::string, std::string> files_of(const RunOptions& options, const ir:
     const auto [name, path] = split_pair(text, option);
     const std::string output = std::string(prefix) + name;
     if (std::ranges::find(graph.outputs, output, &ir::Output::name) == graph.outputs.end())
-      throw Error(fmt::format("{} {}: there is no {}", option, text,
-                              prefix.empty() ? "such output" : "such gradient (see --grad)"));
+      throw Error("{} {}: there is no {}", option, text,
+                  prefix.empty() ? "such output" : "such gradient (see --grad)");
     files[output] = path;
   };
   for (const std::string& text : options.outputs) add(text, "--output", "");
@@ -103,7 +92,7 @@ void report(const runtime::Executable& executable, const Arguments& arguments,
             const std::map<std::string, std::string>& files) {
   for (std::size_t i = 0; i < executable.output_names().size(); ++i) {
     const std::string& name = executable.output_names()[i];
-    const ir::Shape shape = at_batch(executable.output_types()[i].shape, arguments.batch);
+    const ir::Shape shape = ir::concrete(executable.output_types()[i], arguments.batch).shape;
     const std::span<const float> values = executable.output(i);
     print_tensor(name, shape, values);
     const auto file = files.find(name);

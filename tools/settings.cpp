@@ -10,8 +10,9 @@
 #include <optional>
 
 #include "codegen/masm.h"
-#include "frontend/checkpoint_tensors.h"
+#include "frontend/checkpoint.h"
 #include "frontend/npy.h"
+#include "frontend/rerecord.h"
 #include "tools/random_values.h"
 #include "tools/train_graph.h"
 
@@ -31,7 +32,7 @@ std::optional<Number> number_of(std::string_view text) {
 
 std::uint64_t seed_of(const std::string& text) {
   const auto seed = number_of<std::uint64_t>(std::string_view(text).substr(kRandom.size()));
-  if (!seed) throw Error(fmt::format("\"{}\": the seed is not a whole number", text));
+  if (!seed) throw Error("\"{}\": the seed is not a whole number", text);
   return *seed;
 }
 
@@ -67,9 +68,8 @@ class Reader {
     for (const std::string& text : settings_.inputs) {
       const auto [name, value] = split_pair(text, "--input");
       if (!types_.contains(name))
-        throw Error(fmt::format("there is no input \"{}\": the graph takes {}", name, known()));
-      if (!given.emplace(name, value).second)
-        throw Error(fmt::format("input \"{}\" is given twice", name));
+        throw Error("there is no input \"{}\": the graph takes {}", name, known());
+      if (!given.emplace(name, value).second) throw Error("input \"{}\" is given twice", name);
     }
     if (settings_.batch > 0) batch_ = settings_.batch;
     for (const auto& [name, value] : given)
@@ -79,9 +79,8 @@ class Reader {
       if (arguments_.inputs.contains(name)) continue;
       const auto found = given.find(name);
       if (found == given.end() && !random_default)
-        throw Error(
-            fmt::format("input \"{0}\", {1}, is missing: --input {0}=FILE.npy or {0}=random:SEED",
-                        name, to_string(type)));
+        throw Error("input \"{0}\", {1}, is missing: --input {0}=FILE.npy or {0}=random:SEED", name,
+                    to_string(type));
       arguments_.inputs[name] = found == given.end() ? made_up(name) : made(name, found->second);
     }
     arguments_.batch = *batch_;
@@ -102,15 +101,14 @@ class Reader {
     const data::NpyArray array = data::read_npy(path);
     const ir::TensorType& type = types_.at(name);
     if (dtype_of(array.type) != type.dtype)
-      throw Error(fmt::format("{}: holds {}, but input \"{}\" is {}", path, data::name(array.type),
-                              name, to_string(type)));
+      throw Error("{}: holds {}, but input \"{}\" is {}", path, data::name(array.type), name,
+                  to_string(type));
     if (type.has_batch() && !array.shape.empty() && !batch_) batch_ = array.shape[0];
-    ir::Shape expected = type.shape;
-    if (type.has_batch()) expected[0] = batch_.value_or(1);
+    const ir::Shape expected = ir::concrete(type, batch_.value_or(1)).shape;
     if (array.shape != expected || (type.has_batch() && expected[0] < 1))
-      throw Error(fmt::format(
-          "{}: is {}, but input \"{}\" is {}{}", path, ir::to_string(array.shape), name,
-          to_string(type), type.has_batch() && batch_ ? fmt::format(" at batch {}", *batch_) : ""));
+      throw Error("{}: is {}, but input \"{}\" is {}{}", path, ir::to_string(array.shape), name,
+                  to_string(type),
+                  type.has_batch() && batch_ ? fmt::format(" at batch {}", *batch_) : "");
     arguments_.inputs[name] = array.bytes;
   }
 
@@ -125,8 +123,7 @@ class Reader {
   std::vector<std::byte> constant(const std::string& name, double number) const {
     const ir::TensorType& type = types_.at(name);
     if (type.dtype != ir::DType::f32)
-      throw Error(
-          fmt::format("input \"{}\" is {}: only f32 inputs take a number", name, to_string(type)));
+      throw Error("input \"{}\" is {}: only f32 inputs take a number", name, to_string(type));
     const std::vector<float> values(
         static_cast<std::size_t>(ir::element_count(type.shape, *batch_)),
         static_cast<float>(number));
@@ -163,7 +160,7 @@ void randomise(runtime::Variables& variables, const ir::Graph& graph, std::uint6
 std::pair<std::string, std::string> split_pair(const std::string& text, std::string_view option) {
   const std::size_t at = text.rfind('=');
   if (at == std::string::npos || at == 0 || at + 1 == text.size())
-    throw Error(fmt::format("{} {}: is not NAME=VALUE", option, text));
+    throw Error("{} {}: is not NAME=VALUE", option, text);
   return {text.substr(0, at), text.substr(at + 1)};
 }
 
@@ -196,9 +193,9 @@ runtime::CompileOptions compile_options(const Settings& settings, ir::Dim batch)
   if (settings.isa.empty()) return options;
   options.isa = &ir::isa_named(settings.isa);
   if (ir::select_isa(ir::host_features(), settings.isa) != options.isa)
-    throw Error(fmt::format("this machine does not run {}; taper info says why", settings.isa));
+    throw Error("this machine does not run {}; taper info says why", settings.isa);
   if (!codegen::has_emitter(*options.isa))
-    throw Error(fmt::format("this build of taper generates no code for {}", settings.isa));
+    throw Error("this build of taper generates no code for {}", settings.isa);
   return options;
 }
 
@@ -219,15 +216,7 @@ runtime::Variables read_weights(const ir::Graph& graph, const std::string& weigh
     randomise(variables, graph, weights.empty() ? 0 : seed_of(weights));
     return variables;
   }
-  safetensors::File file{weights};
-  std::vector<std::pair<std::string, ir::TensorType>> expected;
-  NamedVariables named;
-  for (const auto& [name, variable] : variables) {
-    expected.emplace_back(name, variable->type());
-    named.emplace_back(name, variable);
-  }
-  check_tensors(file, expected);
-  load_tensors(file, named);
+  load_weights(weights, variables);
   return variables;
 }
 

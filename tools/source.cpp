@@ -124,11 +124,18 @@ Source read_source(const std::string& path) {
   } else {
     std::ifstream file;
     if (!std::filesystem::is_directory(path)) file.open(path, std::ios::binary);
-    if (!file.is_open()) throw Error(fmt::format("{}: cannot be read", path));
+    if (!file.is_open()) throw Error("{}: cannot be read", path);
     source.text.assign(std::istreambuf_iterator<char>(file), {});
   }
   sources().push_back(source);
   return source;
+}
+
+void write_file(const std::string& path, const std::string& bytes) {
+  std::ofstream file(path, std::ios::binary);
+  file << bytes;
+  file.close();
+  if (!file) throw Error("{}: cannot be written", path);
 }
 
 ir::Graph parse_source(const Source& source) {

@@ -14,6 +14,9 @@ struct Source {
 // "-" is standard input. Throws taper::Error when `path` cannot be read.
 Source read_source(const std::string& path);
 
+// Throws taper::Error when `path` cannot be written.
+void write_file(const std::string& path, const std::string& bytes);
+
 // Parses and verifies a recorded graph.
 ir::Graph parse_source(const Source& source);
 

@@ -1,16 +1,12 @@
 // taper train: trains a graph, or a model that comes with the command, on files.
 #include <fmt/format.h>
 
-#include <CLI/App.hpp>
-#include <CLI/Config.hpp>
-#include <CLI/Formatter.hpp>
 #include <filesystem>
 #include <memory>
 
 #include "frontend/rerecord.h"
 #include "frontend/taper/taper.h"
 #include "tools/command.h"
-#include "tools/models.h"
 #include "tools/settings.h"
 #include "tools/source.h"
 #include "tools/train_graph.h"
@@ -47,6 +43,27 @@ data::Dataset load(const fs::path& folder, bool train) {
   return data::load_mnist(folder, train);
 }
 
+// The models that come with the command, for samples [N, ...] in ten classes: 128, 64, 10 features,
+// ReLU between.
+nn::Sequential mlp(const Shape& samples) {
+  const std::int64_t features = ir::element_count(samples, 1);
+  return nn::Sequential{nn::Flatten(), nn::Linear(features, 128), nn::ReLU(), nn::Linear(128, 64),
+                        nn::ReLU(),    nn::Linear(64, 10)};
+}
+
+// Two 3x3 convolutions of 16 and 32 channels, each with ReLU and 2x2 pooling, then 10 features.
+nn::Sequential cnn(const Shape& samples) {
+  if (samples.size() != 4 || samples[2] < 4 || samples[3] < 4)
+    throw Error("train: the model cnn takes images, not {}", ir::to_string(samples));
+  const auto layer = [](std::int64_t in, std::int64_t out) {
+    return nn::Conv2d(in, out, 3, {.padding = nn::same_padding(1)});
+  };
+  const std::int64_t features = 32 * (samples[2] / 4) * (samples[3] / 4);
+  return nn::Sequential{
+      layer(samples[1], 16), nn::ReLU(),    nn::MaxPool2d(2),        layer(16, 32), nn::ReLU(),
+      nn::MaxPool2d(2),      nn::Flatten(), nn::Linear(features, 10)};
+}
+
 struct Recorded {
   Tensor loss, scores;
 };
@@ -81,15 +98,12 @@ Recorded record_graph(const TrainOptions& options, const Tensor& images, const T
                           : node.type.dtype == DType::f32 ? normalised(images)
                                                           : images;
     if (sample.shape() != node.type.shape || sample.dtype() != node.type.dtype)
-      throw Error(fmt::format("train: input \"{}\" is {}, but the data is {}", name_of(node),
-                              to_string(node.type),
-                              to_string(ir::TensorType{sample.dtype(), sample.shape()})),
-                  node.location);
+      throw Error(node.location, "train: input \"{}\" is {}, but the data is {}", name_of(node),
+                  to_string(node.type), to_string(ir::TensorType{sample.dtype(), sample.shape()}));
     return sample.id();
   };
   const std::vector<Tensor> outputs = Rerecording(graph, {}, variables, images.tape(), rule).run();
-  if (given != 2)
-    throw Error(fmt::format("{}: has {} inputs, not samples and labels", options.model, given));
+  if (given != 2) throw Error("{}: has {} inputs, not samples and labels", options.model, given);
   Recorded recorded;
   for (std::size_t i = 0; i < outputs.size(); ++i) {
     if (graph.outputs[i].name == options.loss) recorded.loss = outputs[i];
@@ -103,11 +117,11 @@ Recorded record_graph(const TrainOptions& options, const Tensor& images, const T
 // Said before the training, not after it.
 void check_folder_of(const std::string& path) {
   if (path.empty() || fs::is_directory(fs::absolute(path).parent_path())) return;
-  throw Error(fmt::format("{}: could not be saved: there is no such folder", path));
+  throw Error("{}: could not be saved: there is no such folder", path);
 }
 
 void train(const TrainOptions& options) {
-  if (!fs::is_directory(options.data)) throw Error(fmt::format("{}: is no folder", options.data));
+  if (!fs::is_directory(options.data)) throw Error("{}: is no folder", options.data);
   check_folder_of(options.save);
   check_folder_of(options.checkpoint);
   const data::Dataset training = load(options.data, true), testing = load(options.data, false);

@@ -14,7 +14,7 @@ optim::Optimizer optimizer_named(const std::string& name) {
   if (name == "adam") return optim::Adam{};
   if (name == "adamw") return optim::AdamW{};
   if (name == "rmsprop") return optim::RMSprop{};
-  throw Error(fmt::format("there is no optimizer {}: it is sgd, adam, adamw or rmsprop", name));
+  throw Error("there is no optimizer {}: it is sgd, adam, adamw or rmsprop", name);
 }
 
 std::vector<std::string> input_names(const ir::Graph& graph) {
@@ -32,16 +32,8 @@ ir::ValueId output_named(const ir::Graph& graph, const std::string& name) {
     if (output.name == name) return output.value;
     known += fmt::format("{}\"{}\"", known.empty() ? "" : ", ", output.name);
   }
-  throw Error(fmt::format("there is no output \"{}\": the graph returns {}", name,
-                          known.empty() ? "nothing" : known));
-}
-
-runtime::Variables variables_of(const ir::Graph& graph) {
-  runtime::Variables variables;
-  for (const ir::Node& node : graph.nodes())
-    if (is_variable(node))
-      variables.emplace(name_of(node), std::make_shared<Variable>(name_of(node), node.type));
-  return variables;
+  throw Error("there is no output \"{}\": the graph returns {}", name,
+              known.empty() ? "nothing" : known);
 }
 
 ir::Graph training_graph(const ir::Graph& recorded, const std::string& loss,
@@ -58,7 +50,7 @@ ir::Graph training_graph(const ir::Graph& recorded, const std::string& loss,
     tape.graph().outputs.push_back({graph.outputs[i].name, outputs[i].id()});
   const Tensor value(tape, output_named(tape.graph(), loss));
   if (value.dtype() != DType::f32)
-    throw Error(fmt::format("output \"{}\" is no loss: it is {}", loss, ir::name(value.dtype())));
+    throw Error("output \"{}\" is no loss: it is {}", loss, ir::name(value.dtype()));
   // What trains comes from the loss, not from this file.
   const Location where = tape.graph()[value.id()].location;
   const Tape::Line line(&tape, where);

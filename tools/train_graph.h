@@ -17,7 +17,4 @@ ir::Graph training_graph(const ir::Graph& recorded, const std::string& loss,
 // The output of that name. Throws taper::Error that lists the names there are.
 ir::ValueId output_named(const ir::Graph& graph, const std::string& name);
 
-// Zeros for every parameter and state of `graph`.
-runtime::Variables variables_of(const ir::Graph& graph);
-
 }  // namespace taper::tools

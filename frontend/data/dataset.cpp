@@ -88,8 +88,8 @@ std::pair<Dataset, Dataset> Dataset::split(double fraction, std::uint64_t seed) 
   const std::vector<std::uint32_t> order = shuffled(size_, seed, 0, Purpose::split);
   std::vector<std::int64_t> first(order.begin(), order.begin() + static_cast<std::int64_t>(wanted));
   std::vector<std::int64_t> second(order.begin() + static_cast<std::int64_t>(wanted), order.end());
-  std::sort(first.begin(), first.end());
-  std::sort(second.begin(), second.end());
+  std::ranges::sort(first);
+  std::ranges::sort(second);
   return {subset(std::move(first)), subset(std::move(second))};
 }
 

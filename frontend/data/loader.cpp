@@ -77,7 +77,7 @@ class DataLoader::Reader {
     image_.resize(dataset_.input().bytes());
     dataset_.read(index, image_, target);
     augmenter_.apply(epoch_, index, image_);
-    std::copy(image_.begin(), image_.end(), input.begin());
+    std::ranges::copy(image_, input.begin());
   }
 
   Dataset dataset_;

@@ -1,4 +1,4 @@
-#include "frontend/narrow_float.h"
+#include "ir/narrow_float.h"
 
 #include <bit>
 #include <cmath>
