@@ -80,9 +80,10 @@ struct Block {
   nn::Sequential model;
   Tensor loss;
   Block()
-      : model(nn::Conv2d(16, 48, 1), nn::BatchNorm2d(48), nn::ReLU6(),
-              nn::Conv2d(48, 48, 3, {.padding = nn::same_padding(1), .groups = 48}),
-              nn::BatchNorm2d(48), nn::ReLU6(), nn::Conv2d(48, 16, 1), nn::BatchNorm2d(16)) {
+      : model(nn::Conv2d(16, 48, 1, {.bias = false}), nn::BatchNorm2d(48), nn::ReLU6(),
+              nn::Conv2d(48, 48, 3, {.padding = nn::same_padding(1), .groups = 48, .bias = false}),
+              nn::BatchNorm2d(48), nn::ReLU6(), nn::Conv2d(48, 16, 1, {.bias = false}),
+              nn::BatchNorm2d(16)) {
     const Tensor x = tape.input("images", {N, 16, 24, 24});
     const Tensor y = model(x);
     loss = mean(y * y * y);
@@ -92,7 +93,7 @@ struct Block {
 std::vector<float> train_block(const CompileOptions& options, std::string* plan = nullptr) {
   manual_seed(5);
   Block block;
-  TrainingStep step = compile(block.loss, optim::Sgd{.learning_rate = 0.1f}, options);
+  TrainingStep step = compile(block.loss, optim::SGD{.learning_rate = 0.1f}, options);
   if (plan != nullptr) *plan = step.plan();
   std::vector<float> images(kImages * 16 * 24 * 24);
   for (std::size_t i = 0; i < images.size(); ++i)

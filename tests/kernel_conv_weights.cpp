@@ -162,8 +162,11 @@ TEST(KernelConvWeights, OfEachImage) {
         const auto one = codegen::compile(spec, *isa);
         for (std::int64_t n = 0; n < kImages; ++n) {
           run_cut(*one, {&x[in.at(n, 0, 0, 0)], &dy[out.at(n, 0, 0, 0)], expected.data()}, 1, 1);
-          for (std::int64_t i = 0; i < weights; ++i)
+          for (std::int64_t i = 0; i < weights; ++i) {
+            const std::int64_t channel = i * blocks(spec.oc) / weights * 16 + i % 16;
+            if (channel >= spec.oc) continue;
             ASSERT_EQ(results[n * weights + i], expected[i]) << isa->name << ' ' << n << ' ' << i;
+          }
         }
       }
   }
