@@ -129,10 +129,9 @@ void run(const Options& options) {
   });
   if (models.empty()) throw taper::Error("no model's name matches " + options.filter);
   std::vector<std::vector<Sample>> samples(models.size());
-  for (int round = 0; round < options.rounds; ++round) {
+  for (int round = 0; round < options.rounds; ++round)
     for (std::size_t m = 0; m < samples.size(); ++m)
       samples[m].push_back(sample_of_fresh_process(models[m], options));
-  }
   fmt::print(
       "Milliseconds from the recorded tape, {} threads, {} processes: median "
       "(least..most)\n\n"

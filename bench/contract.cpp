@@ -176,16 +176,18 @@ struct Region {
   bool ordered;
 };
 double seconds_of(Region region, int repetitions, runtime::ThreadPool& pool) {
-  return seconds(repetitions, [&] {
-    pool.run(
-        [](void* context, int thread) {
-          const auto& r = *static_cast<Region*>(context);
-          for (const auto& reduction : r.reductions)
-            r.ordered ? reduction->run_ordered(thread, r.threads)
-                      : reduction->run_free(thread, r.threads);
-        },
-        &region);
-  });
+  return seconds(
+      repetitions,
+      [&] {
+        pool.run(
+            [](void* context, int thread) {
+              const auto& r = *static_cast<Region*>(context);
+              for (const auto& reduction : r.reductions)
+                r.ordered ? reduction->run_ordered(thread, r.threads)
+                          : reduction->run_free(thread, r.threads);
+            },
+            &region);
+      });
 }
 
 std::string shown(const Summary& s, const char* unit) {

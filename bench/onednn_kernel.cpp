@@ -109,10 +109,9 @@ Found offers(const Problem& p, const dnnl::engine& engine) {
   }
   using dnnl::algorithm;
   for (const auto a : {algorithm::convolution_auto, algorithm::convolution_direct,
-                       algorithm::convolution_winograd}) {
+                       algorithm::convolution_winograd})
     for (const Tag tag : {Tag::any, Tag::nhwc, Tag::nchw})
       offer([&] { offer_convolution(found, p, a, tag, engine); });
-  }
   return found;
 }
 

@@ -147,7 +147,8 @@ std::array<ir::TensorType, 3> Problem::tensors() const {
 }
 
 void pack(const std::vector<float>& plain, const ir::TensorType& type, float* physical) {
-  for_each_element(type, [&](std::size_t i, std::int64_t offset) { physical[offset] = plain[i]; });
+  for_each_element(
+      type, [&](std::size_t i, std::int64_t offset) { physical[offset] = plain[i]; });
 }
 
 std::vector<float> unpack(const float* physical, const ir::TensorType& type) {

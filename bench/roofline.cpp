@@ -30,9 +30,8 @@ codegen::CodeMemory fma_loop(const ir::Isa& isa) {
   }
   const codegen::Label top = m->label();
   m->bind(top);
-  for (int i = 0; i < kUnrolled; ++i) {
+  for (int i = 0; i < kUnrolled; ++i)
     for (const codegen::Vec accumulator : accumulators) m->fma(accumulator, factor, factor);
-  }
   m->loop(count, top);
   m->end();
   return codegen::CodeMemory(m->finish().bytes);

@@ -6,10 +6,9 @@ void add_layers(std::vector<Problem>& problems, std::string_view set,
                 const std::vector<ConvLayer>& layers, const std::vector<ir::Dim>& batches,
                 bool epilogue) {
   for (const ConvLayer& layer : layers) {
-    for (const ir::Dim batch : batches) {
+    for (const ir::Dim batch : batches)
       for (const Pass pass : kPasses)
         problems.push_back(convolution(set, layer, batch, pass, epilogue));
-    }
   }
 }
 

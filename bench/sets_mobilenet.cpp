@@ -7,10 +7,9 @@ void add_mobilenet(std::vector<Problem>& problems, bool epilogue) {
   struct Images {
     std::int64_t channels, size;
   };
-  for (const Images& x : {Images{32, 112}, Images{144, 56}, Images{512, 14}, Images{1024, 7}}) {
+  for (const Images& x : {Images{32, 112}, Images{144, 56}, Images{512, 14}, Images{1024, 7}})
     for (const std::int64_t stride : {1, 2})
       depthwise.push_back({x.channels, x.channels, x.size, 3, stride, true});
-  }
   add_layers(problems, "layers/mobilenet/depthwise", depthwise, {16}, epilogue);
   // MobileNetV2's, then the two of MobileNetV1 that its depthwise layers of 512 and 1024 feed.
   const std::vector<ConvLayer> pointwise{

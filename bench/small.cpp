@@ -101,10 +101,9 @@ Line measure(const std::string& name, const NetData& data, const Options& option
   for (const Library& library : kLibraries) nets.push_back(library.make(data));
   check_losses(name, nets);
   Line line{name, std::vector<std::vector<double>>(nets.size())};
-  for (int round = 0; round < options.rounds; ++round) {
+  for (int round = 0; round < options.rounds; ++round)
     for (std::size_t i = 0; i < nets.size(); ++i)
       line.microseconds[i].push_back(1e6 * seconds_of_step(*nets[i], options.milliseconds * 1e-3));
-  }
   return line;
 }
 

@@ -30,9 +30,8 @@ void add_product(float* __restrict row, const float* __restrict a, std::size_t s
                  const float* __restrict m, std::size_t out, std::size_t depth) {
   float sums[count];
   for (std::size_t c = 0; c < count; ++c) sums[c] = row[c];
-  for (std::size_t k = 0; k < depth; ++k) {
+  for (std::size_t k = 0; k < depth; ++k)
     for (std::size_t c = 0; c < count; ++c) sums[c] += a[k * step] * m[k * out + c];
-  }
   for (std::size_t c = 0; c < count; ++c) row[c] = sums[c];
 }
 
@@ -108,10 +107,9 @@ class NaiveNet final : public Trainer {
       const auto in = static_cast<std::size_t>(data.widths[l]);
       const auto out = static_cast<std::size_t>(data.widths[l + 1]);
       Layer& layer = layers_.emplace_back(in, out, batch_);
-      for (std::size_t i = 0; i < in; ++i) {
+      for (std::size_t i = 0; i < in; ++i)
         for (std::size_t o = 0; o < out; ++o)
           layer.weight.value[i * out + o] = data.weights[l][o * in + i];
-      }
       layer.bias.value = data.biases[l];
     }
   }

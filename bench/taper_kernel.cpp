@@ -37,11 +37,10 @@ class TaperKernel final : public Contestant {
     const auto* convolution = std::get_if<ir::ConvSpec>(&problem.spec);
     if (convolution != nullptr)
       tile_ = passes::winograd_tile(*convolution, batch_, convolution->pass == Pass::forward);
-    if (tile_ > 0) {
+    if (tile_ > 0)
       add_winograd(*convolution);
-    } else {
+    else
       add_stage(problem.spec, buffers_);
-    }
   }
   TaperKernel(const TaperKernel&) = delete;
   TaperKernel& operator=(const TaperKernel&) = delete;

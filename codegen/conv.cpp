@@ -54,11 +54,9 @@ class ConvKernel final : public Kernel {
         walk_(conv_walk(spec)),
         tiles_(isa, spec.epilogue, spec.pass == ir::ConvPass::forward ? "conv" : "conv_data") {
     const std::int64_t weights = blocks() * walk_.weight_block;
-    for (const ConvColumns& columns : walk_.columns) {
-      for (const Piece& piece : split_evenly(columns.count, isa.tile_rows)) {
+    for (const ConvColumns& columns : walk_.columns)
+      for (const Piece& piece : split_evenly(columns.count, isa.tile_rows))
         add_piece(isa, columns, piece, weights > kLargeWeights);
-      }
-    }
   }
 
   std::int64_t units(std::int64_t batch) const override {

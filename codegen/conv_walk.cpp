@@ -37,11 +37,10 @@ std::vector<RowTap> row_taps(const ir::ConvSpec& spec, std::int64_t y) {
 void look_ahead(ConvTable& t, std::size_t taps) {
   for (std::size_t i = 0; i < t.whole.size(); ++i) {
     const std::size_t later = i + taps;
-    if (later < t.whole.size()) {
+    if (later < t.whole.size())
       ask_ahead(t.whole[i], t.whole[later]);
-    } else if (!t.tail.empty()) {
+    else if (!t.tail.empty())
       ask_ahead(t.whole[i], t.tail[later - t.whole.size()]);
-    }
   }
 }
 
@@ -75,9 +74,8 @@ void add_columns(ConvWalk& walk, const ir::ConvSpec& spec) {
   const std::int64_t stride = spec.stride[1];
   if (spec.pass == ir::ConvPass::forward) {
     ConvColumns all{0, 1, spec.ow, stride, {}};
-    for (std::int64_t kw = 0; kw < spec.kw; ++kw) {
+    for (std::int64_t kw = 0; kw < spec.kw; ++kw)
       all.taps.push_back({kw, kw * spec.dilation[1] - spec.pad_left});
-    }
     walk.columns.push_back(all);
     return;
   }

@@ -40,9 +40,8 @@ class CopyKernel final : public Kernel {
   Partition partition() const override { return images_ ? Partition::images : Partition::units; }
   std::vector<const Routine*> routines() const override {
     std::vector<const Routine*> all;
-    for (const CopyPartKernel& part : parts_) {
+    for (const CopyPartKernel& part : parts_)
       if (part.routine()) all.push_back(&*part.routine());
-    }
     return all;
   }
 

@@ -78,10 +78,9 @@ class CopyEmitter : RoutineEmitter {
   void repeat(std::int64_t count, std::int64_t source_step, std::int64_t result_step, int tail,
               const std::function<void(Vec, Address, Address)>& step) {
     const auto unrolled = [&](std::int64_t steps) {
-      for (std::int64_t i = 0; i < steps; ++i) {
+      for (std::int64_t i = 0; i < steps; ++i)
         step(data_[static_cast<std::size_t>(i) % data_.size()], {source_, i * source_step},
              {result_, i * result_step});
-      }
     };
     const std::int64_t looped = count < 2 * kUnroll ? 0 : count / kUnroll * kUnroll;
     if (looped != 0) {
@@ -119,11 +118,10 @@ std::vector<CopyLoop> merged_loops(const ir::CopyPart& part) {
     if (loop.size == 1) continue;
     if (!loops.empty() && loops.back().size != ir::kBatch &&
         loops.back().source == loop.source * loop.size &&
-        loops.back().result == loop.result * loop.size) {
+        loops.back().result == loop.result * loop.size)
       loops.back() = {loops.back().size * loop.size, loop.source, loop.result};
-    } else {
+    else
       loops.push_back(loop);
-    }
   }
   // One long run is cut so that it can be shared among threads.
   constexpr std::int64_t kRun = 1024;
@@ -142,11 +140,9 @@ void copy_scalars(const std::byte* source, std::byte* result, std::int64_t rows,
                   CopyLoop inner) {
   const auto* from = reinterpret_cast<const Element*>(source);
   auto* to = reinterpret_cast<Element*>(result);
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t i = 0; i < inner.size; ++i) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t i = 0; i < inner.size; ++i)
       to[r * row.result + i * inner.result] = from[r * row.source + i * inner.source];
-    }
-  }
 }
 
 }  // namespace
@@ -171,9 +167,8 @@ CopyPartKernel::CopyPartKernel(const ir::CopyPart& part, ir::DType dtype, const 
     method_ = Method::generated;
     routine_ = CopyEmitter(inner_, rows_, isa).emit();
   }
-  for (std::size_t d = 0; d < loops_.size(); ++d) {
+  for (std::size_t d = 0; d < loops_.size(); ++d)
     if (d != inner_at_ && d != rows_at_) walked_.push_back(d);
-  }
   if (walked_.size() > kMaxLoops) throw Error("copy: more than 16 loops are not supported");
 }
 
@@ -192,9 +187,8 @@ void CopyPartKernel::choose_tile() {
     return none;
   };
   inner_at_ = find([](const CopyLoop& l) { return l.source == 1 && l.result == 1; });
-  if (inner_at_ == none) {
+  if (inner_at_ == none)
     inner_at_ = find([](const CopyLoop& l) { return l.source == 0 && l.result == 1; });
-  }
   if (inner_at_ == none) {
     const std::size_t a = find([](const CopyLoop& l) { return l.result == 1; });
     const std::size_t b = find([](const CopyLoop& l) { return l.source == 1; });
@@ -203,9 +197,8 @@ void CopyPartKernel::choose_tile() {
   }
   if (inner_at_ == none) inner_at_ = find([](const CopyLoop&) { return true; });
   if (rows_at_ == none) {
-    for (std::size_t i = 0; i < loops_.size(); ++i) {
+    for (std::size_t i = 0; i < loops_.size(); ++i)
       if (i != inner_at_) rows_at_ = i;
-    }
   }
   if (inner_at_ != none) inner_ = loops_[inner_at_];
   if (rows_at_ != none) rows_ = loops_[rows_at_];
@@ -255,11 +248,10 @@ void CopyPartKernel::copy_tile(const std::byte* source, std::byte* result,
       break;
     }
     case Method::scalar:
-      if (size_ == 1) {
+      if (size_ == 1)
         copy_scalars<std::uint8_t>(source, result, rows, rows_, inner_);
-      } else {
+      else
         copy_scalars<std::uint16_t>(source, result, rows, rows_, inner_);
-      }
       break;
   }
 }

@@ -36,9 +36,8 @@ class PlaneEmitter {
     m_.load(result_, {m_.args(), offsetof(DepthwiseArgs, result)});
     m_.move(element_, 0);
     pieces_ = depthwise_pieces(columns_, most_pixels());
-    for (std::int64_t phase = 0; phase < std::min(rows_.period(), rows_.results); ++phase) {
+    for (std::int64_t phase = 0; phase < std::min(rows_.period(), rows_.results); ++phase)
       emit_phase(phase);
-    }
   }
 
  private:
@@ -103,9 +102,8 @@ class PlaneEmitter {
       const std::int64_t last = *source + (count - 1) * rows_.source_step();
       if (last < 0 || *source >= rows_.sources) continue;
       if (*source < 0) m_.jump_if(Condition::less, row_, -*source, skip);
-      if (last >= rows_.sources) {
+      if (last >= rows_.sources)
         m_.jump_if(Condition::greater_equal, row_, rows_.sources - *source, skip);
-      }
       emit_taps(pieces, kh, *source);
       m_.bind(skip);
     }
@@ -239,9 +237,8 @@ std::shared_ptr<const Kernel> compile_depthwise(const ir::ConvSpec& spec, const 
     throw Error("depthwise: groups, input and output channels differ or the input is not c16 in " +
                 ir::to_string(spec));
   }
-  if (spec.pass == ir::ConvPass::backward_weights) {
+  if (spec.pass == ir::ConvPass::backward_weights)
     return make_weights_kernel(spec, isa, "depthwise_weights");
-  }
   return std::make_shared<DepthwiseKernel>(spec, isa);
 }
 

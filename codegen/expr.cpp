@@ -59,9 +59,8 @@ class ExprEmitter {
         registers_(last_.size()) {}
 
   std::vector<Vec> emit() {
-    for (std::size_t i = 0; i < expr_.instrs.size(); ++i) {
+    for (std::size_t i = 0; i < expr_.instrs.size(); ++i)
       if (expr_.instrs[i].op != Op::constant) emit_instr(static_cast<int>(i));
-    }
     std::vector<Vec> outputs;
     for (const int output : expr_.outputs) {
       Vec r = value(output);

@@ -124,9 +124,8 @@ class GemmKernel final : public Kernel {
       TileShape shape;
       shape.rows = rows;
       shape.blocks = static_cast<int>(p.size);
-      if (p.first + p.size == blocks) {
+      if (p.first + p.size == blocks)
         shape.last_columns = static_cast<int>(spec_.n - (blocks - 1) * ir::kBlock);
-      }
       shape.whole_blocks = spec_.c_padded || shape.last_columns == ir::kBlock;
       shape.a_row = (packing_.piece ? 1 : a_row_) * kF32;
       shape.a_step = (packing_.piece ? packed_piece_pitch(tile_rows_) : spec_.a_k) * kF32;
@@ -198,9 +197,8 @@ class GemmKernel final : public Kernel {
       if (packing_.rows) pack_tile_rows(call, operands, rows.first, rows.size);
       const auto first = static_cast<std::int64_t>(piece) * per_piece;
       const std::int64_t end = std::min(call.end, first + per_piece);
-      for (std::int64_t unit = std::max(call.begin, first); unit < end; ++unit) {
+      for (std::int64_t unit = std::max(call.begin, first); unit < end; ++unit)
         run_tile(call, operands, rows.first, units_[static_cast<std::size_t>(unit)].panel);
-      }
     }
   }
 

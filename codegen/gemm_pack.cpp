@@ -108,9 +108,8 @@ void pack_pieces(const ir::GemmSpec& spec, const StripCopy& copy, const float* a
   const std::int64_t elements = packed_piece_elements(k, pitch);
   for (std::int64_t step = 0; step < k; step += kSteps) {
     float* piece = to + step * pitch;
-    for (std::size_t i = begin; i < end; ++i, piece += elements) {
+    for (std::size_t i = begin; i < end; ++i, piece += elements)
       copy.run(a + step * spec.a_k + pieces[i].first, piece, std::min(kSteps, k - step));
-    }
   }
 }
 

@@ -37,9 +37,11 @@ struct Walk {
 
 bool mergeable(const std::vector<ir::Stream>& streams, std::size_t outer, std::size_t inner,
                const Extent& extent) {
-  return !extent.batched && std::ranges::all_of(streams, [&](const ir::Stream& s) {
-    return s.strides[outer] == s.strides[inner] * extent.size;
-  });
+  return !extent.batched && std::ranges::all_of(
+                                streams,
+                                [&](const ir::Stream& s) {
+                                  return s.strides[outer] == s.strides[inner] * extent.size;
+                                });
 }
 
 Walk make_walk(const ir::MapSegment& segment, const std::vector<ir::Stream>& streams) {

@@ -186,9 +186,8 @@ class PoolKernel final : public BatchKernel {
   std::vector<const Routine*> routines() const override { return with_routines({routines_}); }
 
   void run(const Call& call) const override {
-    for (std::int64_t plane = call.begin * each(); plane < call.end * each(); ++plane) {
+    for (std::int64_t plane = call.begin * each(); plane < call.end * each(); ++plane)
       for (std::int64_t y = 0; y < spec_.oh; ++y) run_row(call, plane, y);
-    }
   }
 
  private:

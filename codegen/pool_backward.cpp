@@ -20,12 +20,9 @@ class PoolBackwardKernel final : public BatchKernel {
         overlap_(windows_overlap(spec)) {
     check_epilogue(spec.epilogue, "pool", true);
     clipped_ = emit_pool_backward_clipped(spec_, isa);
-    if (pool_taps(spec) <= kUnrolledTaps) {
-      whole_.push_back(emit_pool_backward_whole(spec_, isa));
-    }
-    if (!spec.epilogue.expr.empty()) {
+    if (pool_taps(spec) <= kUnrolledTaps) whole_.push_back(emit_pool_backward_whole(spec_, isa));
+    if (!spec.epilogue.expr.empty())
       sweep_.push_back(emit_pool_backward_sweep(spec_, isa, !overlap_));
-    }
     gaps_ = uncovered(windows_.columns, spec.iw);
   }
 
@@ -89,11 +86,10 @@ class PoolBackwardKernel final : public BatchKernel {
   void write_gap(const Call& call, std::int64_t plane, std::int64_t first,
                  std::int64_t count) const {
     if (count <= 0) return;
-    if (sweep_.empty()) {
+    if (sweep_.empty())
       clear(call, plane, first, count);
-    } else {
+    else
       sweep(call, plane, first, count);
-    }
   }
 
   void write_plane(const Call& call, std::int64_t plane) const {
@@ -103,11 +99,9 @@ class PoolBackwardKernel final : public BatchKernel {
       write_gap(call, plane, next * spec_.iw, (rows.first - next) * spec_.iw);
       next = rows.first + rows.count;
       run_row(call, plane, y);
-      for (const Gap& gap : gaps_) {
-        for (std::int64_t row = rows.first; row < next; ++row) {
+      for (const Gap& gap : gaps_)
+        for (std::int64_t row = rows.first; row < next; ++row)
           write_gap(call, plane, row * spec_.iw + gap.first, gap.count);
-        }
-      }
     }
     write_gap(call, plane, next * spec_.iw, (spec_.ih - next) * spec_.iw);
   }
@@ -119,11 +113,10 @@ class PoolBackwardKernel final : public BatchKernel {
     const std::int64_t at = element(plane, rows.first * spec_.iw + columns.first);
     const std::int64_t from = ((plane * spec_.oh + y) * spec_.ow + x) * kLanes;
     PoolBackwardArgs args;
-    if (spec_.indices) {
+    if (spec_.indices)
       args.input = static_cast<const std::uint8_t*>(call.buffers[0]) + from;
-    } else {
+    else
       args.input = static_cast<const float*>(call.buffers[0]) + at;
-    }
     args.gradient = static_cast<const float*>(call.buffers[1]) + from;
     args.result = result(call, at);
     set_window_args(args.window, spec_, rows, columns, kLanes);

@@ -50,9 +50,8 @@ class PoolBackwardEmitter : RoutineEmitter {
       m_.move(element_, 0);
     }
     const Gp gradient = argument(offsetof(PoolBackwardArgs, gradient));
-    for (int h = 0; h < halves(); ++h) {
+    for (int h = 0; h < halves(); ++h)
       load_gradient(rest[static_cast<std::size_t>(h)], {gradient, h * bytes()});
-    }
     m_.release(gradient);
     each_tap([&](int h) {
       const auto i = static_cast<std::size_t>(h);
@@ -67,11 +66,10 @@ class PoolBackwardEmitter : RoutineEmitter {
     const Label top = m_.label();
     m_.bind(top);
     for (int h = 0; h < halves(); ++h) {
-      if (from_zero) {
+      if (from_zero)
         m_.zero(x_);
-      } else {
+      else
         m_.load(x_, {result_, h * bytes()});
-      }
       apply_epilogue(x_, 0, h);
       m_.store({result_, h * bytes()}, x_);
     }
@@ -143,9 +141,8 @@ class PoolBackwardEmitter : RoutineEmitter {
     const Vec max = m_.vec(), rest = m_.vec();
     if (max_) {
       m_.load(max, {input_, half});
-      for (std::int64_t tap = 1; tap < pool_taps(spec_); ++tap) {
+      for (std::int64_t tap = 1; tap < pool_taps(spec_); ++tap)
         take_max(max, {input_, tap_element(tap) * 4 + half});
-      }
     }
     if (spec_.indices) load_indices(max, h);
     load_gradient(rest, {gradient, half});

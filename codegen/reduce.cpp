@@ -228,11 +228,10 @@ class ReduceKernel final : public Kernel {
     for (std::size_t width = kLanes / 2; width > 0; width /= 2) {
       for (std::size_t i = 0; i < width; ++i) {
         const float a = v[i], b = v[i + width];
-        if (spec_.kind == ir::ReduceKind::max) {
+        if (spec_.kind == ir::ReduceKind::max)
           v[i] = a != a || a > b ? a : b;
-        } else {
+        else
           v[i] = a + b;
-        }
       }
     }
   }

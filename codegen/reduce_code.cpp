@@ -55,11 +55,10 @@ class AccumulateEmitter : RoutineEmitter {
   }
 
   void combine(Vec acc, Vec x) {
-    if (compares()) {
+    if (compares())
       maximum_into(m_, acc, x, scratch_);
-    } else {
+    else
       m_.add(acc, acc, x);
-    }
   }
 
   Vec chain(int chain, int term, int vector) const {

@@ -36,9 +36,8 @@ class RowKernel final : public BatchKernel {
       if (spec_.kind != RowKind::cross_entropy) args.dloss = at<const float>(call, next++, first);
       if (spec_.kind != RowKind::cross_entropy_backward) args.loss = at<float>(call, next++, first);
     }
-    if (spec_.kind != RowKind::cross_entropy) {
+    if (spec_.kind != RowKind::cross_entropy)
       args.result = at<float>(call, next, first * spec_.columns);
-    }
     routine_(&args);
   }
 

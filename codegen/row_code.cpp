@@ -59,7 +59,8 @@ class RowEmitter : RoutineEmitter {
     if (kind_ == RowKind::log_softmax) emit_log_softmax(max, sum);
     if (kind_ == RowKind::softmax) {
       each_vector([&](std::int64_t offset, bool tail, std::size_t) {
-        with_result(offset, tail, [&](Vec v) { m_.div(v, v, sum); });
+        with_result(
+            offset, tail, [&](Vec v) { m_.div(v, v, sum); });
       });
     }
     if (has_loss()) emit_loss(max, sum);
@@ -73,9 +74,8 @@ class RowEmitter : RoutineEmitter {
   void each_vector(const std::function<void(std::int64_t, bool, std::size_t)>& body) {
     const std::int64_t vector_bytes = m_.isa().lanes * kF32, block = kLanes * kF32;
     const auto block_body = [&](std::int64_t offset) {
-      for (int h = 0; h < halves(); ++h) {
+      for (int h = 0; h < halves(); ++h)
         body(offset + h * vector_bytes, false, static_cast<std::size_t>(h));
-      }
     };
     const bool looped = full_ > kUnrolledBlocks;
     if (looped) {

@@ -94,11 +94,10 @@ class TileEmitter : RoutineEmitter {
     for (int i = 0; i < shape_.rows * width(); ++i) {
       const Vec acc = m_.vec();
       accumulators_.push_back(acc);
-      if (shape_.accumulate) {
+      if (shape_.accumulate)
         m_.load(acc, {c, i / width() * shape_.c_row + vectors_[index(i % width())].c});
-      } else {
+      else
         m_.zero(acc);
-      }
     }
     m_.release(c);
   }
@@ -197,9 +196,8 @@ class TileEmitter : RoutineEmitter {
   }
 
   void emit_steps(int first, int end, int moved, const TileTap& tap) {
-    for (int k = first; k < end; ++k) {
+    for (int k = first; k < end; ++k)
       emit_step((k - moved) * shape_.a_step, (k - moved) * shape_.b_step, tap);
-    }
   }
 
   void emit_step(std::int64_t a_offset, std::int64_t b_offset, const TileTap& tap) {
@@ -208,11 +206,10 @@ class TileEmitter : RoutineEmitter {
     if (shape_.b_ahead && tap.end_row - tap.first_row >= kFewestRowsAhead)
       prefetch(shape_.uniform ? b + kStepsAhead * shape_.b_step
                               : Address{b_ahead_, b_offset + tap.b});
-    if (broadcasts_kept_) {
+    if (broadcasts_kept_)
       emit_rows_first(a, b, tap);
-    } else {
+    else
       emit_vectors_first(a, b, tap);
-    }
   }
 
   bool rows_ahead() const { return shape_.rows_ahead && shape_.rows >= kFewestRowsAhead; }
@@ -230,30 +227,26 @@ class TileEmitter : RoutineEmitter {
         continue;
       }
       m_.broadcast(operand(width()), a + row * shape_.a_row);
-      for (int v = 0; v < width(); ++v) {
+      for (int v = 0; v < width(); ++v)
         accumulate(accumulator(row, v), operand(width()), operand(v));
-      }
     }
   }
 
   void emit_rows_first(Address a, Address b, const TileTap& tap) {
-    for (int row = tap.first_row; row < tap.end_row; ++row) {
+    for (int row = tap.first_row; row < tap.end_row; ++row)
       m_.broadcast(operand(row), a + row * shape_.a_row);
-    }
     for (int v = 0; v < width(); ++v) {
       m_.load(operand(shape_.rows), b + vectors_[index(v)].b);
-      for (int row = tap.first_row; row < tap.end_row; ++row) {
+      for (int row = tap.first_row; row < tap.end_row; ++row)
         accumulate(accumulator(row, v), operand(row), operand(shape_.rows));
-      }
     }
   }
 
   void accumulate(Vec acc, Vec a, Vec b) {
-    if (shape_.integers) {
+    if (shape_.integers)
       m_.dot_u8_i8(acc, a, b);
-    } else {
+    else
       m_.fma(acc, b, a);
-    }
   }
 
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
@@ -279,9 +272,8 @@ void check_reach(const TileShape& s) {
     a = std::max(a, a + magnitude(tap.a));
     b = std::max(b, b + magnitude(tap.b));
   }
-  if (std::max({a, b, c}) > std::numeric_limits<std::int32_t>::max()) {
+  if (std::max({a, b, c}) > std::numeric_limits<std::int32_t>::max())
     throw Error("contraction: a register tile spans more than 2 GB of an operand");
-  }
 }
 
 }  // namespace

@@ -60,9 +60,8 @@ class EpilogueEmitter {
   bool partial(const TileVector& v) const { return v.lanes < m_.isa().lanes; }
 
   void set_tail() {
-    for (const TileVector& v : vectors_) {
+    for (const TileVector& v : vectors_)
       if (partial(v)) m_.set_tail(v.lanes);
-    }
   }
 
   void pin_operands() {

@@ -44,9 +44,8 @@ void append_kernel_row(std::vector<std::vector<WeightRow>>& tiles, const ir::Con
                        std::int64_t ky, std::int64_t channels, std::int64_t most,
                        std::int64_t busy) {
   std::vector<WeightRow> rows;
-  for (std::int64_t c = 0; c < channels; ++c) {
+  for (std::int64_t c = 0; c < channels; ++c)
     for (std::int64_t kx = 0; kx < spec.kw; ++kx) rows.push_back({ky, kx, c});
-  }
   const std::int64_t whole = most / spec.kw;
   if (whole == 0 || whole * spec.kw < busy) return append_pieces(tiles, rows, most);
   std::int64_t begin = 0;
@@ -62,17 +61,15 @@ std::vector<std::vector<WeightRow>> cut(const ir::ConvSpec& spec, std::int64_t c
   std::vector<std::vector<WeightRow>> tiles;
   const std::int64_t kernel_row = channels * spec.kw;
   if (kernel_row >= busy && kernel_row * 2 > most) {
-    for (std::int64_t ky = 0; ky < spec.kh; ++ky) {
+    for (std::int64_t ky = 0; ky < spec.kh; ++ky)
       append_kernel_row(tiles, spec, ky, channels, most, busy);
-    }
     return tiles;
   }
   // Few channels: several kernel rows to a tile.
   std::vector<WeightRow> rows;
   for (std::int64_t ky = 0; ky < spec.kh; ++ky) {
-    for (std::int64_t c = 0; c < channels; ++c) {
+    for (std::int64_t c = 0; c < channels; ++c)
       for (std::int64_t kx = 0; kx < spec.kw; ++kx) rows.push_back({ky, kx, c});
-    }
   }
   append_pieces(tiles, rows, most);
   return tiles;
@@ -144,9 +141,8 @@ class WeightsKernel : public Kernel {
   }
 
   void check() const {
-    if (!spec_.epilogue.expr.empty() || !spec_.epilogue.operands.empty()) {
+    if (!spec_.epilogue.expr.empty() || !spec_.epilogue.operands.empty())
       throw Error(name_ + ": weight gradients take no epilogue, in " + ir::to_string(spec_));
-    }
     if (depthwise() && (spec_.groups != spec_.ic || spec_.groups != spec_.oc || plain_)) {
       throw Error(name_ + ": groups must be 1, or the channels of c16 tensors, in " +
                   ir::to_string(spec_));
@@ -180,9 +176,8 @@ class WeightsKernel : public Kernel {
         const std::int64_t first = b * ir::kBlock;
         const std::int64_t channels =
             depthwise() ? 1 : std::min<std::int64_t>(ir::kBlock, spec_.ic - first);
-        for (std::vector<WeightRow>& rows : cut(spec_, channels, most, busy)) {
+        for (std::vector<WeightRow>& rows : cut(spec_, channels, most, busy))
           parts.push_back({o, width, first, std::move(rows)});
-        }
       }
     }
     return parts;

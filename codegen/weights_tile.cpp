@@ -53,13 +53,11 @@ class WeightsEmitter {
 
  private:
   void take_registers() {
-    for (Gp* r : {&input_, &gradient_, &result_, &images_, &store_, &rows_left_, &columns_left_}) {
+    for (Gp* r : {&input_, &gradient_, &result_, &images_, &store_, &rows_left_, &columns_left_})
       *r = m_.gp();
-    }
     const int width = vectors(m_.isa(), blocks_);
-    for (std::size_t i = 0; i < tile_.rows.size() * static_cast<std::size_t>(width); ++i) {
+    for (std::size_t i = 0; i < tile_.rows.size() * static_cast<std::size_t>(width); ++i)
       accumulators_.push_back(m_.vec());
-    }
     for (int v = 0; v < width; ++v) pixel_.push_back(m_.vec());
     if (!fused_broadcast(spec_, m_.isa(), blocks_)) value_ = m_.vec();
   }
@@ -104,9 +102,8 @@ class WeightsEmitter {
 
   void emit_columns(const std::vector<bool>& row_active, const PixelRun& run) {
     std::vector<std::size_t> active;
-    for (std::size_t r = 0; r < tile_.rows.size(); ++r) {
+    for (std::size_t r = 0; r < tile_.rows.size(); ++r)
       if (row_active[r] && run.active[r]) active.push_back(r);
-    }
     if (active.empty()) return;
     const auto fmas = static_cast<std::int64_t>(active.size()) * vectors(m_.isa(), blocks_);
     const std::int64_t unroll = std::clamp<std::int64_t>(kFmasPerTurn / fmas, 1, 8);
@@ -154,12 +151,10 @@ class WeightsEmitter {
   // A plain input has 16 pixels to a cache line: what it misses is little.
   void prefetch(std::int64_t pixels) {
     const std::int64_t ahead = pixels * kPixel + kPrefetchBytes;
-    for (std::int64_t b = 0; b < blocks_; ++b) {
+    for (std::int64_t b = 0; b < blocks_; ++b)
       m_.prefetch({gradient_, b * spec_.oh * spec_.ow * kPixel + ahead});
-    }
-    if (spec_.input == ir::Layout::c16) {
+    if (spec_.input == ir::Layout::c16)
       m_.prefetch({input_, pixels * spec_.stride[1] * column_ + kPrefetchBytes});
-    }
   }
 
   Address input_address(const WeightRow& row, std::int64_t x) const {
@@ -177,9 +172,8 @@ class WeightsEmitter {
       m_.add(accumulators_[i], pixel_[0], accumulators_[i]);
     }
     m_.bind(stored);
-    for (std::size_t i = 0; i < accumulators_.size(); ++i) {
+    for (std::size_t i = 0; i < accumulators_.size(); ++i)
       m_.store(result_address(i), accumulators_[i]);
-    }
     m_.move(store_, 0);
   }
 

@@ -212,10 +212,9 @@ class WinogradKernel final : public Kernel {
       pixels.row_bytes = walk_.result_width * kLanes * static_cast<std::int64_t>(element_bytes);
       ask_ahead(pixels, walk_, group, {point, points_});
     };
-    for (std::size_t i = 0; i < epilogue_.operands.size(); ++i) {
+    for (std::size_t i = 0; i < epilogue_.operands.size(); ++i)
       if (epilogue_.operands[i].access == ir::EpilogueAccess::same)
         ask(2 + i, ir::byte_size(epilogue_.operands[i].dtype));
-    }
     ask(2 + epilogue_.operands.size(), kF32);
   }
 

@@ -212,15 +212,13 @@ class TransformEmitter {
   }
   Line scratch_row(int i, int columns, Extent extent) {
     Line line(static_cast<std::size_t>(columns), zero_);
-    for (int j = 0; j < columns; ++j) {
+    for (int j = 0; j < columns; ++j)
       if (inside(extent, j)) line[static_cast<std::size_t>(j)] = loaded(scratch(i, j));
-    }
     return line;
   }
   void release(const Line& line) {
-    for (const Vec v : line) {
+    for (const Vec v : line)
       if (v != zero_) m_.release(v);
-    }
   }
 
   Masm& m_;
@@ -248,26 +246,35 @@ Routine emit_routine(const std::string& name, const ir::Isa& isa, const Transfor
 }  // namespace
 
 Routine emit_winograd_input(const TransformShape& shape, const ir::Isa& isa) {
-  return emit_routine("winograd_input", isa, shape, [&](TransformEmitter& e) {
-    e.prepare_zero();
-    e.lines().prepare_input();
-    e.emit(shape.results * kPixel, [&] { e.input(); });
-  });
+  return emit_routine(
+      "winograd_input", isa, shape,
+      [&](TransformEmitter& e) {
+        e.prepare_zero();
+        e.lines().prepare_input();
+        e.emit(
+            shape.results * kPixel, [&] { e.input(); });
+      });
 }
 
 Routine emit_winograd_gradient(const TransformShape& shape, const ir::Isa& isa) {
-  return emit_routine("winograd_gradient", isa, shape, [&](TransformEmitter& e) {
-    e.prepare_zero();
-    e.lines().prepare_gradient();
-    e.emit(shape.results * kPixel, [&] { e.gradient(); });
-  });
+  return emit_routine(
+      "winograd_gradient", isa, shape,
+      [&](TransformEmitter& e) {
+        e.prepare_zero();
+        e.lines().prepare_gradient();
+        e.emit(
+            shape.results * kPixel, [&] { e.gradient(); });
+      });
 }
 
 Routine emit_winograd_output(const TransformShape& shape, const ir::Epilogue& epilogue,
                              const ir::Isa& isa) {
-  return emit_routine("winograd_output", isa, shape, [&](TransformEmitter& e) {
-    e.emit(shape.results * kPixel, [&] { e.output(epilogue); });
-  });
+  return emit_routine(
+      "winograd_output", isa, shape,
+      [&](TransformEmitter& e) {
+        e.emit(
+            shape.results * kPixel, [&] { e.output(epilogue); });
+      });
 }
 
 Routine emit_winograd_filter(int results, std::int64_t point, bool flipped, const ir::Isa& isa) {

@@ -24,11 +24,10 @@ std::vector<TileRun> tile_runs(int tile, std::int64_t source, std::int64_t resul
     const std::int64_t at = t * tile;
     const TileRun run{t, 1, clipped(at - pad, ir::winograd_patch(tile), source),
                       clipped(at, tile, result)};
-    if (!runs.empty() && runs.back().source == run.source && runs.back().result == run.result) {
+    if (!runs.empty() && runs.back().source == run.source && runs.back().result == run.result)
       ++runs.back().count;
-    } else {
+    else
       runs.push_back(run);
-    }
   }
   return runs;
 }

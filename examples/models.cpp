@@ -39,12 +39,11 @@ nn::Sequential batchnorm_cnn() {
 }
 
 void initialise(const nn::Sequential& model) {
-  for (const auto& [name, variable] : model.parameters()) {
+  for (const auto& [name, variable] : model.parameters())
     if (name.ends_with("weight"))
       taper::init::kaiming_normal(*variable);
     else
       taper::init::constant(*variable, 0);
-  }
 }
 
 taper::Tensor normalised(const taper::Tensor& images) {

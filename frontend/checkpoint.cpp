@@ -49,12 +49,11 @@ TrainingState state_of(const safetensors::File& file) {
   state.step = number<std::int64_t>(file, "taper.step");
   state.position.epoch = number<std::uint64_t>(file, "taper.loader.epoch");
   state.position.batch = number<std::int64_t>(file, "taper.loader.batch");
-  for (const auto& [key, value] : file.metadata()) {
+  for (const auto& [key, value] : file.metadata())
     if (key.starts_with(kSchedule))
       state.schedule[key.substr(kSchedule.size())] = number<double>(file, key);
     else if (!key.starts_with(kOwn))
       state.user[key] = value;
-  }
   return state;
 }
 

@@ -50,12 +50,11 @@ Number parsed(const std::string& field, const std::string& line) {
 
 EpochRecord parse_line(const std::string& line) {
   std::vector<std::string> fields{""};
-  for (const char c : line) {
+  for (const char c : line)
     if (c == ',')
       fields.emplace_back();
     else
       fields.back() += c;
-  }
   if (fields.size() != std::size(kColumns) + 1) refuse(line);
   EpochRecord record;
   record.epoch = parsed<std::int64_t>(fields[0], line);

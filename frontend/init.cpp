@@ -125,21 +125,24 @@ std::int64_t fan_in(const ir::Shape& weight) {
 }
 
 void uniform(runtime::Variable& variable, double low, double high) {
-  fill(variable, [&](std::uint64_t i, std::uint64_t stream) {
-    return low + (high - low) * uniform_at(i, stream);
-  });
+  fill(
+      variable, [&](std::uint64_t i,
+                    std::uint64_t stream) { return low + (high - low) * uniform_at(i, stream); });
 }
 
 // Box-Muller.
 void normal(runtime::Variable& variable, double mean, double deviation) {
-  fill(variable, [&](std::uint64_t i, std::uint64_t stream) {
-    const double radius = std::sqrt(-2 * logarithm(uniform_at(2 * i, stream)));
-    return mean + deviation * radius * cosine_of_turns(uniform_at(2 * i + 1, stream));
-  });
+  fill(
+      variable,
+      [&](std::uint64_t i, std::uint64_t stream) {
+        const double radius = std::sqrt(-2 * logarithm(uniform_at(2 * i, stream)));
+        return mean + deviation * radius * cosine_of_turns(uniform_at(2 * i + 1, stream));
+      });
 }
 
 void constant(runtime::Variable& variable, double value) {
-  fill(variable, [&](std::uint64_t, std::uint64_t) { return value; });
+  fill(
+      variable, [&](std::uint64_t, std::uint64_t) { return value; });
 }
 
 void kaiming_uniform(runtime::Variable& weight, const Kaiming& options) {

@@ -126,10 +126,9 @@ struct Calibration::State {
   State(const std::vector<Tensor>& outputs, const Options& how)
       : tape(outputs.front().tape()), options(how), graph(graph_of(tape, outputs, Mode::evaluate)) {
     layers = candidates(graph);
-    for (const Candidate& layer : layers) {
+    for (const Candidate& layer : layers)
       if (std::ranges::find(sources, layer.source) == sources.end())
         sources.push_back(layer.source);
-    }
     observed.resize(sources.size());
     if (sources.empty()) return;
     ir::Graph watched = graph;

@@ -32,9 +32,8 @@ std::vector<Tensor> Rerecording::run() {
     now_[static_cast<std::size_t>(at - nodes.begin())] =
         to_.input(name, at->type.shape, at->type.dtype, at->location).id();
   }
-  for (std::size_t i = 0; i < graph_.size(); ++i) {
+  for (std::size_t i = 0; i < graph_.size(); ++i)
     if (!is_variable(graph_.nodes()[i])) (*this)(graph_.id(i));
-  }
   std::vector<Tensor> outputs;
   for (const ir::Output& output : graph_.outputs) outputs.emplace_back(to_, (*this)(output.value));
   return outputs;

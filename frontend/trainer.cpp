@@ -65,12 +65,11 @@ class Trainer::Run {
   FitResult run() {
     train_.seek(state_.at);
     if (options_.on_plateau != nullptr) trainer_.step_.learning_rate = options_.on_plateau->rate();
-    while (epoch() < options_.epochs && result_.ended == Ended::all_epochs) {
+    while (epoch() < options_.epochs && result_.ended == Ended::all_epochs)
       if (out_of_patience())
         result_.ended = Ended::no_better;
       else if (train_epoch())
         end_epoch();
-    }
     result_.best_epoch = state_.best_epoch;
     return result_;
   }

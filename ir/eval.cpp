@@ -67,9 +67,8 @@ Results eval_input(const EvalRequest& r) {
   const std::string& name = r.attrs<NameAttrs>().name;
   const std::string_view kind = traits(r.node.op).name;
   const auto it = r.bindings.find(name);
-  if (it == r.bindings.end()) {
+  if (it == r.bindings.end())
     throw Error(r.node.location, "evaluate: {} \"{}\" has no value", kind, name);
-  }
   const TensorType type = concrete(r.node.type, r.batch);
   const Value& value = it->second;
   const auto count = static_cast<std::size_t>(element_count(type.shape, 1));
@@ -93,11 +92,10 @@ Results eval_state(const EvalRequest& r) {
 Results eval_constant(const EvalRequest& r) {
   Value value = r.result();
   const auto& values = r.attrs<ConstantAttrs>().values;
-  if (values.size() == 1) {
+  if (values.size() == 1)
     value.data.assign(value.data.size(), values.front());
-  } else {
+  else
     value.data = values;
-  }
   return {rounded(std::move(value))};
 }
 

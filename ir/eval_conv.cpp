@@ -57,11 +57,9 @@ void for_each_tap(const Convolution& conv, Tap tap) {
       for (std::int64_t c = 0; c < conv.weight[1]; ++c) {
         const std::int64_t x_plane = image * conv.x[1] + conv.input_channel(o, c);
         const std::int64_t y_plane = image * conv.y[1] + o;
-        for (std::int64_t ky = 0; ky < conv.weight[2]; ++ky) {
-          for (std::int64_t kx = 0; kx < conv.weight[3]; ++kx) {
+        for (std::int64_t ky = 0; ky < conv.weight[2]; ++ky)
+          for (std::int64_t kx = 0; kx < conv.weight[3]; ++kx)
             tap(index++, x_plane * conv.x_plane(), y_plane * conv.y_plane(), ky, kx);
-          }
-        }
       }
     }
   }

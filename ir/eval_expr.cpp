@@ -35,27 +35,23 @@ double run_instr(const ExprInstr& instr, std::int64_t index, const double* slots
 // `slots` holds the inputs, then room for one value per instruction.
 void run(const Expr& expr, std::int64_t index, double* slots) {
   double* next = slots + expr.inputs;
-  for (const ExprInstr& instr : expr.instrs) {
+  for (const ExprInstr& instr : expr.instrs)
     *next++ = round_to(instr.dtype, run_instr(instr, index, slots));
-  }
 }
 
 // Applies `expr` to every element of `shape`; operands broadcast.
 void run_over(const Expr& expr, const Shape& shape, const std::vector<const Value*>& operands,
               Value* results) {
   std::vector<Strides> strides;
-  for (const Value* operand : operands) {
+  for (const Value* operand : operands)
     strides.push_back(broadcast_strides(operand->type.shape, shape));
-  }
   std::vector<double> slots(operands.size() + expr.instrs.size());
   for (Walk walk(shape, std::move(strides)); !walk.done(); walk.next()) {
-    for (std::size_t i = 0; i < operands.size(); ++i) {
+    for (std::size_t i = 0; i < operands.size(); ++i)
       slots[i] = element(*operands[i], walk.offset(i));
-    }
     run(expr, walk.index(), slots.data());
-    for (std::size_t i = 0; i < expr.outputs.size(); ++i) {
+    for (std::size_t i = 0; i < expr.outputs.size(); ++i)
       element(results[i], walk.index()) = slots[static_cast<std::size_t>(expr.outputs[i])];
-    }
   }
 }
 
@@ -86,9 +82,8 @@ void evaluate(const Expr& expr, const double* inputs, std::int64_t index, double
 Results eval_elementwise(const EvalRequest& r) {
   Value y = r.result();
   std::vector<Strides> strides;
-  for (std::size_t i = 0; i < r.node.operands.size(); ++i) {
+  for (std::size_t i = 0; i < r.node.operands.size(); ++i)
     strides.push_back(broadcast_strides(r.operand(i).type.shape, y.type.shape));
-  }
   std::array<const double*, 3> data{};
   for (std::size_t i = 0; i < strides.size(); ++i) data[i] = r.operand(i).data.data();
   const std::size_t arity = strides.size();
@@ -128,9 +123,8 @@ Results apply_prologue(const EvalRequest& r, const Expr& prologue) {
 Value apply_epilogue(const EvalRequest& r, const Value& root) {
   const auto extra = static_cast<std::size_t>(r.node.epilogue.inputs - 1);
   std::vector<const Value*> operands{&root};
-  for (std::size_t i = r.node.operands.size() - extra; i < r.node.operands.size(); ++i) {
+  for (std::size_t i = r.node.operands.size() - extra; i < r.node.operands.size(); ++i)
     operands.push_back(&r.operand(i));
-  }
   Value y = zeros(concrete(r.node.type, r.batch));
   run_over(r.node.epilogue, y.type.shape, operands, &y);
   return y;

@@ -10,9 +10,8 @@ namespace {
 Results gather(const EvalRequest& r, Strides strides, std::int64_t start) {
   Value y = r.result();
   const Value& x = r.operand(0);
-  for (Walk walk(y.type.shape, {std::move(strides)}, {start}); !walk.done(); walk.next()) {
+  for (Walk walk(y.type.shape, {std::move(strides)}, {start}); !walk.done(); walk.next())
     element(y, walk.index()) = element(x, walk.offset(0));
-  }
   return {std::move(y)};
 }
 
@@ -20,9 +19,8 @@ Results gather(const EvalRequest& r, Strides strides, std::int64_t start) {
 template <class Visit>
 void for_each_place(const TensorType& type, Dim batch, Visit visit) {
   const PhysicalShape memory = physical(type);
-  for (Walk walk(concrete(type, batch).shape, {}); !walk.done(); walk.next()) {
+  for (Walk walk(concrete(type, batch).shape, {}); !walk.done(); walk.next())
     visit(walk.index(), offset_of(memory, walk.coordinates()));
-  }
 }
 
 // floor(a / b) for b > 0.
@@ -46,9 +44,8 @@ Strides broadcast_strides(const Shape& from, const Shape& to) {
   const Strides own = row_major(from);
   Strides strides(to.size(), 0);
   const std::size_t added = to.size() - from.size();
-  for (std::size_t i = 0; i < from.size(); ++i) {
+  for (std::size_t i = 0; i < from.size(); ++i)
     if (from[i] != 1) strides[added + i] = own[i];
-  }
   return strides;
 }
 
@@ -90,9 +87,8 @@ Results eval_relayout(const EvalRequest& r) {
 Results eval_view(const EvalRequest& r) {
   const TensorType& from = r.graph[r.node.operands[0]].type;
   const TensorType& to = r.node.type;
-  if (from.dtype != to.dtype) {
+  if (from.dtype != to.dtype)
     throw Error("evaluate: a view does not change the dtype", r.node.location);
-  }
   const auto size = static_cast<std::size_t>(byte_size(from, r.batch)) / byte_size(from.dtype);
   std::vector<double> memory(size, 0.0);
   for_each_place(from, r.batch, [&](std::int64_t i, std::int64_t place) {
@@ -108,9 +104,8 @@ Results eval_view(const EvalRequest& r) {
 Results eval_transpose(const EvalRequest& r) {
   const Strides own = row_major(r.operand(0).type.shape);
   Strides strides;
-  for (const std::int64_t axis : r.attrs<AxesAttrs>().axes) {
+  for (const std::int64_t axis : r.attrs<AxesAttrs>().axes)
     strides.push_back(own[static_cast<std::size_t>(axis)]);
-  }
   return gather(r, std::move(strides), 0);
 }
 
@@ -144,9 +139,8 @@ Results eval_pad(const EvalRequest& r) {
     y_start += (begin * step + attrs.low[i]) * to[i];
     to[i] *= step;
   }
-  for (Walk walk(box, {from, to}, {x_start, y_start}); !walk.done(); walk.next()) {
+  for (Walk walk(box, {from, to}, {x_start, y_start}); !walk.done(); walk.next())
     element(y, walk.offset(1)) = element(x, walk.offset(0));
-  }
   return {std::move(y)};
 }
 
@@ -157,9 +151,8 @@ Results eval_concat(const EvalRequest& r) {
   std::int64_t start = 0;
   for (std::size_t i = 0; i < r.node.operands.size(); ++i) {
     const Value& x = r.operand(i);
-    for (Walk walk(x.type.shape, {strides}, {start}); !walk.done(); walk.next()) {
+    for (Walk walk(x.type.shape, {strides}, {start}); !walk.done(); walk.next())
       element(y, walk.offset(0)) = element(x, walk.index());
-    }
     start += x.type.shape[axis] * strides[axis];
   }
   return {std::move(y)};
@@ -168,9 +161,8 @@ Results eval_concat(const EvalRequest& r) {
 Results eval_extent(const EvalRequest& r) {
   Value y = r.result();
   double count = 1;
-  for (const std::int64_t axis : r.attrs<AxesAttrs>().axes) {
+  for (const std::int64_t axis : r.attrs<AxesAttrs>().axes)
     count *= static_cast<double>(r.operand(0).type.shape[static_cast<std::size_t>(axis)]);
-  }
   y.data.front() = round_to(y.type.dtype, count);
   return {std::move(y)};
 }

@@ -48,9 +48,8 @@ void for_each_window(const PoolAttrs& attrs, const Shape& x, const Shape& y, Vis
 
 template <class Visit>
 void for_each_input(const Window& window, Visit visit) {
-  for (std::int64_t iy = window.y.begin; iy < window.y.end; ++iy) {
+  for (std::int64_t iy = window.y.begin; iy < window.y.end; ++iy)
     for (std::int64_t ix = window.x.begin; ix < window.x.end; ++ix) visit(window.at(iy, ix));
-  }
 }
 
 // The first largest element; NaN is larger than any number.

@@ -84,9 +84,8 @@ Results eval_random(const EvalRequest& r) {
   const auto& attrs = r.attrs<RandomAttrs>();
   const double counter = r.operand(0).data.front();
   Value y = r.result();
-  for (std::size_t i = 0; i < y.data.size(); ++i) {
+  for (std::size_t i = 0; i < y.data.size(); ++i)
     y.data[i] = uniform(static_cast<std::int64_t>(i), counter, attrs.stream, attrs.seed);
-  }
   return {std::move(y)};
 }
 

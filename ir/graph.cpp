@@ -29,9 +29,7 @@ class Canonicalizer {
   };
 
   void visit(ValueId root) {
-    if (root.index >= from_.size()) {
-      throw Error("canonical: there is no value %{}", root.index);
-    }
+    if (root.index >= from_.size()) throw Error("canonical: there is no value %{}", root.index);
     stack_.push_back({root});
     while (!stack_.empty()) {
       Visit& top = stack_.back();
@@ -57,9 +55,8 @@ class Canonicalizer {
   }
 
   bool in_order() const {
-    for (std::size_t i = 0; i < order_.size(); ++i) {
+    for (std::size_t i = 0; i < order_.size(); ++i)
       if (order_[i] != from_.id(i)) return false;
-    }
     return order_.size() == from_.size();
   }
 
@@ -106,9 +103,8 @@ const std::string& name_of(const Node& node) {
 
 std::vector<int> use_counts(const Graph& graph) {
   std::vector<int> counts(graph.size(), 0);
-  for (const Node& node : graph.nodes()) {
+  for (const Node& node : graph.nodes())
     for (const ValueId operand : node.operands) ++counts[operand.index];
-  }
   for (const Output& output : graph.outputs) ++counts[output.value.index];
   for (const Update& update : graph.updates) {
     ++counts[update.variable.index];

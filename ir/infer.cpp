@@ -280,7 +280,8 @@ TAPER_STATED(kernel)
 #undef TAPER_STATED
 
 std::string Request::all() const {
-  return joined(operands, ", ", [](const TensorType& type) { return to_string(type); });
+  return joined(
+      operands, ", ", [](const TensorType& type) { return to_string(type); });
 }
 
 Shape broadcast(const Shape& a, const Shape& b, std::string_view op, const Location& where) {

@@ -119,9 +119,8 @@ const Isa* host_isa() {
 }
 
 const Isa& isa_named(std::string_view name) {
-  for (const Isa* isa : all_isas()) {
+  for (const Isa* isa : all_isas())
     if (isa->name == name) return *isa;
-  }
   throw Error("\"{}\" is not an instruction set: it is {}", name, isa_names());
 }
 

@@ -36,7 +36,8 @@ std::string text(const MapSegment& segment);
 
 template <class Part>
 std::string texts(const std::vector<Part>& parts) {
-  return fmt::format("[{}]", joined(parts, ",", [](const Part& part) { return text(part); }));
+  return fmt::format("[{}]", joined(
+                                 parts, ",", [](const Part& part) { return text(part); }));
 }
 
 std::string text(const Epilogue& epilogue) {

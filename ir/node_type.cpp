@@ -29,14 +29,12 @@ void check_instr(const ExprInstr& instr, std::size_t index, const std::vector<DT
       if (arg != -1) fail(fmt::format("argument {} of an op that takes {}", i, row.arity));
       continue;
     }
-    if (arg < 0 || static_cast<std::size_t>(arg) >= types.size()) {
+    if (arg < 0 || static_cast<std::size_t>(arg) >= types.size())
       fail(fmt::format("argument {} is value {} of {}", i, arg, types.size()));
-    }
     const auto expected = argument_dtype(instr.op, i);
     const DType actual = types[static_cast<std::size_t>(arg)];
-    if (expected && actual != *expected) {
+    if (expected && actual != *expected)
       fail(fmt::format("argument {} must be {}, is {}", i, name(*expected), name(actual)));
-    }
   }
   const bool free_dtype = instr.op == Op::constant || instr.op == Op::cast;
   if (!free_dtype && instr.dtype != natural_dtype(instr.op)) {
@@ -64,13 +62,10 @@ TensorType first_of(const std::vector<TensorType>& results) {
 // The dtype that the epilogue gives the result of `root`, an op's result type.
 DType epilogue_dtype(const Graph& graph, const Node& node, std::size_t own, DType root) {
   std::vector<DType> inputs{root};
-  for (std::size_t i = own; i < node.operands.size(); ++i) {
+  for (std::size_t i = own; i < node.operands.size(); ++i)
     inputs.push_back(graph[node.operands[i]].type.dtype);
-  }
   const auto outputs = expr_types(node.epilogue, inputs);
-  if (outputs.size() != 1) {
-    throw Error("an epilogue has one output, not {}", outputs.size());
-  }
+  if (outputs.size() != 1) throw Error("an epilogue has one output, not {}", outputs.size());
   return outputs.front();
 }
 
@@ -104,9 +99,8 @@ bool repeats_along(const TensorType& operand, const Shape& shape, const Indices&
 }
 
 std::vector<DType> expr_types(const Expr& expr, const std::vector<DType>& inputs) {
-  if (expr.inputs != static_cast<std::int64_t>(inputs.size())) {
+  if (expr.inputs != static_cast<std::int64_t>(inputs.size()))
     throw Error("the expression takes {} inputs, got {}", expr.inputs, inputs.size());
-  }
   std::vector<DType> types = inputs;
   for (std::size_t i = 0; i < expr.instrs.size(); ++i) {
     check_instr(expr.instrs[i], i, types);
@@ -114,9 +108,8 @@ std::vector<DType> expr_types(const Expr& expr, const std::vector<DType>& inputs
   }
   std::vector<DType> outputs;
   for (const std::int16_t output : expr.outputs) {
-    if (output < 0 || static_cast<std::size_t>(output) >= types.size()) {
+    if (output < 0 || static_cast<std::size_t>(output) >= types.size())
       throw Error("the expression returns value {} of {}", output, types.size());
-    }
     outputs.push_back(types[static_cast<std::size_t>(output)]);
   }
   return outputs;
@@ -149,9 +142,8 @@ std::size_t own_operand_count(const Node& node) {
 }
 
 TensorType node_type(const Graph& graph, const Node& node) {
-  if (node.attrs.index() != default_attrs(node.op).index()) {
+  if (node.attrs.index() != default_attrs(node.op).index())
     throw Error("its attributes are those of another op");
-  }
   const std::size_t own = own_operand_count(node);
   if (traits(node.op).arity == 0 || node.op == Op::view) return node.type;
   if (node.op == Op::result) return result_type(graph, node);

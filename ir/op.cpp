@@ -25,9 +25,8 @@ bool takes_epilogue(Op op) {
 }
 
 std::optional<Op> op_named(std::string_view name) {
-  for (std::size_t i = 0; i < kTable.size(); ++i) {
+  for (std::size_t i = 0; i < kTable.size(); ++i)
     if (kTable[i].name == name) return static_cast<Op>(i);
-  }
   return std::nullopt;
 }
 

@@ -56,9 +56,8 @@ class GraphParser {
     node.location = lexer_.accept("loc") ? parse_location() : place_of(name);
     // The name is defined after its own line, so that no node is its own operand.
     const ValueId id = graph_.append(std::move(node));
-    if (!values_.emplace(name.text, id).second) {
+    if (!values_.emplace(name.text, id).second)
       lexer_.fail(name, "%{} is already defined", name.text);
-    }
   }
 
   Location place_of(const Lexer::Token& token) const {
@@ -98,9 +97,8 @@ class GraphParser {
     const Lexer::Token token = lexer_.peek();
     const auto op = token.kind == Lexer::Kind::word ? op_named(token.text) : std::nullopt;
     if (!op) lexer_.fail_expected("the name of an op");
-    if (*op == Op::kernel) {
+    if (*op == Op::kernel)
       lexer_.fail(token, "a kernel node is the end state of lowering and cannot be parsed");
-    }
     lexer_.next();
     return *op;
   }
@@ -109,11 +107,10 @@ class GraphParser {
     Node node;
     const Lexer::Token where = lexer_.peek();
     node.op = parse_op();
-    if (traits(node.op).arity == 0) {
+    if (traits(node.op).arity == 0)
       parse_leaf_attrs(lexer_, node.op, node.attrs);
-    } else {
+    else
       parse_operands(node);
-    }
     lexer_.expect(':');
     const Lexer::Token type_token = lexer_.peek();
     node.type = parse_type(lexer_);
@@ -131,9 +128,8 @@ class GraphParser {
     lexer_.expect(')');
     parse_attrs(lexer_, node.op, node.attrs);
     const int arity = arity_of(node);
-    if (arity != kVariadic && own != static_cast<std::size_t>(arity)) {
+    if (arity != kVariadic && own != static_cast<std::size_t>(arity))
       lexer_.fail(open, "{} takes {} operands, got {}", traits(node.op).name, arity, own);
-    }
     if (lexer_.accept("epilogue")) node.epilogue = parse_expr(lexer_);
     const auto epilogue_operands = std::max<std::int64_t>(node.epilogue.inputs - 1, 0);
     if (static_cast<std::int64_t>(extra) != epilogue_operands) {
@@ -152,9 +148,7 @@ class GraphParser {
   ValueId parse_value() {
     const Lexer::Token token = lexer_.expect(Lexer::Kind::value, "a value such as %0");
     const auto it = values_.find(token.text);
-    if (it == values_.end()) {
-      lexer_.fail(token, "%{} is not defined before this use", token.text);
-    }
+    if (it == values_.end()) lexer_.fail(token, "%{} is not defined before this use", token.text);
     return it->second;
   }
 

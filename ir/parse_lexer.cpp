@@ -66,11 +66,10 @@ std::string described(const Lexer::Token& token) {
   std::string shown;
   for (const char c : token.text.substr(0, 40)) {
     const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte >= 0x7f) {
+    if (byte < 0x20 || byte >= 0x7f)
       shown += fmt::format("\\x{:02x}", byte);
-    } else {
+    else
       shown += c;
-    }
   }
   return fmt::format("'{}{}{}'", token.kind == Lexer::Kind::value ? "%" : "", shown,
                      token.text.size() > 40 ? "..." : "");
@@ -113,9 +112,8 @@ Lexer::Kind Lexer::scan() {
     return Kind::value;
   }
   if (c == '"') {
-    while (position_ < text_.size() && text_[position_] != '"' && text_[position_] != '\n') {
+    while (position_ < text_.size() && text_[position_] != '"' && text_[position_] != '\n')
       position_ += text_[position_] == '\\' ? 2 : 1;
-    }
     position_ = std::min(position_ + 1, text_.size());
     return Kind::string;
   }

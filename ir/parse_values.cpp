@@ -110,9 +110,8 @@ class ExprParser {
 
  private:
   void define(const Lexer::Token& name) {
-    if (std::ranges::find(names_, name.text) != names_.end()) {
+    if (std::ranges::find(names_, name.text) != names_.end())
       lexer_.fail(name, "'{}' is already defined", name.text);
-    }
     if (names_.size() == kMaxNames) lexer_.fail(name, "this expression is too long");
     names_.push_back(name.text);
   }
@@ -139,11 +138,10 @@ class ExprParser {
 
   ExprInstr parse_instr() {
     ExprInstr instr;
-    if (lexer_.at_real()) {
+    if (lexer_.at_real())
       instr.value = lexer_.real();
-    } else {
+    else
       parse_call(instr);
-    }
     instr.dtype = natural_dtype(instr.op);
     if (lexer_.accept(':')) instr.dtype = parse_enumerator<DType>(lexer_, "a dtype");
     return instr;
@@ -196,9 +194,7 @@ TensorType parse_type(Lexer& lexer) {
     const Lexer::Token where = lexer.peek();
     const bool batch = lexer.accept("N");
     type.shape.push_back(batch ? kBatch : lexer.integer());
-    if (batch && type.shape.size() > 1) {
-      lexer.fail(where, "N can only be the leading dimension");
-    }
+    if (batch && type.shape.size() > 1) lexer.fail(where, "N can only be the leading dimension");
     if (!batch && type.shape.back() < 0) lexer.fail(where, "a dimension cannot be negative");
   });
   try {
@@ -223,27 +219,24 @@ void parse_attrs(Lexer& lexer, Op op, Attrs& attrs) {
   std::vector<std::string_view> seen;
   lexer.list('{', '}', [&] {
     const Lexer::Token key = lexer.expect(Lexer::Kind::word, "the name of an attribute");
-    if (std::ranges::find(seen, key.text) != seen.end()) {
+    if (std::ranges::find(seen, key.text) != seen.end())
       lexer.fail(key, "attribute '{}' is given twice", key.text);
-    }
     seen.push_back(key.text);
     lexer.expect('=');
     const FieldParser field = parse_field(lexer, key.text, attrs);
-    if (!field.found) {
+    if (!field.found)
       lexer.fail(key, "{} has no attribute '{}' (it has: {})", traits(op).name, key.text,
                  field.known.empty() ? "none" : field.known);
-    }
   });
 }
 
 void parse_leaf_attrs(Lexer& lexer, Op op, Attrs& attrs) {
   attrs = default_attrs(op);
   auto* constant = std::get_if<ConstantAttrs>(&attrs);
-  if (constant && !lexer.at('[')) {
+  if (constant && !lexer.at('['))
     constant->values = {lexer.real()};
-  } else {
+  else
     parse_field(lexer, constant ? "values" : "name", attrs);
-  }
 }
 
 }  // namespace taper::ir

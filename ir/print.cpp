@@ -43,7 +43,8 @@ class FieldPrinter {
   template <class List>
   requires requires { typename List::value_type; }
   std::string text(const List& values) const {
-    return fmt::format("[{}]", joined(values, ",", [&](const auto& v) { return text(v); }));
+    return fmt::format("[{}]", joined(
+                                   values, ",", [&](const auto& v) { return text(v); }));
   }
 
   bool extents_ = false;
@@ -93,9 +94,8 @@ std::string node_text(const Node& node) {
     out += operands_text(node);
     out += attrs_text(node);
   }
-  if (node.epilogue != Expr{}) {
+  if (node.epilogue != Expr{})
     out += fmt::format(" epilogue {}", expr_text(node.epilogue, ExprRole::epilogue));
-  }
   return fmt::format("{} : {}", out, to_string(node.type));
 }
 
@@ -117,12 +117,10 @@ std::string print(const Graph& graph, const PrintOptions& options) {
     if (options.locations) out += location_text(node.location);
     out += '\n';
   }
-  for (const Output& output : ordered.outputs) {
+  for (const Output& output : ordered.outputs)
     out += fmt::format("  return {} = %{}\n", quoted(output.name), output.value.index);
-  }
-  for (const Update& update : ordered.updates) {
+  for (const Update& update : ordered.updates)
     out += fmt::format("  update %{} = %{}\n", update.variable.index, update.value.index);
-  }
   return out + "}\n";
 }
 

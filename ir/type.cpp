@@ -19,9 +19,8 @@ std::int64_t product(const Shape& extents, const Shape& shape, Dim batch) {
   std::int64_t count = 1;
   for (const Dim extent : extents) {
     const std::int64_t n = extent == kBatch ? batch : extent;
-    if (__builtin_mul_overflow(count, n, &count) || count > kMaxElements) {
+    if (__builtin_mul_overflow(count, n, &count) || count > kMaxElements)
       fail_overflow(shape, batch);
-    }
   }
   return count;
 }
@@ -42,12 +41,10 @@ int blocked_axis_of(const TensorType& type) {
   if (type.layout == Layout::plain) return -1;
   const bool by_output = type.layout == Layout::o16 || type.layout == Layout::o16x4;
   const int axis = by_output ? 0 : 1;
-  if (type.rank() <= (type.layout == Layout::o16x4 ? 1 : axis)) {
+  if (type.rank() <= (type.layout == Layout::o16x4 ? 1 : axis))
     throw Error("{} has no axis {} to block", to_string(type), axis);
-  }
-  if (type.has_batch() && type.layout != Layout::c16) {
+  if (type.has_batch() && type.layout != Layout::c16)
     throw Error("{}: this layout is for static shapes only", to_string(type));
-  }
   return axis;
 }
 
@@ -113,9 +110,8 @@ PhysicalShape physical(const TensorType& type) {
     if (static_cast<int>(axis) == result.grouped_axis) extent = pieces(extent, kGroup);
     result.dims[i] = extent;
     result.strides[axis] = stride;
-    if (extent != kBatch && __builtin_mul_overflow(stride, extent, &stride)) {
+    if (extent != kBatch && __builtin_mul_overflow(stride, extent, &stride))
       fail_overflow(type.shape, 1);
-    }
   }
   if (blocked) result.dims.push_back(kBlock);
   if (result.grouped_axis >= 0) result.dims.push_back(kGroup);
@@ -124,15 +120,13 @@ PhysicalShape physical(const TensorType& type) {
 
 std::int64_t offset_of(const PhysicalShape& shape, const Indices& coordinates) {
   std::int64_t offset = 0;
-  for (std::size_t i = 0; i < coordinates.size(); ++i) {
-    if (static_cast<int>(i) == shape.blocked_axis) {
+  for (std::size_t i = 0; i < coordinates.size(); ++i)
+    if (static_cast<int>(i) == shape.blocked_axis)
       offset += coordinates[i] / kBlock * shape.strides[i] + coordinates[i] % kBlock * shape.lane;
-    } else if (static_cast<int>(i) == shape.grouped_axis) {
+    else if (static_cast<int>(i) == shape.grouped_axis)
       offset += coordinates[i] / kGroup * shape.strides[i] + coordinates[i] % kGroup;
-    } else {
+    else
       offset += coordinates[i] * shape.strides[i];
-    }
-  }
   return offset;
 }
 

@@ -45,18 +45,16 @@ void check_type(const Graph& graph, const Node& node) {
   TensorType expected = node_type(graph, node);
   for (const TensorType& type : result_types(graph, node)) check_extents(type);
   expected.layout = node.type.layout;
-  if (expected != node.type) {
+  if (expected != node.type)
     throw Error("its type is {}, but the op makes {}", to_string(node.type), to_string(expected));
-  }
 }
 
 void check_constant(const Node& node) {
   const std::size_t count = std::get<ConstantAttrs>(node.attrs).values.size();
   if (count == 1) return;
   if (node.type.has_batch() ||
-      static_cast<std::int64_t>(count) != element_count(node.type.shape, 1)) {
+      static_cast<std::int64_t>(count) != element_count(node.type.shape, 1))
     throw Error("{} values for {}", count, to_string(node.type));
-  }
 }
 
 void check_map(const Graph& graph, const Node& node) {
@@ -76,16 +74,14 @@ void check_map(const Graph& graph, const Node& node) {
     for (std::size_t i = 0; i < inputs; ++i) {
       const TensorType& type = graph[node.operands[segment * inputs + i]].type;
       dtypes.push_back(type.dtype);
-      if (broadcast(type.shape, shape, "map") != shape) {
+      if (broadcast(type.shape, shape, "map") != shape)
         throw Error("operand {} does not broadcast to {}", to_string(type), to_string(shape));
-      }
     }
     const auto made = expr_types(map.expr, dtypes);
     for (std::size_t i = 0; i < outputs; ++i) {
       const TensorType& result = map.results[segment * outputs + i];
-      if (result.dtype != made[i] || result.shape != shape) {
+      if (result.dtype != made[i] || result.shape != shape)
         throw Error("result {} is not {}{}", to_string(result), name(made[i]), to_string(shape));
-      }
     }
   }
 }
@@ -109,21 +105,15 @@ void check_epilogue_operands(const Graph& graph, const Node& node) {
 void check_variable(const Node& node, std::set<std::string>& names) {
   const std::string& name = std::get<NameAttrs>(node.attrs).name;
   if (name.empty()) throw Error("its name is empty");
-  if (!names.insert(name).second) {
-    throw Error("the name {} is already taken", quoted(name));
-  }
-  if (node.op != Op::input && node.type.has_batch()) {
+  if (!names.insert(name).second) throw Error("the name {} is already taken", quoted(name));
+  if (node.op != Op::input && node.type.has_batch())
     throw Error("{} is {}, but its shape must be static", quoted(name), to_string(node.type));
-  }
 }
 
 void check_node(const Graph& graph, std::size_t index, Stage stage, std::set<std::string>& names) {
   const Node& node = graph.nodes()[index];
-  for (const ValueId operand : node.operands) {
-    if (operand.index >= index) {
-      throw Error("operand %{} is not a value before it", operand.index);
-    }
-  }
+  for (const ValueId operand : node.operands)
+    if (operand.index >= index) throw Error("operand %{} is not a value before it", operand.index);
   check_type(graph, node);
   if (std::holds_alternative<NameAttrs>(node.attrs)) check_variable(node, names);
   if (node.op == Op::constant) check_constant(node);
@@ -136,13 +126,11 @@ void check_outputs(const Graph& graph) {
   std::set<std::string_view> names;
   for (const Output& output : graph.outputs) {
     const std::string shown = quoted(output.name);
-    if (output.value.index >= graph.size()) {
+    if (output.value.index >= graph.size())
       throw Error("verify: output {}: there is no %{}", shown, output.value.index);
-    }
     if (output.name.empty()) throw Error("verify: output \"\": the name is empty");
-    if (!names.insert(output.name).second) {
+    if (!names.insert(output.name).second)
       throw Error("verify: output {}: the name is already taken", shown);
-    }
   }
 }
 
@@ -150,16 +138,13 @@ void check_updates(const Graph& graph, Stage stage) {
   std::set<ValueId> updated;
   for (const Update& update : graph.updates) {
     const std::string subject = fmt::format("verify: update of %{}", update.variable.index);
-    if (update.variable.index >= graph.size() || update.value.index >= graph.size()) {
+    if (update.variable.index >= graph.size() || update.value.index >= graph.size())
       throw Error("{}: there is no such value", subject);
-    }
     const Node& variable = graph[update.variable];
-    if (variable.op != Op::parameter && variable.op != Op::state) {
+    if (variable.op != Op::parameter && variable.op != Op::state)
       throw Error(variable.location, "{}: it is neither a parameter nor a state", subject);
-    }
-    if (!updated.insert(update.variable).second) {
+    if (!updated.insert(update.variable).second)
       throw Error(variable.location, "{}: it is already updated", subject);
-    }
     TensorType value = graph[update.value].type;
     if (stage < Stage::laid_out) value.layout = variable.type.layout;
     if (value != variable.type) {

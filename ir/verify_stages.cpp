@@ -8,9 +8,8 @@ namespace taper::ir {
 namespace {
 
 void require_layout(std::string_view what, const TensorType& type, Layout layout) {
-  if (type.layout != layout) {
+  if (type.layout != layout)
     throw Error("its {} must be {}, is {}", what, name(layout), to_string(type));
-  }
 }
 
 void check_conv_layouts(const Graph& graph, const Node& node) {
@@ -54,14 +53,12 @@ void check_layouts(const Graph& graph, const Node& node) {
                         node.op == Op::cross_entropy_fused || node.op == Op::gather ||
                         node.op == Op::gather_backward;
   if (row_wise) require_layouts(graph, node, Layout::plain);
-  if (node.op == Op::relayout) {
+  if (node.op == Op::relayout)
     require_layout("result", node.type, std::get<LayoutAttrs>(node.attrs).layout);
-  }
   for (std::size_t i = own_operand_count(node); i < node.operands.size(); ++i) {
     const TensorType& operand = graph[node.operands[i]].type;
-    if (operand.shape == node.type.shape) {
+    if (operand.shape == node.type.shape)
       require_layout("epilogue operand", operand, node.type.layout);
-    }
   }
 }
 
@@ -163,11 +160,9 @@ void check_kernel(const Graph& graph, const Node& node) {
 
 void check_view(const Graph& graph, const Node& node) {
   const TensorType& from = graph[node.operands[0]].type;
-  for (const Dim batch : {1, 2}) {
-    if (byte_size(from, batch) != byte_size(node.type, batch)) {
+  for (const Dim batch : {1, 2})
+    if (byte_size(from, batch) != byte_size(node.type, batch))
       throw Error("{} and {} are not the same bytes", to_string(from), to_string(node.type));
-    }
-  }
 }
 
 void check_selected(const Graph& graph, const Node& node) {

@@ -17,7 +17,8 @@ namespace {
 using Adjoints = std::vector<ValueId>;
 
 bool any_operand(const Node& node, const std::vector<bool>& depends) {
-  return std::ranges::any_of(node.operands, [&](ValueId v) { return depends[v.index]; });
+  return std::ranges::any_of(
+      node.operands, [&](ValueId v) { return depends[v.index]; });
 }
 
 // Which values up to `scalar` depend on a target: only they need gradients.

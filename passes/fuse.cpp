@@ -42,9 +42,8 @@ ir::Operands DemandCopy::operator()(const ir::Operands& old) {
 
 ir::Graph DemandCopy::run() {
   for (std::size_t i = 0; i < from_.size(); ++i) (*this)(from_.id(i));
-  for (const ir::Output& output : from_.outputs) {
+  for (const ir::Output& output : from_.outputs)
     to_.outputs.push_back({output.name, (*this)(output.value)});
-  }
   for (const ir::Update& update : from_.updates) {
     const ir::ValueId variable = (*this)(update.variable);
     const ir::ValueId value = (*this)(update.value);
@@ -69,9 +68,8 @@ Users users_of(const ir::Graph& graph) {
 
 std::optional<double> splat_value(const ir::Node& node) {
   if (node.op != ir::Op::constant) return std::nullopt;
-  if (node.type.dtype != ir::DType::f32 && node.type.dtype != ir::DType::boolean) {
+  if (node.type.dtype != ir::DType::f32 && node.type.dtype != ir::DType::boolean)
     return std::nullopt;
-  }
   const std::vector<double>& values = std::get<ir::ConstantAttrs>(node.attrs).values;
   if (values.size() != 1) return std::nullopt;
   return values.front();

@@ -25,9 +25,8 @@ class ExprBuilder {
       return static_cast<std::int16_t>(code < kInstrs ? code : code - kInstrs + inputs);
     };
     FusedExpr fused{{.inputs = inputs, .instrs = std::move(instrs_), .outputs = {}}, operands_};
-    for (ir::ExprInstr& instr : fused.expr.instrs) {
+    for (ir::ExprInstr& instr : fused.expr.instrs)
       for (std::int16_t& arg : instr.args) arg = arg < 0 ? arg : argument(arg);
-    }
     for (const int code : outputs) fused.expr.outputs.push_back(argument(code));
     return fused;
   }
@@ -119,9 +118,9 @@ int max_live(const ir::Expr& expr, bool has_acc) {
 }
 
 int computations(const ir::Expr& expr) {
-  return static_cast<int>(
-      std::count_if(expr.instrs.begin(), expr.instrs.end(),
-                    [](const ir::ExprInstr& i) { return i.op != ir::Op::constant; }));
+  return static_cast<int>(std::count_if(
+      expr.instrs.begin(), expr.instrs.end(),
+      [](const ir::ExprInstr& i) { return i.op != ir::Op::constant; }));
 }
 
 std::optional<ir::EpilogueAccess> epilogue_access(const ir::Node& root,
@@ -133,16 +132,14 @@ std::optional<ir::EpilogueAccess> epilogue_access(const ir::Node& root,
   if (!f32) return std::nullopt;
   const auto one = [](ir::Dim d) { return d == 1; };
   if (std::all_of(operand.shape.begin(), operand.shape.end(), one)) return scalar;
-  if (root.op == ir::Op::reduce || shape.size() < 2 || operand.rank() > root.type.rank()) {
+  if (root.op == ir::Op::reduce || shape.size() < 2 || operand.rank() > root.type.rank())
     return std::nullopt;
-  }
   // Axis 1 of the result, counted from the last axis, is the only one that the operand spans.
   const std::size_t trailing = shape.size() - 2;
   if (operand.shape.size() < trailing + 1) return std::nullopt;
   const std::size_t axis = operand.shape.size() - 1 - trailing;
-  for (std::size_t i = 0; i < operand.shape.size(); ++i) {
+  for (std::size_t i = 0; i < operand.shape.size(); ++i)
     if (operand.shape[i] != (i == axis ? shape[1] : 1)) return std::nullopt;
-  }
   return channel;
 }
 

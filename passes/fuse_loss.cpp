@@ -13,9 +13,8 @@ bool depends_on(const Graph& graph, ValueId value, ValueId on) {
   std::vector<bool> depends(graph.size(), false);
   depends[on.index] = true;
   for (std::size_t i = on.index + 1; i <= value.index; ++i) {
-    for (const ValueId operand : graph[graph.id(i)].operands) {
+    for (const ValueId operand : graph[graph.id(i)].operands)
       if (depends[operand.index]) depends[i] = true;
-    }
   }
   return depends[value.index];
 }
@@ -88,9 +87,8 @@ Graph bypass_broadcasts(Graph result) {
   for (std::size_t i = 0; i < result.size(); ++i) {
     Node& node = result[result.id(i)];
     if (!traits(node.op).elementwise) continue;
-    for (ValueId& operand : node.operands) {
+    for (ValueId& operand : node.operands)
       while (result[operand].op == Op::broadcast_to) operand = result[operand].operands[0];
-    }
   }
   repeat_scalar_ops(result);
   return canonical(std::move(result));

@@ -77,9 +77,8 @@ class MapFusion {
   // Results in the order of the updates they feed: the same for every parameter of an optimizer.
   void rank_updates() {
     update_rank_.assign(graph_.size(), graph_.updates.size());
-    for (std::size_t i = graph_.updates.size(); i-- > 0;) {
+    for (std::size_t i = graph_.updates.size(); i-- > 0;)
       update_rank_[graph_.updates[i].value.index] = i;
-    }
   }
 
   bool can_merge(ValueId producer, ValueId consumer) const {
@@ -179,9 +178,8 @@ class MapFusion {
       }
     }
     // What only the group itself uses has no value of its own any more.
-    for (const ValueId member : members) {
+    for (const ValueId member : members)
       if (!copy.bound(member)) copy.bind(member, map);
-    }
   }
 
   ValueId emit(DemandCopy& copy, FusedExpr fused, const std::vector<ValueId>& results) const {

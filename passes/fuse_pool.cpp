@@ -33,7 +33,8 @@ class PoolFusion {
   bool any() const { return !pool_of_.empty(); }
 
   Graph run() {
-    return DemandCopy(graph_, [this](DemandCopy& copy, ValueId old) { return replace(copy, old); })
+    return DemandCopy(
+               graph_, [this](DemandCopy& copy, ValueId old) { return replace(copy, old); })
         .run();
   }
 
@@ -44,9 +45,8 @@ class PoolFusion {
     for (const ValueId user : users_.nodes[x.index]) {
       const Node& gradient = graph_[user];
       if (gradient.op != Op::pool2d_backward || gradient.operands[0] != x ||
-          gradient.operands[1] == x || pool_attrs(gradient) != pool_attrs(graph_[pool])) {
+          gradient.operands[1] == x || pool_attrs(gradient) != pool_attrs(graph_[pool]))
         continue;
-      }
       pool_of_[user] = pool;
       gradients.emplace_back(user, positive_part(user, x));
     }
@@ -55,9 +55,8 @@ class PoolFusion {
     PoolAttrs attrs = pool_attrs(graph_[pool]);
     attrs.positive = std::all_of(gradients.begin(), gradients.end(),
                                  [](const auto& pair) { return pair.second != kNoValue; });
-    for (const auto& [gradient, masked] : gradients) {
+    for (const auto& [gradient, masked] : gradients)
       if (attrs.positive) pool_of_[masked] = pool;
-    }
     indexed_[pool] = {kNoValue, attrs};
   }
 

@@ -50,13 +50,13 @@ class Recomputation {
   }
 
   bool any() const {
-    return std::any_of(cost_.begin(), cost_.end(), [](const auto cost) { return cost != 0; });
+    return std::any_of(
+        cost_.begin(), cost_.end(), [](const auto cost) { return cost != 0; });
   }
 
   Graph run() {
-    for (std::size_t i = 0; i < graph_.size(); ++i) {
+    for (std::size_t i = 0; i < graph_.size(); ++i)
       if (cost_[i] == 0) now_[i] = copy(graph_.id(i));
-    }
     for (const Output& output : graph_.outputs)
       to_.outputs.push_back({output.name, now_[output.value.index]});
     for (const Update& update : graph_.updates)
@@ -188,11 +188,10 @@ class PrologueFusion {
     std::size_t tensors = 0;
     for (const ValueId v : fused.operands) {
       const TensorType& type = graph_[v].type;
-      if (type.shape == shape) {
+      if (type.shape == shape)
         ++tensors;
-      } else if (!repeats_along(type, shape, axes)) {
+      else if (!repeats_along(type, shape, axes))
         return false;
-      }
     }
     return tensors >= 1 && tensors <= kMaxPrologueTensors &&
            fused.operands.size() <= kMaxPrologueOperands &&
@@ -220,9 +219,8 @@ class PrologueFusion {
     const auto exchange = [&](std::int16_t& arg) {
       if (arg == 0 || arg == first) arg = static_cast<std::int16_t>(first - arg);
     };
-    for (ExprInstr& instr : fused.expr.instrs) {
+    for (ExprInstr& instr : fused.expr.instrs)
       for (std::int16_t& arg : instr.args) exchange(arg);
-    }
     for (std::int16_t& output : fused.expr.outputs) exchange(output);
   }
 

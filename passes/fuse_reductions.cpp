@@ -43,7 +43,8 @@ Joined join(const Expr& a, const Operands& of_a, const Expr& b, const Operands& 
     }
     for (const std::int16_t output : from.outputs) joined.expr.outputs.push_back(renamed(output));
   };
-  append(a, [](std::size_t i) { return i; });
+  append(
+      a, [](std::size_t i) { return i; });
   append(b, [&](std::size_t i) { return inputs[i]; });
   return joined;
 }
@@ -51,9 +52,8 @@ Joined join(const Expr& a, const Operands& of_a, const Expr& b, const Operands& 
 class ReductionPairs {
  public:
   explicit ReductionPairs(const Graph& graph) : graph_(graph) {
-    for (std::size_t i = 0; i < graph.size(); ++i) {
+    for (std::size_t i = 0; i < graph.size(); ++i)
       if (is_candidate(graph.id(i))) find_partner(graph.id(i));
-    }
   }
 
   bool any() const { return !pair_of_.empty(); }

@@ -18,9 +18,8 @@ class SegmentMerger {
   explicit SegmentMerger(const Graph& graph) : graph_(graph), users_(users_of(graph)) {}
 
   Graph run() {
-    for (std::size_t i = 0; i < graph_.size(); ++i) {
+    for (std::size_t i = 0; i < graph_.size(); ++i)
       if (is_sink(graph_.id(i))) place(graph_.id(i));
-    }
     return DemandCopy(graph_, [this](DemandCopy& copy, ValueId old) { return replace(copy, old); })
         .run();
   }
@@ -33,17 +32,15 @@ class SegmentMerger {
     if (node.op != Op::map || attrs(v).segments != 1) return false;
     const std::vector<ValueId>& users = users_.nodes[v.index];
     if (attrs(v).results.size() == 1) return users.empty();
-    for (const ValueId user : users) {
+    for (const ValueId user : users)
       if (!users_.nodes[user.index].empty()) return false;
-    }
     return true;
   }
 
   bool alike(ValueId a, ValueId b) const {
     if (attrs(a).expr != attrs(b).expr) return false;
-    for (std::size_t i = 0; i < attrs(a).results.size(); ++i) {
+    for (std::size_t i = 0; i < attrs(a).results.size(); ++i)
       if (attrs(a).results[i].dtype != attrs(b).results[i].dtype) return false;
-    }
     for (std::size_t i = 0; i < graph_[a].operands.size(); ++i) {
       const TensorType& x = graph_[graph_[a].operands[i]].type;
       const TensorType& y = graph_[graph_[b].operands[i]].type;

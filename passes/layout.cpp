@@ -23,9 +23,8 @@ class Placement {
       const ValueId old = graph_.id(i);
       out_.bind(old, place(old));
     }
-    for (const Output& output : graph_.outputs) {
+    for (const Output& output : graph_.outputs)
       out_.graph.outputs.push_back({output.name, out_.as(output.value, Layout::plain)});
-    }
     for (const Update& update : graph_.updates) {
       const ValueId variable = out_.native(update.variable);
       const ValueId value = out_.as(update.value, out_.native_layout(update.variable));

@@ -39,8 +39,8 @@ bool moves_blocks(const Graph& graph, const Node& node) {
   if (operand.rank() != 4) return false;
   if (node.op == Op::concat) {
     return std::get<AxisAttrs>(node.attrs).axis != 0 &&
-           std::ranges::all_of(node.operands,
-                               [&](ValueId v) { return whole_blocks(graph[v].type); });
+           std::ranges::all_of(
+               node.operands, [&](ValueId v) { return whole_blocks(graph[v].type); });
   }
   if (node.op == Op::pad) {
     const auto& attrs = std::get<PadAttrs>(node.attrs);
@@ -66,9 +66,8 @@ Choice choose_conv(const Graph& graph, const Node& node, const LaidOut& out) {
       return {{Layout::c16, Layout::o16}, Layout::plain};
     return {{Layout::c16, depthwise ? Layout::o16 : Layout::i16}, Layout::c16};
   }
-  if (graph[node.operands[1]].type.dtype == DType::i8) {
+  if (graph[node.operands[1]].type.dtype == DType::i8)
     return {{Layout::c16, Layout::o16x4}, Layout::c16};
-  }
   const Layout image = image_layout(out, node.operands[0], graph[node.operands[0]].type, depthwise);
   if (node.op == Op::conv2d) return {{image, Layout::o16}, Layout::c16};
   return {{image, Layout::c16}, Layout::o16};
@@ -76,9 +75,8 @@ Choice choose_conv(const Graph& graph, const Node& node, const LaidOut& out) {
 
 Choice choose_matmul(const Graph& graph, const Node& node, const LaidOut& out, bool wants_o16) {
   const auto& attrs = std::get<MatmulAttrs>(node.attrs);
-  if (graph[node.operands[1]].type.dtype == DType::i8) {
+  if (graph[node.operands[1]].type.dtype == DType::i8)
     return {{Layout::plain, Layout::o16x4}, Layout::plain};
-  }
   // o16 is the product of the transposes: its columns are the rows here. A bias along the rows
   // there has no place in that kernel.
   bool swap = wants_o16 && !node.type.has_batch();
@@ -87,9 +85,7 @@ Choice choose_matmul(const Graph& graph, const Node& node, const LaidOut& out, b
     const bool scalar = std::ranges::all_of(shape, [](Dim d) { return d == 1; });
     swap = swap && (scalar || shape == node.type.shape);
   }
-  if (swap) {
-    return {{attrs.transpose_a ? Layout::plain : Layout::o16, Layout::plain}, Layout::o16};
-  }
+  if (swap) return {{attrs.transpose_a ? Layout::plain : Layout::o16, Layout::plain}, Layout::o16};
   if (attrs.transpose_b) {
     return {{Layout::plain, is_row(node) && is_head(graph, node) ? Layout::plain : Layout::o16},
             Layout::plain};

@@ -25,9 +25,8 @@ bool fits_blocks(const Graph& graph, const SegmentView& segment, Layout layout) 
 Layout segment_layout(const Graph& graph, const Expr& expr, const SegmentView& segment,
                       const LaidOut& out, bool wants_o16) {
   // The random number of an element is a function of its row-major index.
-  for (const ExprInstr& instr : expr.instrs) {
+  for (const ExprInstr& instr : expr.instrs)
     if (instr.op == Op::random) return Layout::plain;
-  }
   const auto has_operand = [&](Layout layout) {
     return std::ranges::any_of(segment.operands, [&](ValueId v) {
       return graph[v].type.shape == segment.results.front().shape && out.native_layout(v) == layout;
@@ -116,9 +115,8 @@ ValueId reduce_in_blocks(const Graph& from, ValueId old, LaidOut& out, Layout re
 ValueId reduce_plain_result(const Graph& from, ValueId old, LaidOut& out, Layout input) {
   Node node = from[old];
   place_inputs(from, node, out, input);
-  for (std::size_t i = own_operand_count(node); i < node.operands.size(); ++i) {
+  for (std::size_t i = own_operand_count(node); i < node.operands.size(); ++i)
     node.operands[i] = out.as(node.operands[i], Layout::plain);
-  }
   return out.graph.append(std::move(node));
 }
 
@@ -160,17 +158,14 @@ ValueId place_reduce(const Graph& graph, ValueId old, LaidOut& out) {
   const auto& attrs = std::get<ReduceAttrs>(node.attrs);
   const TensorType operand = reduced_tensor(graph, node, out);
   if (operand.layout == Layout::plain || operand.layout == Layout::i16 ||
-      !reads_blocks(operand, attrs)) {
+      !reads_blocks(operand, attrs))
     return reduce_plain_result(graph, old, out, Layout::plain);
-  }
-  if (reduces(attrs, static_cast<std::int64_t>(channel_axis(operand.layout)))) {
+  if (reduces(attrs, static_cast<std::int64_t>(channel_axis(operand.layout))))
     return reduce_plain_result(graph, old, out, operand.layout);
-  }
   const bool image_result = attrs.keep_dims && !reduces(attrs, 0);
   const bool whole_blocks = operand.shape[1] % kBlock == 0;
-  if (whole_blocks && !image_result && reduces(attrs, 2) && reduces(attrs, 3)) {
+  if (whole_blocks && !image_result && reduces(attrs, 2) && reduces(attrs, 3))
     return reduce_plain_result(graph, old, out, operand.layout);
-  }
   // Moving the result would hide that there are several.
   if (attrs.prologue.outputs.size() > 1) return reduce_plain_result(graph, old, out, Layout::plain);
   return reduce_in_blocks(graph, old, out, Layout::c16);

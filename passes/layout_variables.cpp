@@ -115,20 +115,16 @@ std::vector<Layout> variable_layouts(const Graph& graph, const Maps& maps,
   for (const Node& node : graph.nodes()) {
     if (node.op == Op::conv2d) mark_weight(node.operands[1]);
     if (node.op == Op::matmul && std::get<MatmulAttrs>(node.attrs).transpose_b &&
-        !is_head(graph, node)) {
+        !is_head(graph, node))
       mark_weight(node.operands[1]);
-    }
   }
   const Ties ties(graph, maps);
   std::vector<bool> blocked(graph.size(), false);
-  for (std::size_t i = 0; i < graph.size(); ++i) {
+  for (std::size_t i = 0; i < graph.size(); ++i)
     if (layouts[i] == Layout::o16) blocked[ties.set_of(graph.id(i))] = true;
-  }
-  for (std::size_t i = 0; i < graph.size(); ++i) {
-    if (is_weight_shape(graph[graph.id(i)].type) && blocked[ties.set_of(graph.id(i))]) {
+  for (std::size_t i = 0; i < graph.size(); ++i)
+    if (is_weight_shape(graph[graph.id(i)].type) && blocked[ties.set_of(graph.id(i))])
       mark_weight(graph.id(i));
-    }
-  }
   return layouts;
 }
 

@@ -82,9 +82,8 @@ bool match(const Graph& graph, ValueId id, const Pattern& pattern, Bindings& bin
     case Pattern::Kind::op: {
       const Node& node = graph[id];
       if (node.op != pattern.op) return false;
-      for (std::size_t i = 0; i < pattern.args.size(); ++i) {
+      for (std::size_t i = 0; i < pattern.args.size(); ++i)
         if (!match(graph, node.operands[i], pattern.args[i], bindings)) return false;
-      }
       return true;
     }
   }

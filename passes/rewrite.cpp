@@ -23,12 +23,10 @@ ValueId Rewriter::copy(ValueId old) {
 }
 
 Graph Rewriter::finish() {
-  for (const Output& output : from_.outputs) {
+  for (const Output& output : from_.outputs)
     to_.outputs.push_back({output.name, map_[output.value.index]});
-  }
-  for (const Update& update : from_.updates) {
+  for (const Update& update : from_.updates)
     to_.updates.push_back({map_[update.variable.index], map_[update.value.index]});
-  }
   return canonical(std::move(to_));
 }
 

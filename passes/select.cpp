@@ -17,12 +17,10 @@ class Selector {
 
   Graph run() {
     for (std::size_t i = 0; i < graph_.size(); ++i) now_.push_back(select_node(graph_.id(i)));
-    for (const Output& output : graph_.outputs) {
+    for (const Output& output : graph_.outputs)
       to_.outputs.push_back({output.name, now_[output.value.index]});
-    }
-    for (const Update& update : graph_.updates) {
+    for (const Update& update : graph_.updates)
       to_.updates.push_back({now_[update.variable.index], now_[update.value.index]});
-    }
     return canonical(std::move(to_));
   }
 
@@ -167,16 +165,14 @@ class Selector {
     bool batched = false;
     for (const std::int64_t axis : std::get<AxesAttrs>(node.attrs).axes) {
       const Dim dim = shape[static_cast<std::size_t>(axis)];
-      if (dim == kBatch) {
+      if (dim == kBatch)
         batched = true;
-      } else {
+      else
         factor *= static_cast<double>(dim);
-      }
     }
     if (!batched) return leaf(Op::constant, ConstantAttrs{{factor}}, node.location);
-    if (batch_ == kNoValue) {
+    if (batch_ == kNoValue)
       batch_ = leaf(Op::input, NameAttrs{std::string(kBatchInput)}, node.location);
-    }
     if (factor == 1) return batch_;
     const ExprInstr constant{.op = Op::constant, .value = factor};
     const ExprInstr product{.op = Op::mul, .args = {0, 1, -1}};

@@ -176,9 +176,8 @@ KernelSpec select_row(const Lowering& lowering) {
   if (shape.empty()) return spec;
   spec.columns = shape.back();
   std::int64_t rows = 1;
-  for (std::size_t i = 0; i + 1 < shape.size(); ++i) {
+  for (std::size_t i = 0; i + 1 < shape.size(); ++i)
     if (shape[i] != kBatch) rows *= shape[i];
-  }
   const bool batched = shape.size() > 1 && shape.front() == kBatch;
   spec.rows = batched ? kBatch : rows;
   spec.rows_per_image = batched ? rows : 1;

@@ -81,9 +81,8 @@ class Relayout {
 
   std::vector<Piece> pieces(std::size_t axis) const {
     const Dim dim = type_.shape[axis];
-    if (!blocked(static_cast<int>(axis))) {
+    if (!blocked(static_cast<int>(axis)))
       return {{{dim}, {from_.strides[axis]}, {to_.strides[axis]}}};
-    }
     const Strides source{block_step(from_, axis), lane_step(from_, axis)};
     const Strides result{block_step(to_, axis), lane_step(to_, axis)};
     const Dim whole = dim / kBlock;
@@ -149,9 +148,8 @@ std::optional<KernelSpec> select_relayout(const Lowering& lowering) {
   spec.parts = Relayout(lowering.operands[0], lowering.node.type).parts();
   // Without a partial block nothing is padded, and equal strides mean equal places.
   if (spec.parts.size() == 1 && spec.parts[0].source == spec.parts[0].result &&
-      byte_size(lowering.operands[0], 1) == byte_size(lowering.node.type, 1)) {
+      byte_size(lowering.operands[0], 1) == byte_size(lowering.node.type, 1))
     return std::nullopt;
-  }
   return spec;
 }
 
@@ -160,9 +158,8 @@ KernelSpec select_transpose(const Lowering& lowering) {
   const Dense from = dense(lowering.operands[0]);
   const Dense to = dense(lowering.node.type);
   Strides source;
-  for (const std::int64_t axis : axes) {
+  for (const std::int64_t axis : axes)
     source.push_back(from.strides[static_cast<std::size_t>(axis)]);
-  }
   CopySpec spec = copy_to(lowering.node.type);
   spec.parts.push_back(part_of(0, to.walk.dims, source, to.strides, 0, 0));
   return spec;
@@ -173,9 +170,8 @@ KernelSpec select_slice(const Lowering& lowering) {
   const Dense from = dense(lowering.operands[0]);
   const Dense to = dense(lowering.node.type);
   Strides source = from.strides;
-  for (std::size_t i = 0; i < source.size(); ++i) {
+  for (std::size_t i = 0; i < source.size(); ++i)
     source[i] *= attrs.step[static_cast<std::size_t>(from.walk.axes[i])];
-  }
   CopySpec spec = copy_to(lowering.node.type);
   spec.parts.push_back(
       part_of(0, to.walk.dims, source, to.strides, offset_along(from, attrs.begin), 0));

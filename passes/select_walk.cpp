@@ -40,9 +40,8 @@ Walk walk_of(const TensorType& type) {
     add(axis == blocked ? (dim + kBlock - 1) / kBlock : dim, axis, false);
   };
   if (type.layout == Layout::i16) add_axis(1);
-  for (int axis = 0; axis < type.rank(); ++axis) {
+  for (int axis = 0; axis < type.rank(); ++axis)
     if (type.layout != Layout::i16 || axis != 1) add_axis(axis);
-  }
   if (blocked >= 0) add(kBlock, blocked, true);
   return walk;
 }
@@ -63,13 +62,12 @@ Indices strides_along(const Walk& walk, const TensorType& operand, const Shape& 
     const std::int64_t step = physical.strides[static_cast<std::size_t>(axis)];
     // One step along a blocked axis of `physical` is a whole block; along a plain one an element.
     const bool in_blocks = physical.blocked_axis == axis;
-    if (walk.lanes[i]) {
+    if (walk.lanes[i])
       strides.push_back(in_blocks ? 1 : step);
-    } else if (walk.axes[i] == blocked) {
+    else if (walk.axes[i] == blocked)
       strides.push_back(in_blocks ? step : step * kBlock);
-    } else {
+    else
       strides.push_back(step);
-    }
   }
   return strides;
 }
@@ -81,22 +79,19 @@ Collapsed collapse(const Indices& dims, const std::vector<Indices>& streams,
     if (dims[i] == 1) continue;
     bool merge = !out.dims.empty() && out.dims.back() != kBatch &&
                  (!mergeable || mergeable(out.keep.back(), i));
-    for (std::size_t s = 0; s < streams.size() && merge; ++s) {
+    for (std::size_t s = 0; s < streams.size() && merge; ++s)
       merge = out.streams[s].back() == streams[s][i] * dims[i];
-    }
     if (merge) {
       out.dims.back() *= dims[i];
     } else {
       out.dims.push_back(dims[i]);
       out.keep.push_back(i);
     }
-    for (std::size_t s = 0; s < streams.size(); ++s) {
-      if (merge) {
+    for (std::size_t s = 0; s < streams.size(); ++s)
+      if (merge)
         out.streams[s].back() = streams[s][i];
-      } else {
+      else
         out.streams[s].push_back(streams[s][i]);
-      }
-    }
   }
   if (!out.dims.empty()) return out;
   out.dims = {1};
@@ -118,9 +113,7 @@ KernelSpec select_map(const Lowering& lowering) {
     const TensorType& result = types.back();
     const Walk walk = walk_of(result);
     std::vector<Indices> streams;
-    for (const TensorType& type : types) {
-      streams.push_back(strides_along(walk, type, result.shape));
-    }
+    for (const TensorType& type : types) streams.push_back(strides_along(walk, type, result.shape));
     const Collapsed collapsed = collapse(walk.dims, streams);
     MapSegment segment{collapsed.dims, {}, {}};
     for (std::size_t i = 0; i < types.size(); ++i) {
@@ -160,9 +153,8 @@ KernelSpec select_reduce(const Lowering& lowering) {
     return std::find(attrs.axes.begin(), attrs.axes.end(), walk.axes[i]) != attrs.axes.end();
   };
   Indices to = strides_along(walk, result, input.shape);
-  for (std::size_t i = 0; i < to.size(); ++i) {
+  for (std::size_t i = 0; i < to.size(); ++i)
     if (reduced(i)) to[i] = 0;
-  }
   const std::size_t own = own_operand_count(lowering.node);
   std::vector<Indices> streams{std::move(to)};
   for (std::size_t i = 0; i < own; ++i)
@@ -178,9 +170,8 @@ KernelSpec select_reduce(const Lowering& lowering) {
                   .epilogue = lower_epilogue(lowering, own)};
   for (std::size_t i = 0; i < own; ++i)
     spec.inputs.push_back({lowering.operands[i].dtype, collapsed.streams[1 + i]});
-  for (std::size_t i = 0; i < spec.dims.size(); ++i) {
+  for (std::size_t i = 0; i < spec.dims.size(); ++i)
     spec.reduced.push_back(spec.dims[i] != 1 && reduced(collapsed.keep[i]));
-  }
   const auto is_reduced = [](bool r) { return r; };
   const bool alone = std::none_of(spec.reduced.begin(), spec.reduced.end(), is_reduced);
   if (alone && spec.prologue == Expr{}) return map_of(spec);

@@ -54,15 +54,13 @@ class CommonValues {
   static std::size_t hash(const Node& node) {
     std::size_t h = static_cast<std::size_t>(node.op);
     const auto mix = [&h](std::uint64_t word) { h = (h ^ word) * 0x9e3779b97f4a7c15u; };
-    if (commutative(node.op)) {
+    if (commutative(node.op))
       mix(node.operands[0].index + std::uint64_t{node.operands[1].index});
-    } else {
+    else
       for (const ValueId operand : node.operands) mix(operand.index);
-    }
     for (const Dim extent : node.type.shape) mix(static_cast<std::uint64_t>(extent));
-    if (const auto* constant = std::get_if<ConstantAttrs>(&node.attrs)) {
+    if (const auto* constant = std::get_if<ConstantAttrs>(&node.attrs))
       for (const double value : constant->values) mix(std::bit_cast<std::uint64_t>(value + 0.0));
-    }
     return h ^ (h >> 32);
   }
 
@@ -107,9 +105,8 @@ Graph bind_batch(const Graph& graph) {
       if constexpr (std::is_same_v<std::decay_t<decltype(value)>, Indices>) {
         if (key == "shape" || key == "end") bind(value);
       }
-      if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::vector<TensorType>>) {
+      if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::vector<TensorType>>)
         for (TensorType& result : value) bind(result.shape);
-      }
     };
     std::visit([&](auto& attrs) { attrs.fields(field); }, node.attrs);
     rewriter.map(graph.id(i), rewriter.to().append(std::move(node)));

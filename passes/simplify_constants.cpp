@@ -44,9 +44,8 @@ ValueId fold_constants(Builder& builder, ValueId id) {
   const Node& node = graph[id];
   const auto is_constant = [&](ValueId operand) { return graph[operand].op == Op::constant; };
   if (!foldable(node.op) || node.operands.empty() ||
-      !std::ranges::all_of(node.operands, is_constant)) {
+      !std::ranges::all_of(node.operands, is_constant))
     return kNoValue;
-  }
   if (node.type.has_batch() || element_count(node.type.shape, 1) > kMaxFolded) return kNoValue;
   Value value = evaluate_alone(graph, node);
   const auto finite = [](double x) { return std::isfinite(x); };
@@ -64,11 +63,10 @@ ValueId broadcast_after_elementwise(Builder& builder, ValueId id) {
   Operands operands = node.operands;
   for (ValueId& operand : operands) {
     const TensorType type = builder.type(operand);
-    if (builder.graph()[operand].op == Op::broadcast_to) {
+    if (builder.graph()[operand].op == Op::broadcast_to)
       operand = builder.graph()[operand].operands[0];
-    } else if (const auto value = splat(builder.graph(), operand); value && type.rank() > 0) {
+    else if (const auto value = splat(builder.graph(), operand); value && type.rank() > 0)
       operand = builder.constant({type.dtype, {}}, {*value});
-    }
   }
   if (operands == node.operands) return kNoValue;
   const ValueId narrow = builder.add_node(node.op, std::move(operands));

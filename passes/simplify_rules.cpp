@@ -60,9 +60,8 @@ ValueId apply(const ParsedIdentity& identity, Builder& builder, ValueId id) {
 const std::vector<ParsedIdentity>& parsed_identities() {
   static const std::vector<ParsedIdentity> parsed = [] {
     std::vector<ParsedIdentity> all;
-    for (const auto& [from, to] : kIdentities) {
+    for (const auto& [from, to] : kIdentities)
       all.push_back({parse_pattern(from), parse_pattern(to)});
-    }
     return all;
   }();
   return parsed;

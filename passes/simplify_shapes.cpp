@@ -115,9 +115,8 @@ ValueId reduce_of_unit_axes(Builder& builder, ValueId id) {
   if (builder.graph()[id].op != Op::reduce) return kNoValue;
   const ValueId x = first_operand(builder, id);
   const Shape& before = builder.type(x).shape;
-  for (const std::int64_t axis : attrs_of<ReduceAttrs>(builder, id).axes) {
+  for (const std::int64_t axis : attrs_of<ReduceAttrs>(builder, id).axes)
     if (before[static_cast<std::size_t>(axis)] != 1) return kNoValue;
-  }
   const Shape shape = builder.type(id).shape;
   return builder.reshape(x, shape);
 }
@@ -163,16 +162,14 @@ ValueId static_extent(Builder& builder, ValueId id) {
 // N is the same everywhere, so that it is asked of an input and keeps no other value alive.
 ValueId extent_of_input(Builder& builder, ValueId id) {
   const Graph& graph = builder.graph();
-  if (graph[id].op != Op::extent || !graph[first_operand(builder, id)].type.has_batch()) {
+  if (graph[id].op != Op::extent || !graph[first_operand(builder, id)].type.has_batch())
     return kNoValue;
-  }
   if (graph[first_operand(builder, id)].op == Op::input) return kNoValue;
   if (attrs_of<AxesAttrs>(builder, id).axes != Indices{0}) return kNoValue;
   for (std::size_t i = 0; i < id.index; ++i) {
     const ValueId candidate = graph.id(i);
-    if (graph[candidate].op == Op::input && graph[candidate].type.has_batch()) {
+    if (graph[candidate].op == Op::input && graph[candidate].type.has_batch())
       return builder.extent(candidate, {0});
-    }
   }
   return kNoValue;
 }

@@ -47,9 +47,8 @@ Gradients vjp_reshape(VjpBuilder& builder, const VjpRequest& r) {
 Gradients vjp_transpose(VjpBuilder& builder, const VjpRequest& r) {
   const auto& axes = std::get<AxesAttrs>(r.node.attrs).axes;
   Indices inverse(axes.size());
-  for (std::size_t i = 0; i < axes.size(); ++i) {
+  for (std::size_t i = 0; i < axes.size(); ++i)
     inverse[static_cast<std::size_t>(axes[i])] = static_cast<std::int64_t>(i);
-  }
   return {builder.transpose(r.g, inverse)};
 }
 

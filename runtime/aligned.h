@@ -30,11 +30,10 @@ inline constexpr bool kChecked = false;
 struct AlignedFree {
   std::size_t mapped = 0;  // bytes, when the memory is a mapping of its own
   void operator()(std::byte* p) const {
-    if (mapped > 0) {
+    if (mapped > 0)
       munmap(p, mapped);
-    } else {
+    else
       std::free(p);
-    }
   }
 };
 using AlignedBytes = std::unique_ptr<std::byte[], AlignedFree>;

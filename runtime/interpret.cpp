@@ -38,9 +38,12 @@ double load_element(ir::DType dtype, const std::byte* data, std::size_t i) {
 }
 
 bool is_finite(const std::vector<ir::Value>& results) {
-  return std::ranges::all_of(results, [](const ir::Value& value) {
-    return std::ranges::all_of(value.data, [](double x) { return std::isfinite(x); });
-  });
+  return std::ranges::all_of(
+      results,
+      [](const ir::Value& value) {
+        return std::ranges::all_of(
+            value.data, [](double x) { return std::isfinite(x); });
+      });
 }
 
 // The first node that leads to `root` through values that are not finite, and that has no such

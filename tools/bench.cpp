@@ -33,13 +33,12 @@ struct BenchOptions {
 };
 
 void print(const Measured& measured, const std::string& format) {
-  if (format == "csv") {
+  if (format == "csv")
     fmt::print("{}", as_csv(measured));
-  } else if (format == "json") {
+  else if (format == "json")
     fmt::print("{}", as_json(measured));
-  } else {
+  else
     fmt::print("{}", as_table(measured));
-  }
 }
 
 void print_comparison(const BenchOptions& options, const Problem& problem) {

@@ -91,15 +91,14 @@ class Emitter {
   }
 
   void finish(const ir::Graph& graph) const {
-    if (options_.emit == "html") {
+    if (options_.emit == "html")
       fmt::print("{}", graph_page(options_.file, stages_));
-    } else if (options_.emit == "svg") {
+    else if (options_.emit == "svg")
       fmt::print("{}", svg(stages_.back().drawing));
-    } else if (options_.emit == "dot") {
+    else if (options_.emit == "dot")
       fmt::print("{}", dot(graph));
-    } else if (!options_.print_after_all && !options_.print_changed) {
+    else if (!options_.print_after_all && !options_.print_changed)
       fmt::print("{}", stages_.back().text);
-    }
   }
 
  private:

@@ -20,14 +20,17 @@ void initialise_rank(const taper::nn::Module& model, std::size_t rank, Initialis
 }  // namespace
 
 void initialise_convolutions(const taper::nn::Module& model) {
-  initialise_rank(model, 4, [](auto& weight) {
-    taper::init::kaiming_normal(
-        weight, {.fan = taper::init::Fan::out, .nonlinearity = taper::init::Nonlinearity::relu});
-  });
+  initialise_rank(
+      model, 4,
+      [](auto& weight) {
+        taper::init::kaiming_normal(weight, {.fan = taper::init::Fan::out,
+                                             .nonlinearity = taper::init::Nonlinearity::relu});
+      });
 }
 
 void initialise_linears(const taper::nn::Module& model) {
-  initialise_rank(model, 2, [](auto& weight) { taper::init::normal(weight, 0, 0.01); });
+  initialise_rank(
+      model, 2, [](auto& weight) { taper::init::normal(weight, 0, 0.01); });
 }
 
 std::int64_t parameter_count(const taper::nn::Module& model) {
