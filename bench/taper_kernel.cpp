@@ -16,8 +16,9 @@ struct Stage {
 };
 
 // What the pipeline would run: one kernel or, where it chooses Winograd's convolution, also the one
-// that transforms the filters. Its time counts in backward passes, which come after an update of
-// the filters; inference keeps their transforms from one run to the next.
+// that transforms the filters, where it chooses the gradients of each image, the one that sums
+// them. A transform's time counts in backward passes, which come after an update of the filters;
+// inference keeps it from one run to the next.
 class TaperKernel final : public Contestant {
  public:
   TaperKernel(const Problem& problem, const ir::Isa& isa, int threads, const Operands& operands)
@@ -34,11 +35,9 @@ class TaperKernel final : public Contestant {
     if (problem.dense() && problem.pass == Pass::backward_weights &&
         tensors[2].layout == ir::Layout::plain)
       std::swap(buffers_[0], buffers_[1]);
-    const auto* convolution = std::get_if<ir::ConvSpec>(&problem.spec);
-    if (convolution != nullptr)
-      tile_ = passes::winograd_tile(*convolution, batch_, convolution->pass == Pass::forward);
-    if (tile_ > 0)
-      add_winograd(*convolution);
+    if (const auto* convolution = std::get_if<ir::ConvSpec>(&problem.spec))
+      add_convolution(passes::choose_conv(*convolution, {.max_batch = batch_},
+                                          convolution->pass == Pass::forward));
     else
       add_stage(problem.spec, buffers_);
   }
@@ -72,8 +71,20 @@ class TaperKernel final : public Contestant {
     return static_cast<float*>(buffers_.back());
   }
 
-  void add_winograd(ir::ConvSpec spec) {
-    spec.winograd = tile_;
+  void add_convolution(const ir::ConvSpec& spec) {
+    tile_ = spec.winograd;
+    if (tile_ > 0) return add_winograd(spec);
+    if (!spec.each_image) return add_stage(spec, buffers_);
+    const passes::ImageSum sum = passes::sum_of_images(spec);
+    std::vector<void*> buffers = buffers_;
+    memory_.push_back(
+        runtime::allocate_aligned(static_cast<std::size_t>(ir::byte_size(sum.images, batch_))));
+    buffers.back() = memory_.back().get();
+    add_stage(spec, buffers);
+    add_stage(sum.spec, {buffers.back(), buffers_.back()});
+  }
+
+  void add_winograd(const ir::ConvSpec& spec) {
     const passes::FilterTransform filter = passes::filter_transform(spec);
     std::vector<void*> buffers = buffers_;
     memory_.push_back(

@@ -5,10 +5,10 @@ namespace taper::passes {
 namespace {
 
 // Images and gradients that the caches do not hold from one kernel to the next.
-constexpr std::int64_t kStreamedBytes = std::int64_t{4} << 20;
+constexpr std::int64_t kStreamedBytes = std::int64_t{16} << 20;
 // How often larger an image and its gradient must be than the weights, which are written for each
 // image and read once more.
-constexpr std::int64_t kImagesPerWeight = 4;
+constexpr std::int64_t kImagesPerWeight = 8;
 
 std::int64_t blocks_of(std::int64_t channels) {
   return (channels + ir::kBlock - 1) / ir::kBlock;

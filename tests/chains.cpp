@@ -75,6 +75,7 @@ TEST(Chains, AreNotCutByTransformsOfFilters) {
 
 // An inverted residual block: what its ReLUs leave is computed again for the gradients, and lives
 // in a chain each time.
+constexpr Dim kSide = 36;
 struct Block {
   Tape tape;
   nn::Sequential model;
@@ -84,7 +85,7 @@ struct Block {
               nn::Conv2d(48, 48, 3, {.padding = nn::same_padding(1), .groups = 48, .bias = false}),
               nn::BatchNorm2d(48), nn::ReLU6(), nn::Conv2d(48, 16, 1, {.bias = false}),
               nn::BatchNorm2d(16)) {
-    const Tensor x = tape.input("images", {N, 16, 24, 24});
+    const Tensor x = tape.input("images", {N, 16, kSide, kSide});
     const Tensor y = model(x);
     loss = mean(y * y * y);
   }
@@ -95,10 +96,10 @@ std::vector<float> train_block(const CompileOptions& options, std::string* plan 
   Block block;
   TrainingStep step = compile(block.loss, optim::SGD{.learning_rate = 0.1f}, options);
   if (plan != nullptr) *plan = step.plan();
-  std::vector<float> images(kImages * 16 * 24 * 24);
+  std::vector<float> images(kImages * 16 * kSide * kSide);
   for (std::size_t i = 0; i < images.size(); ++i)
     images[i] = static_cast<float>(i * 7919 % 1009) / 500 - 1;
-  for (int i = 0; i < 2; ++i) step(images);
+  step(images);
   std::vector<float> values;
   for (const auto& [name, variable] : block.model.parameters()) {
     const std::vector<float> v = variable->read();
