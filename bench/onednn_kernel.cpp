@@ -59,21 +59,23 @@ void offer_convolution(Found& found, const Problem& p, dnnl::algorithm algorithm
   const memory::desc x = desc_of(p.x, tag), y = desc_of(p.y, tag);
   const memory::desc w = desc_of(with_groups(p, p.w), Tag::any);
   const memory::dims stride{p.stride, p.stride}, pad{p.pad, p.pad};
+  const memory::dims skipped{p.dilation - 1, p.dilation - 1};
   using dnnl::prop_kind;
   if (p.epilogue)
     return add_implementations(found, dnnl::convolution_forward::primitive_desc(
                                           {prop_kind::forward_inference, algorithm, x, w,
-                                           desc_of({p.y[1]}, Tag::x), y, stride, pad, pad},
+                                           desc_of({p.y[1]}, Tag::x), y, stride, skipped, pad, pad},
                                           relu(), engine));
   const auto kind = p.pass == Pass::forward ? prop_kind::forward_inference : prop_kind::forward;
   const dnnl::convolution_forward::primitive_desc forward(
-      {kind, algorithm, x, w, y, stride, pad, pad}, engine);
+      {kind, algorithm, x, w, y, stride, skipped, pad, pad}, engine);
   if (p.pass == Pass::forward) return add_implementations(found, forward);
   if (p.pass == Pass::backward_data)
-    return add_implementations(found, dnnl::convolution_backward_data::primitive_desc(
-                                          {algorithm, x, w, y, stride, pad, pad}, engine, forward));
+    return add_implementations(
+        found, dnnl::convolution_backward_data::primitive_desc(
+                   {algorithm, x, w, y, stride, skipped, pad, pad}, engine, forward));
   add_implementations(found, dnnl::convolution_backward_weights::primitive_desc(
-                                 {algorithm, x, w, y, stride, pad, pad}, engine, forward));
+                                 {algorithm, x, w, y, stride, skipped, pad, pad}, engine, forward));
 }
 
 void offer_dense(Found& found, const Problem& p, Tag tag, const dnnl::engine& engine) {

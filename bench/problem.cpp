@@ -59,6 +59,7 @@ ir::ConvSpec conv_spec(const Problem& p) {
           .kh = p.w[2],
           .kw = p.w[3],
           .stride = {p.stride, p.stride},
+          .dilation = {p.dilation, p.dilation},
           .pad_top = p.pad,
           .pad_left = p.pad,
           .groups = p.depthwise ? p.x[1] : 1,
@@ -95,12 +96,16 @@ Problem convolution(std::string_view set, const ConvLayer& c, ir::Dim batch, Pas
   p.pass = pass;
   p.epilogue = epilogue && pass == Pass::forward;
   p.batch = batch;
-  p.pad = (c.kernel - 1) / 2;
+  p.pad = c.dilation * (c.kernel - 1) / 2;
   p.stride = c.stride;
+  p.dilation = c.dilation;
   p.depthwise = c.depthwise;
-  p.name = fmt::format("{}/{}-{}@{}_k{}s{}p{}/n{}/{}{}", set, c.ic, c.oc, c.size, c.kernel,
-                       c.stride, p.pad, batch, name(pass), p.epilogue ? "_bias_relu" : "");
-  const std::int64_t result = (c.size + 2 * p.pad - c.kernel) / c.stride + 1;
+  const std::string dilation = c.dilation > 1 ? fmt::format("d{}", c.dilation) : "";
+  p.name =
+      fmt::format("{}/{}-{}@{}_k{}s{}{}p{}/n{}/{}{}", set, c.ic, c.oc, c.size, c.kernel, c.stride,
+                  dilation, p.pad, batch, name(pass), p.epilogue ? "_bias_relu" : "");
+  const std::int64_t covered = c.dilation * (c.kernel - 1) + 1;
+  const std::int64_t result = (c.size + 2 * p.pad - covered) / c.stride + 1;
   p.x = {batch, c.ic, c.size, c.size};
   p.w = {c.oc, c.depthwise ? 1 : c.ic, c.kernel, c.kernel};
   p.y = {batch, c.oc, result, result};

@@ -23,7 +23,8 @@ struct Problem {
   bool epilogue = false;  // forward: the result is relu(y + bias)
   ir::KernelSpec spec;
   ir::Dim batch = 0;
-  std::int64_t pad = 0, stride = 1;  // of a convolution, on each side and along each axis
+  // Of a convolution, on each side and along each axis.
+  std::int64_t pad = 0, stride = 1, dilation = 1;
   bool depthwise = false;
   ir::Shape x, w, y;      // batch bound; rank 4 for a convolution, 2 for a dense layer y = x w'
   ir::Layout xl, wl, yl;  // the layouts that taper's pipeline chooses for this pass
@@ -42,10 +43,11 @@ struct Operands {
   std::vector<float> bias;
 };
 
-// Channels in and out, height and width, a square kernel; padding (kernel - 1) / 2.
+// Channels in and out, height and width, a square kernel; padding dilation * (kernel - 1) / 2.
 struct ConvLayer {
   std::int64_t ic, oc, size, kernel, stride = 1;
   bool depthwise = false;
+  std::int64_t dilation = 1;
 };
 Problem convolution(std::string_view set, const ConvLayer& layer, ir::Dim batch, Pass pass,
                     bool epilogue);

@@ -17,6 +17,7 @@ std::vector<Problem> all_problems(bool epilogue) {
   add_plain_networks(problems, epilogue);
   add_resnet(problems, epilogue);
   add_mobilenet(problems, epilogue);
+  add_others(problems, epilogue);
   add_dense(problems, epilogue);
   return problems;
 }

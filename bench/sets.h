@@ -14,6 +14,8 @@ void add_plain_networks(std::vector<Problem>& problems, bool epilogue);
 void add_resnet(std::vector<Problem>& problems, bool epilogue);
 // layers/mobilenet/depthwise and layers/mobilenet/pointwise, at batch 16.
 void add_mobilenet(std::vector<Problem>& problems, bool epilogue);
+// layers/others: 5x5 convolutions of GoogLeNet and AlexNet, dilated ones of DeepLab, at batch 16.
+void add_others(std::vector<Problem>& problems, bool epilogue);
 // dense: layers at batch 256, and square products.
 void add_dense(std::vector<Problem>& problems, bool epilogue);
 

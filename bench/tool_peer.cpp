@@ -21,7 +21,7 @@ constexpr double kEnough = 1e-3;
 
 Problem problem_of(const tools::Contraction& c) {
   if (c.dense) return dense(c.batch, c.in, c.out, c.pass, false);
-  const ConvLayer layer{c.in, c.out, c.size, c.kernel, c.stride, c.depthwise};
+  const ConvLayer layer{c.in, c.out, c.size, c.kernel, c.stride, c.depthwise, 1};
   return convolution("command", layer, c.batch, c.pass, false);
 }
 

@@ -1,4 +1,6 @@
 // When weight gradients are made image by image, and the sum over the images.
+#include <algorithm>
+
 #include "passes/select.h"
 
 namespace taper::passes {
@@ -24,8 +26,9 @@ bool sums_each_image(const ir::ConvSpec& s, ir::Dim max_batch) {
   if (s.pass != ir::ConvPass::backward_weights || s.images != ir::kBatch || s.winograd > 0 ||
       s.input != ir::Layout::c16)
     return false;
-  const std::int64_t image =
-      (blocks_of(s.ic) * s.ih * s.iw + blocks_of(s.oc) * s.oh * s.ow) * ir::kBlock;
+  // Strides may skip pixels.
+  const std::int64_t read = std::min(s.ih * s.iw, s.oh * s.ow * s.kh * s.kw);
+  const std::int64_t image = (blocks_of(s.ic) * read + blocks_of(s.oc) * s.oh * s.ow) * ir::kBlock;
   return image * ir::byte_size(ir::DType::f32) * max_batch >= kStreamedBytes &&
          image >= kImagesPerWeight * weights_of(s);
 }
