@@ -36,8 +36,8 @@ class TaperKernel final : public Contestant {
         tensors[2].layout == ir::Layout::plain)
       std::swap(buffers_[0], buffers_[1]);
     if (const auto* convolution = std::get_if<ir::ConvSpec>(&problem.spec))
-      add_convolution(passes::choose_conv(*convolution, {.max_batch = batch_},
-                                          convolution->pass == Pass::forward));
+      add_convolution(passes::choose_lowering(*convolution, {.max_batch = batch_},
+                                              convolution->pass == Pass::forward));
     else
       add_stage(problem.spec, buffers_);
   }

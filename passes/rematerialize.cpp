@@ -42,7 +42,8 @@ class Rematerializer {
     const auto operand = std::ranges::find(node.operands, value) - node.operands.begin();
     if (node.op == Op::conv2d_backward_data) return operand >= 2;
     return node.op == Op::conv2d_backward_weights && operand == 0 &&
-           choose_conv(select_conv(lowering_of(node)), options_, graph_.updates.empty()).each_image;
+           choose_lowering(select_conv(lowering_of(node)), options_, graph_.updates.empty())
+               .each_image;
   }
 
   Lowering lowering_of(const Node& node) const {

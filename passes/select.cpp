@@ -125,7 +125,7 @@ class Selector {
   // Winograd's is two kernels: the filters are transformed before the others use them.
   ValueId convolution(const Node& node, ConvSpec spec) {
     const bool kept = graph_.updates.empty();
-    spec = choose_conv(std::move(spec), options_, kept);
+    spec = choose_lowering(std::move(spec), options_, kept);
     if (spec.each_image) {
       const ImageSum sum = sum_of_images(spec);
       return kernel(node, sum.spec, {node.type}, {kernel(node, spec, {sum.images})});

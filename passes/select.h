@@ -21,7 +21,7 @@ ir::KernelSpec select_reduce(const Lowering&);
 ir::KernelSpec select_matmul(const Lowering&);
 ir::ConvSpec select_conv(const Lowering&);
 // The same by the lowering that is fastest.
-ir::ConvSpec choose_conv(ir::ConvSpec, const PassOptions&, bool kept);
+ir::ConvSpec choose_lowering(ir::ConvSpec, const PassOptions&, bool kept);
 // The kernel that makes (for backward_weights: takes) the points that `spec`, a pass over images by
 // Winograd's lowering, works on, and their type.
 struct FilterTransform {

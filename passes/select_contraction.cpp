@@ -127,7 +127,7 @@ ConvSpec select_conv(const Lowering& lowering) {
                   .epilogue = lower_epilogue(lowering, 2)};
 }
 
-ConvSpec choose_conv(ConvSpec spec, const PassOptions& options, bool kept) {
+ConvSpec choose_lowering(ConvSpec spec, const PassOptions& options, bool kept) {
   if (options.winograd) spec.winograd = winograd_tile(spec, options.max_batch, kept);
   spec.each_image = sums_each_image(spec, options.max_batch);
   return spec;
