@@ -6,8 +6,8 @@
 namespace taper::passes {
 namespace {
 
-// Images and gradients that the caches do not hold from one kernel to the next.
-constexpr std::int64_t kStreamedBytes = std::int64_t{16} << 20;
+// Elements of images and gradients that the caches do not hold from one kernel to the next.
+constexpr std::int64_t kStreamed = std::int64_t{4} << 20;
 // How often larger an image and its gradient must be than the weights, which are written for each
 // image and read once more.
 constexpr std::int64_t kImagesPerWeight = 8;
@@ -29,8 +29,7 @@ bool sums_each_image(const ir::ConvSpec& s, ir::Dim max_batch) {
   // Strides may skip pixels.
   const std::int64_t read = std::min(s.ih * s.iw, s.oh * s.ow * s.kh * s.kw);
   const std::int64_t image = (blocks_of(s.ic) * read + blocks_of(s.oc) * s.oh * s.ow) * ir::kBlock;
-  return image * ir::byte_size(ir::DType::f32) * max_batch >= kStreamedBytes &&
-         image >= kImagesPerWeight * weights_of(s);
+  return image * max_batch >= kStreamed && image >= kImagesPerWeight * weights_of(s);
 }
 
 ImageSum sum_of_images(const ir::ConvSpec& s) {
