@@ -1,4 +1,4 @@
-// When Winograd's convolution pays, and the transforms of its filters; how threads share images.
+// When Winograd's convolution pays, with which tiles, and the transforms of its filters.
 #include <algorithm>
 #include <array>
 
