@@ -41,6 +41,11 @@ class TransformEmitter {
     m_.loop(count_, top);
   }
 
+  template <class Body>
+  void emit_tiles(const Body& body) {
+    emit(shape_.results * kPixel, body);
+  }
+
   void input() {
     to_points(patch_, &WinogradLines::input_needs, &WinogradLines::input_values,
               &WinogradLines::input);
@@ -251,8 +256,7 @@ Routine emit_winograd_input(const TransformShape& shape, const ir::Isa& isa) {
       [&](TransformEmitter& e) {
         e.prepare_zero();
         e.lines().prepare_input();
-        e.emit(
-            shape.results * kPixel, [&] { e.input(); });
+        e.emit_tiles([&] { e.input(); });
       });
 }
 
@@ -262,8 +266,7 @@ Routine emit_winograd_gradient(const TransformShape& shape, const ir::Isa& isa) 
       [&](TransformEmitter& e) {
         e.prepare_zero();
         e.lines().prepare_gradient();
-        e.emit(
-            shape.results * kPixel, [&] { e.gradient(); });
+        e.emit_tiles([&] { e.gradient(); });
       });
 }
 
@@ -271,10 +274,7 @@ Routine emit_winograd_output(const TransformShape& shape, const ir::Epilogue& ep
                              const ir::Isa& isa) {
   return emit_routine(
       "winograd_output", isa, shape,
-      [&](TransformEmitter& e) {
-        e.emit(
-            shape.results * kPixel, [&] { e.output(epilogue); });
-      });
+      [&](TransformEmitter& e) { e.emit_tiles([&] { e.output(epilogue); }); });
 }
 
 Routine emit_winograd_filter(int results, std::int64_t point, bool flipped, const ir::Isa& isa) {

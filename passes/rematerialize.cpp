@@ -42,14 +42,8 @@ class Rematerializer {
     const auto operand = std::ranges::find(node.operands, value) - node.operands.begin();
     if (node.op == Op::conv2d_backward_data) return operand >= 2;
     return node.op == Op::conv2d_backward_weights && operand == 0 &&
-           choose_lowering(select_conv(lowering_of(node)), options_, graph_.updates.empty())
+           choose_lowering(select_conv(lowering_of(graph_, node)), options_, graph_.updates.empty())
                .each_image;
-  }
-
-  Lowering lowering_of(const Node& node) const {
-    Lowering lowering{node, {}};
-    for (const ValueId v : node.operands) lowering.operands.push_back(graph_[v].type);
-    return lowering;
   }
 
   // Whether all that is kept of `value` for the backward pass are such gradients, and what it is

@@ -27,8 +27,7 @@ class Selector {
  private:
   ValueId select_node(ValueId old) {
     const Node& node = graph_[old];
-    Lowering lowering{node, {}};
-    for (const ValueId v : node.operands) lowering.operands.push_back(graph_[v].type);
+    const Lowering lowering = lowering_of(graph_, node);
     switch (node.op) {
       case Op::input:
       case Op::parameter:

@@ -16,6 +16,8 @@ struct Lowering {
   std::vector<ir::TensorType> operands;
 };
 
+Lowering lowering_of(const ir::Graph&, const ir::Node&);
+
 ir::KernelSpec select_map(const Lowering&);
 ir::KernelSpec select_reduce(const Lowering&);
 ir::KernelSpec select_matmul(const Lowering&);

@@ -1,5 +1,6 @@
 // When weight gradients are made image by image, and the sum over the images.
 #include <algorithm>
+#include <utility>
 
 #include "passes/select.h"
 
@@ -12,12 +13,14 @@ constexpr std::int64_t kStreamed = std::int64_t{4} << 20;
 // image and read once more.
 constexpr std::int64_t kImagesPerWeight = 8;
 
-std::int64_t blocks_of(std::int64_t channels) {
-  return (channels + ir::kBlock - 1) / ir::kBlock;
+// With the lanes that fill the last block.
+std::int64_t elements(ir::Shape shape, ir::Layout layout) {
+  const ir::TensorType type{ir::DType::f32, std::move(shape), layout};
+  return ir::byte_size(type, 1) / static_cast<std::int64_t>(ir::byte_size(type.dtype));
 }
 
 std::int64_t weights_of(const ir::ConvSpec& s) {
-  return blocks_of(s.oc) * ir::kBlock * s.ic / s.groups * s.kh * s.kw;
+  return elements({s.oc, s.ic / s.groups, s.kh, s.kw}, ir::Layout::o16);
 }
 
 }  // namespace
@@ -28,7 +31,8 @@ bool sums_each_image(const ir::ConvSpec& s, ir::Dim max_batch) {
     return false;
   // Strides may skip pixels.
   const std::int64_t read = std::min(s.ih * s.iw, s.oh * s.ow * s.kh * s.kw);
-  const std::int64_t image = (blocks_of(s.ic) * read + blocks_of(s.oc) * s.oh * s.ow) * ir::kBlock;
+  const std::int64_t image = elements({1, s.ic, read, 1}, ir::Layout::c16) +
+                             elements({1, s.oc, s.oh, s.ow}, ir::Layout::c16);
   return image * max_batch >= kStreamed && image >= kImagesPerWeight * weights_of(s);
 }
 

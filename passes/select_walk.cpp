@@ -178,6 +178,12 @@ KernelSpec select_reduce(const Lowering& lowering) {
   return spec;
 }
 
+Lowering lowering_of(const Graph& graph, const Node& node) {
+  Lowering lowering{node, {}};
+  for (const ValueId v : node.operands) lowering.operands.push_back(graph[v].type);
+  return lowering;
+}
+
 Epilogue lower_epilogue(const Lowering& lowering, std::size_t own) {
   Epilogue epilogue{lowering.node.epilogue, {}, lowering.node.type.dtype};
   for (std::size_t i = own; i < lowering.operands.size(); ++i) {

@@ -73,9 +73,10 @@ TEST(Chains, AreNotCutByTransformsOfFilters) {
   EXPECT_LT(chain, convolution) << plan;
 }
 
+constexpr Dim kSide = 36;  // enough for gradients of each image
+
 // An inverted residual block: what its ReLUs leave is computed again for the gradients, and lives
 // in a chain each time.
-constexpr Dim kSide = 36;
 struct Block {
   Tape tape;
   nn::Sequential model;
