@@ -22,7 +22,7 @@ namespace {
 using taper::bench::Summary;
 using taper::bench::summary;
 namespace runtime = taper::runtime;
-using Inputs = std::vector<std::span<const std::byte>>;
+using Inputs = std::vector<runtime::InputBytes>;
 
 struct Options {
   int threads = 2, rounds = 25;

@@ -24,10 +24,10 @@ Dim Function::batch_of(std::span<const InputView> views) const {
     if (!type.has_batch()) continue;
     const auto image =
         static_cast<std::size_t>(ir::element_count(type.shape, 1)) * ir::byte_size(type.dtype);
-    if (image == 0 || views[i].bytes.size() % image != 0)
+    if (image == 0 || views[i].size() % image != 0)
       throw Error("call: input \"{}\" is {}, but {} bytes are no whole number of images",
-                  inputs_[i], ir::to_string(type), views[i].bytes.size());
-    return static_cast<Dim>(views[i].bytes.size() / image);
+                  inputs_[i], ir::to_string(type), views[i].size());
+    return static_cast<Dim>(views[i].size() / image);
   }
   return 1;
 }
@@ -41,7 +41,7 @@ std::span<const float> Function::run(std::span<const InputView> inputs) {
     if (inputs[i].dtype != type.dtype)
       throw Error("call: input \"{}\" is {} but {} data were given", inputs_[i],
                   ir::to_string(type), ir::name(inputs[i].dtype));
-    arguments_[position_[i]] = inputs[i].bytes;
+    arguments_[position_[i]] = inputs[i];
   }
   executable_.run(arguments_, batch_of(inputs));
   return executable_.output(0);

@@ -26,16 +26,15 @@ concept Element = std::same_as<T, float> || std::same_as<T, std::uint8_t> ||
     std::same_as<T, std::int8_t> || std::same_as<T, std::int32_t>;
 
 // A caller's data for one input, row-major.
-struct InputView {
+struct InputView : runtime::InputBytes {
   DType dtype;
-  std::span<const std::byte> bytes;
 
   template <std::ranges::contiguous_range Range>
   requires Element<std::ranges::range_value_t<Range>> InputView(const Range& range)
-      : dtype(dtype_of<std::ranges::range_value_t<Range>>()),
-        bytes(std::as_bytes(std::span(std::ranges::data(range), std::ranges::size(range)))) {}
+      : InputBytes(std::as_bytes(std::span(std::ranges::data(range), std::ranges::size(range)))),
+        dtype(dtype_of<std::ranges::range_value_t<Range>>()) {}
   // Of elements whose type only the run knows.
-  InputView(DType type, std::span<const std::byte> data) : dtype(type), bytes(data) {}
+  InputView(DType type, const runtime::InputBytes& data) : InputBytes(data), dtype(type) {}
 
  private:
   template <class T>
@@ -84,7 +83,7 @@ class Function {
   runtime::Executable executable_;
   std::vector<std::string> inputs_;
   std::vector<std::size_t> position_;  // of inputs_[i] among the executable's inputs
-  std::vector<std::span<const std::byte>> arguments_;
+  std::vector<runtime::InputBytes> arguments_;
 };
 
 // When a step is rejected: then no parameter and no state changes, and the call throws.

@@ -266,13 +266,14 @@ struct Compilation {
 
   // The planned graph may order its inputs differently and add "$batch": bind by name.
   static void bind_buffers(Program& p) {
-    p.input_data.resize(p.input_names.size(), nullptr);
+    p.inputs_at.resize(p.input_names.size());
     for (const int index : p.plan.inputs) {
       const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
       auto* data = static_cast<std::byte*>(address(p, index));
       const auto at = std::find(p.input_names.begin(), p.input_names.end(), buffer.name);
       if (at != p.input_names.end())
-        p.input_data[static_cast<std::size_t>(at - p.input_names.begin())] = data;
+        p.inputs_at[static_cast<std::size_t>(at - p.input_names.begin())] = {
+            data, buffer.type.has_batch()};
       else
         p.batch_scalar = reinterpret_cast<float*>(data);
     }

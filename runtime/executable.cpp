@@ -53,14 +53,13 @@ std::span<const float> Executable::output(std::size_t index) const {
   return {data, count};
 }
 
-void Executable::run(std::span<const std::span<const std::byte>> inputs, ir::Dim batch) {
+void Executable::run(std::span<const InputBytes> inputs, ir::Dim batch) {
   program_->check_inputs(inputs, batch);
   program_->batch = batch;
   ((*program_).*program_->runner)(inputs);
 }
 
-void Executable::Program::check_inputs(std::span<const std::span<const std::byte>> inputs,
-                                       ir::Dim n) const {
+void Executable::Program::check_inputs(std::span<const InputBytes> inputs, ir::Dim n) const {
   if (n < 1 || n > options.max_batch)
     throw Error("run: batch {} is not in 1..{}, the range this program was compiled for", n,
                 options.max_batch);
@@ -70,22 +69,28 @@ void Executable::Program::check_inputs(std::span<const std::span<const std::byte
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     const auto bytes = static_cast<std::size_t>(ir::element_count(input_types[i].shape, n)) *
                        ir::byte_size(input_types[i].dtype);
+    const std::size_t images = inputs[i].images.size();
+    if (images != 0 && (!input_types[i].has_batch() || images != static_cast<std::size_t>(n)))
+      throw Error("run: input \"{}\" is {} and cannot be {} separate images at batch {}",
+                  input_names[i], ir::to_string(input_types[i]), images, n);
     if (inputs[i].size() != bytes)
       throw Error("run: input \"{}\" is {} and takes {} bytes at batch {}, but {} were given",
                   input_names[i], ir::to_string(input_types[i]), bytes, n, inputs[i].size());
   }
+  std::vector<std::byte> storage;
   for (const LabelCheck& check : label_checks)
-    check.run(input_names[check.input], inputs[check.input]);
+    check.run(input_names[check.input], inputs[check.input].in_one_piece(storage));
 }
 
 bool Executable::Program::prefers_one_thread() const {
   return work_fixed + work_per_image * static_cast<double>(batch) < kWorthForking;
 }
 
-void Executable::Program::begin_run(std::span<const std::span<const std::byte>> inputs) {
+void Executable::Program::begin_run(std::span<const InputBytes> inputs) {
+  given = inputs;
   for (std::size_t i = 0; i < inputs.size(); ++i)
-    if (input_data[i] != nullptr)  // else no kernel reads it any more
-      std::ranges::copy(inputs[i], input_data[i]);
+    if (inputs_at[i].data != nullptr && !inputs_at[i].by_images)
+      inputs[i].copy(0, 1, 1, inputs_at[i].data);
   if (batch_scalar != nullptr) *batch_scalar = static_cast<float>(batch);
   for (Variable* variable : updated) variable->data();
   first_chain = std::exchange(has_kept, true) ? kept_chains : 0;
@@ -93,7 +98,7 @@ void Executable::Program::begin_run(std::span<const std::span<const std::byte>> 
     if (std::exchange(version, variable->version()) != variable->version()) first_chain = 0;
 }
 
-void Executable::Program::run_generated(std::span<const std::span<const std::byte>> inputs) {
+void Executable::Program::run_generated(std::span<const InputBytes> inputs) {
   begin_run(inputs);
   if (options.threads == 1 || prefers_one_thread()) {
     const FlushDenormals flush;
@@ -108,7 +113,14 @@ void Executable::Program::run_generated(std::span<const std::span<const std::byt
       this);
 }
 
+void Executable::Program::copy_inputs(int thread, int threads) {
+  const ir::Dim begin = batch * thread / threads, end = batch * (thread + 1) / threads;
+  for (std::size_t i = 0; i < given.size(); ++i)
+    if (inputs_at[i].by_images) given[i].copy(begin, end, batch, inputs_at[i].data);
+}
+
 void Executable::Program::run_thread(int thread, int threads) {
+  copy_inputs(thread, threads);
   codegen::Call call;
   call.batch = batch;
   call.scratch = scratch[static_cast<std::size_t>(thread)].get();

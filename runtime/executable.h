@@ -13,6 +13,7 @@
 #include "ir/graph.h"
 #include "ir/isa.h"
 #include "runtime/aligned.h"
+#include "runtime/input.h"
 
 namespace taper::runtime {
 
@@ -109,15 +110,14 @@ class Executable {
   Executable& operator=(Executable&&) noexcept;
   ~Executable();
 
-  // Inputs in any dtype of the graph, by index of input_names(). The bytes are copied in by run().
-  // For N = batch; bytes must be exactly byte_size(type, batch). Labels of cross_entropy are
-  // checked. Throws taper::Error; a failed run changes no variable.
-  void run(std::span<const std::span<const std::byte>> inputs, ir::Dim batch);
+  // Inputs in any dtype of the graph, by index of input_names(). The bytes are copied in by run(),
+  // by all of its threads. For N = batch; they must be exactly byte_size(type, batch). Labels of
+  // cross_entropy are checked. Throws taper::Error; a failed run changes no variable.
+  void run(std::span<const InputBytes> inputs, ir::Dim batch);
   // As run(), on a path of its own that reads the clock around every kernel call: run() itself
   // never asks whether it is profiled. The events of each thread are in order. Throws taper::Error,
   // also where the interpreter runs, which has no kernels.
-  std::vector<ProfileEvent> profile(std::span<const std::span<const std::byte>> inputs,
-                                    ir::Dim batch);
+  std::vector<ProfileEvent> profile(std::span<const InputBytes> inputs, ir::Dim batch);
   // Output `index` of the last run, row-major, valid until the next run.
   std::span<const float> output(std::size_t index) const;
 
@@ -129,7 +129,7 @@ class Executable {
   const Report& report() const;
   // Computes output `index` from `inputs` at the batch of the last run and the present contents of
   // the variables, in the interpreter, and follows it back. Nothing if it is finite there.
-  std::optional<NonFinite> first_non_finite(std::span<const std::span<const std::byte>> inputs,
+  std::optional<NonFinite> first_non_finite(std::span<const InputBytes> inputs,
                                             std::size_t index) const;
   std::string plan() const;  // kernel list, lowering, cost, buffers, arena layout
 

@@ -78,13 +78,15 @@ NonFinite describe(const ir::Node& node) {
 }  // namespace
 
 std::map<std::string, ir::Value> Executable::Program::bindings(
-    std::span<const std::span<const std::byte>> inputs) const {
+    std::span<const InputBytes> inputs) const {
   std::map<std::string, ir::Value> bound;
   for (std::size_t i = 0; i < inputs.size(); ++i) {
     ir::Value value{ir::concrete(input_types[i], batch), {}};
     const std::size_t size = ir::byte_size(value.type.dtype);
-    for (std::size_t e = 0; e < inputs[i].size() / size; ++e)
-      value.data.push_back(load_element(value.type.dtype, inputs[i].data(), e));
+    std::vector<std::byte> storage;
+    const std::span<const std::byte> bytes = inputs[i].in_one_piece(storage);
+    for (std::size_t e = 0; e < bytes.size() / size; ++e)
+      value.data.push_back(load_element(value.type.dtype, bytes.data(), e));
     bound.emplace(input_names[i], std::move(value));
   }
   for (const auto& [name, variable] : variables) {
@@ -95,7 +97,7 @@ std::map<std::string, ir::Value> Executable::Program::bindings(
   return bound;
 }
 
-void Executable::Program::run_interpreter(std::span<const std::span<const std::byte>> inputs) {
+void Executable::Program::run_interpreter(std::span<const InputBytes> inputs) {
   const ir::Evaluation result = ir::evaluate(recorded, bindings(inputs), batch);
   interpreted_outputs.clear();
   for (const ir::Value& output : result.outputs)
@@ -106,8 +108,8 @@ void Executable::Program::run_interpreter(std::span<const std::span<const std::b
   }
 }
 
-std::optional<NonFinite> Executable::first_non_finite(
-    std::span<const std::span<const std::byte>> inputs, std::size_t index) const {
+std::optional<NonFinite> Executable::first_non_finite(std::span<const InputBytes> inputs,
+                                                      std::size_t index) const {
   const Program& p = *program_;
   ir::Graph graph = p.recorded;
   graph.outputs = {p.recorded.outputs.at(index)};

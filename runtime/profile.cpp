@@ -16,6 +16,7 @@ struct ProfiledRun {
   std::vector<Events> events;  // by thread
 
   void run(int thread) {
+    program.copy_inputs(thread, threads);
     Events& mine = events[static_cast<std::size_t>(thread)];
     codegen::Call call;
     call.batch = program.batch;
@@ -45,8 +46,7 @@ struct ProfiledRun {
 
 }  // namespace
 
-Executable::Program::Recording Executable::Program::record(
-    std::span<const std::span<const std::byte>> inputs) {
+Executable::Program::Recording Executable::Program::record(std::span<const InputBytes> inputs) {
   begin_run(inputs);
   const bool alone = options.threads == 1 || prefers_one_thread();
   using Run = ProfiledRun<Program>;
@@ -73,7 +73,7 @@ void Executable::Program::choose_runner() {
                                : &Program::run_generated;
 }
 
-void Executable::Program::run_observed(std::span<const std::span<const std::byte>> inputs) {
+void Executable::Program::run_observed(std::span<const InputBytes> inputs) {
   if (!options.interpret) {
     const Recording run = record(inputs);
     observer->add(run.start, run.events, batch);
@@ -85,8 +85,7 @@ void Executable::Program::run_observed(std::span<const std::span<const std::byte
   observer->add(start, {{.begin = 0, .end = seconds}}, batch);
 }
 
-std::vector<ProfileEvent> Executable::profile(std::span<const std::span<const std::byte>> inputs,
-                                              ir::Dim batch) {
+std::vector<ProfileEvent> Executable::profile(std::span<const InputBytes> inputs, ir::Dim batch) {
   if (program_->options.interpret)
     throw Error("profile: the interpreter runs, which has no kernels");
   program_->check_inputs(inputs, batch);

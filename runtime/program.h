@@ -46,7 +46,12 @@ struct Executable::Program {
   std::vector<AlignedBytes> scratch;  // by thread
   std::shared_ptr<ThreadPool> pool;
   std::unique_ptr<Barrier> barrier;
-  std::vector<std::byte*> input_data;
+  struct InputPlace {
+    std::byte* data = nullptr;  // none: no kernel reads it any more
+    bool by_images = false;     // each thread copies its share of the images
+  };
+  std::vector<InputPlace> inputs_at;
+  std::span<const InputBytes> given;  // of the present run
   std::vector<const float*> output_data;
   // What the kept calls may read, and its version when they ran.
   std::vector<std::pair<const Variable*, std::uint64_t>> kept_from;
@@ -63,23 +68,23 @@ struct Executable::Program {
   ir::Dim batch = 0;  // of the last run
   std::unique_ptr<RunObserver> observer;
   // How a run is done, chosen once by compile(): interpreted, generated or observed.
-  void (Program::*runner)(std::span<const std::span<const std::byte>>) = nullptr;
+  void (Program::*runner)(std::span<const InputBytes>) = nullptr;
 
-  void check_inputs(std::span<const std::span<const std::byte>> inputs, ir::Dim n) const;
-  void run_generated(std::span<const std::span<const std::byte>> inputs);
-  void begin_run(std::span<const std::span<const std::byte>> inputs);
-  std::map<std::string, ir::Value> bindings(
-      std::span<const std::span<const std::byte>> inputs) const;
-  void run_interpreter(std::span<const std::span<const std::byte>> inputs);
+  void check_inputs(std::span<const InputBytes> inputs, ir::Dim n) const;
+  void run_generated(std::span<const InputBytes> inputs);
+  void begin_run(std::span<const InputBytes> inputs);
+  std::map<std::string, ir::Value> bindings(std::span<const InputBytes> inputs) const;
+  void run_interpreter(std::span<const InputBytes> inputs);
   void choose_runner();
-  void run_observed(std::span<const std::span<const std::byte>> inputs);
+  void run_observed(std::span<const InputBytes> inputs);
+  void copy_inputs(int thread, int threads);
   void run_thread(int thread, int threads);
   // A run with the clock read around every kernel call and every wait.
   struct Recording {
     Clock::time_point start;
     std::vector<ProfileEvent> events;
   };
-  Recording record(std::span<const std::span<const std::byte>> inputs);
+  Recording record(std::span<const InputBytes> inputs);
   // Calls wait(c) before call c where the threads must meet, and run(c, begin, end) for each part
   // of this thread's share of its units.
   template <class Wait, class Run>

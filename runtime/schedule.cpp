@@ -86,18 +86,27 @@ std::vector<bool> place_barriers(const Plan& plan,
   const auto by_images = [&](std::size_t call) {
     return kernels[call]->partition() == codegen::Partition::images;
   };
+  PlannedCall inputs;  // as a call that writes them
+  for (const int index : plan.inputs)
+    if (plan.buffers[static_cast<std::size_t>(index)].type.has_batch())
+      inputs.buffers.push_back(index);
   std::size_t since = 0;
+  bool copying = true;
   const auto conflicts = [&](const Chain& chain) {
-    for (std::size_t i = chain.first; i < chain.end; ++i)
+    for (std::size_t i = chain.first; i < chain.end; ++i) {
+      if (copying && must_wait(plan, inputs, plan.calls[i], by_images(i))) return true;
       for (std::size_t j = since; j < chain.first; ++j)
         if (must_wait(plan, plan.calls[j], plan.calls[i], by_images(i) && by_images(j)))
           return true;
+    }
     return false;
   };
   std::vector<bool> barriers;
   for (const Chain& chain : chains) {
     barriers.push_back(conflicts(chain));
-    if (barriers.back()) since = chain.first;
+    if (!barriers.back()) continue;
+    since = chain.first;
+    copying = false;
   }
   return barriers;
 }

@@ -42,7 +42,8 @@ inline ir::Dim largest_group(const Chain& chain) {
 // Before which chains the threads must meet, by chain: some call since the last barrier and one of
 // the chain touch the same bytes, at least one of them writing, and the data may cross threads. Two
 // calls partitioned by images whose shared buffers are the same buffer need none: each thread then
-// works on its own images throughout. While the arena is not packed, its buffers share no bytes.
+// works on its own images throughout; so does the copying of inputs that have a batch, with which
+// a run begins. While the arena is not packed, its buffers share no bytes.
 std::vector<bool> place_barriers(const Plan& plan,
                                  const std::vector<const codegen::Kernel*>& kernels,
                                  const std::vector<Chain>& chains);

@@ -27,8 +27,12 @@ Dataset numbered(std::int64_t count) {
 }
 
 template <class T>
-std::span<const T> values(const InputView& view) {
-  return {reinterpret_cast<const T*>(view.bytes.data()), view.bytes.size() / sizeof(T)};
+std::vector<T> values(const InputView& view) {
+  std::vector<std::byte> storage;
+  const std::span<const std::byte> bytes = view.in_one_piece(storage);
+  std::vector<T> values(bytes.size() / sizeof(T));
+  std::memcpy(values.data(), bytes.data(), bytes.size());
+  return values;
 }
 
 // The labels of the batches that are left in the epoch.
@@ -182,13 +186,15 @@ Dataset images(std::int64_t count) {
 }
 
 // What epoch `epoch` gives for each sample, in the order of the samples.
-std::vector<std::vector<std::byte>> by_sample(const LoaderOptions& options, std::uint64_t epoch) {
+std::vector<std::vector<std::uint8_t>> by_sample(const LoaderOptions& options,
+                                                 std::uint64_t epoch) {
   DataLoader loader(images(40), options);
-  std::vector<std::vector<std::byte>> all(40);
+  std::vector<std::vector<std::uint8_t>> all(40);
   loader.start_epoch(epoch);
   for (Batch batch = loader.next(); batch.size > 0; batch = loader.next())
     for (std::size_t i = 0; i < static_cast<std::size_t>(batch.size); ++i) {
-      const auto image = batch.inputs.bytes.subspan(i * 36, 36);
+      const auto pixels = values<std::uint8_t>(batch.inputs);
+      const auto image = std::span(pixels).subspan(i * 36, 36);
       all[static_cast<std::size_t>(values<std::int32_t>(batch.targets)[i])].assign(image.begin(),
                                                                                    image.end());
     }
@@ -208,7 +214,7 @@ TEST(DataLoader, AugmentationDependsOnNeitherBatchesNorOrderNorReadAhead) {
 TEST(DataLoader, AugmentationMayChangeTheShape) {
   DataLoader loader(images(4), {.batch = 4, .augment = {RandomCrop{3, 5}}});
   EXPECT_EQ(loader.input(), (SampleType{ir::DType::u8, {3, 5}}));
-  EXPECT_EQ(loader.next().inputs.bytes.size(), 4u * 15);
+  EXPECT_EQ(loader.next().inputs.size(), 4u * 15);
 }
 
 TEST(ReadAhead, GivesTheSameBatches) {

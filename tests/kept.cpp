@@ -36,13 +36,13 @@ std::vector<float> image(float seed) {
 }
 
 std::vector<float> logits_of(runtime::Executable& executable, const std::vector<float>& image) {
-  const std::span<const std::byte> input = std::as_bytes(std::span(image));
+  const runtime::InputBytes input(std::as_bytes(std::span(image)));
   executable.run({&input, 1}, 1);
   return {executable.output(0).begin(), executable.output(0).end()};
 }
 
 std::size_t calls_run(runtime::Executable& executable, const std::vector<float>& image) {
-  const std::span<const std::byte> input = std::as_bytes(std::span(image));
+  const runtime::InputBytes input(std::as_bytes(std::span(image)));
   std::set<std::uint32_t> calls;
   for (const runtime::ProfileEvent& event : executable.profile({&input, 1}, 1))
     if (!event.wait) calls.insert(event.call);

@@ -275,7 +275,7 @@ TEST(Loss, TheTextFormKeepsTheRange) {
   runtime::Executable read = runtime::compile(ir::parse(text), {});
   const Floats zeros(5, 0.0f);
   const std::int32_t label = 7;
-  std::vector<std::span<const std::byte>> inputs;
+  std::vector<runtime::InputBytes> inputs;
   for (const std::string& name : read.input_names())
     inputs.push_back(name == "x" ? std::as_bytes(std::span(zeros))
                                  : std::as_bytes(std::span(&label, 1)));

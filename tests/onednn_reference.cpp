@@ -82,7 +82,7 @@ std::vector<std::vector<float>> run_ours(const Problem& problem, const Isa* isa,
                                          const std::vector<Tensor>& tensors) {
   runtime::Executable program = runtime::compile(
       training_graph(problem), {}, {.max_batch = kImages + 1, .threads = 2, .isa = isa});
-  std::vector<std::span<const std::byte>> inputs;
+  std::vector<runtime::InputBytes> inputs;
   for (const std::string& name : program.input_names()) {
     const std::size_t index = name == "dy" ? problem.operands.size() : std::stoul(name.substr(1));
     inputs.push_back(std::as_bytes(std::span(tensors[index].data)));

@@ -159,7 +159,7 @@ class Check {
     std::vector<std::vector<std::byte>> storage;
     for (const std::string& name : executable.input_names())
       storage.push_back(to_bytes(bindings.at(name)));
-    const std::vector<std::span<const std::byte>> inputs(storage.begin(), storage.end());
+    const std::vector<runtime::InputBytes> inputs(storage.begin(), storage.end());
     executable.run(inputs, batch);
 
     Results results;

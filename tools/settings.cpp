@@ -199,9 +199,8 @@ runtime::CompileOptions compile_options(const Settings& settings, ir::Dim batch)
   return options;
 }
 
-std::vector<std::span<const std::byte>> Arguments::for_run(
-    const runtime::Executable& executable) const {
-  std::vector<std::span<const std::byte>> spans;
+std::vector<runtime::InputBytes> Arguments::for_run(const runtime::Executable& executable) const {
+  std::vector<runtime::InputBytes> spans;
   for (const std::string& name : executable.input_names()) spans.emplace_back(inputs.at(name));
   return spans;
 }

@@ -30,7 +30,7 @@ struct Arguments {
   std::map<std::string, std::vector<std::byte>> inputs;
 
   // In the order of the executable's inputs.
-  std::vector<std::span<const std::byte>> for_run(const runtime::Executable& executable) const;
+  std::vector<runtime::InputBytes> for_run(const runtime::Executable& executable) const;
 };
 
 // An input that is not given is an error, unless `random_default`: then it is random:0, and

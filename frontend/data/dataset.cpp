@@ -6,12 +6,13 @@
 #include <limits>
 #include <numeric>
 
-#include "ir/ahead.h"
 #include "ir/error.h"
 #include "ir/eval.h"
 
 namespace taper::data {
 namespace {
+
+constexpr std::int64_t kMostSamples = std::numeric_limits<std::uint32_t>::max();
 
 void check(const SampleType& type, const char* what) {
   for (const ir::DType dtype : {ir::DType::f32, ir::DType::u8, ir::DType::i8, ir::DType::i32})
@@ -38,42 +39,42 @@ Dataset::Dataset(std::int64_t size, SampleType input, SampleType target, Read re
     : size_(size), input_(std::move(input)), target_(std::move(target)) {
   check(input_, "inputs");
   check(target_, "targets");
-  if (size < 0 || size > std::numeric_limits<std::uint32_t>::max() || !read)
+  if (size < 0 || size > kMostSamples || !read)
     throw Error("Dataset: {} samples from {} callback are no data set", size, read ? "a" : "no");
   read_ = std::make_shared<const Read>(std::move(read));
 }
 
 Dataset::Dataset(const Array& inputs, const Array& targets)
-    : Dataset(inputs.size(), inputs.sample(), targets.sample(),
-              [inputs, targets](std::int64_t index, std::span<std::byte> input,
-                                std::span<std::byte> target) {
-                std::memcpy(input.data(), inputs[index].data(), input.size());
-                std::memcpy(target.data(), targets[index].data(), target.size());
-              }) {
-  if (inputs.size() != targets.size())
-    throw Error("Dataset: {} targets for {} inputs", targets.size(), inputs.size());
-  inputs_ = inputs.bytes();
-  input_bytes_ = input_.bytes();
+    : size_(inputs.size()),
+      input_(inputs.sample()),
+      target_(targets.sample()),
+      arrays_(std::pair(inputs, targets)) {
+  check(input_, "inputs");
+  check(target_, "targets");
+  if (size_ > kMostSamples) throw Error("Dataset: {} samples are too many", size_);
+  if (size_ != targets.size())
+    throw Error("Dataset: {} targets for {} inputs", targets.size(), size_);
 }
 
-void Dataset::ask_for(std::int64_t index) const {
-  if (inputs_.empty()) return;
-  if (indices_) index = (*indices_)[static_cast<std::size_t>(index)];
-  const std::byte* sample = inputs_.data() + static_cast<std::size_t>(index) * input_bytes_;
-  const auto bytes = static_cast<std::int64_t>(input_bytes_);
-  ir::ask_for_lines(sample, (bytes + ir::kCacheLine - 1) / ir::kCacheLine);
+std::optional<Dataset::Sample> Dataset::in_memory(std::int64_t index) const {
+  if (!arrays_) return std::nullopt;
+  const auto& [inputs, targets] = *arrays_;
+  return Sample{inputs[index_of(index)], targets[index_of(index)]};
 }
 
 void Dataset::read(std::int64_t index, std::span<std::byte> input,
                    std::span<std::byte> target) const {
-  (*read_)(indices_ ? (*indices_)[static_cast<std::size_t>(index)] : index, input, target);
+  const std::optional<Sample> sample = in_memory(index);
+  if (!sample) return (*read_)(index_of(index), input, target);
+  std::ranges::copy(sample->input, input.begin());
+  std::ranges::copy(sample->target, target.begin());
 }
 
 Dataset Dataset::subset(std::vector<std::int64_t> indices) const {
   for (std::int64_t& index : indices) {
     if (index < 0 || index >= size_)
       throw Error("Dataset: subset asks for sample {} of {}", index, size_);
-    if (indices_) index = (*indices_)[static_cast<std::size_t>(index)];
+    index = index_of(index);
   }
   Dataset part = *this;
   part.size_ = static_cast<std::int64_t>(indices.size());

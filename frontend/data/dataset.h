@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -68,9 +69,11 @@ class Dataset {
   const SampleType& target() const { return target_; }
   void read(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) const;
 
-  // Asks for the memory of a sample that is to be read soon: shuffled ones come from anywhere, and
-  // reading them one by one is waiting for memory.
-  void ask_for(std::int64_t index) const;
+  // Where a sample lies while the set or a copy of it lives; nothing when a callback makes it.
+  struct Sample {
+    std::span<const std::byte> input, target;
+  };
+  std::optional<Sample> in_memory(std::int64_t index) const;
 
   // The samples of these indices, in that order; one outside of the set is a taper::Error.
   Dataset subset(std::vector<std::int64_t> indices) const;
@@ -80,11 +83,14 @@ class Dataset {
   std::pair<Dataset, Dataset> split(double fraction, std::uint64_t seed) const;
 
  private:
+  std::int64_t index_of(std::int64_t sample) const {
+    return indices_ ? (*indices_)[static_cast<std::size_t>(sample)] : sample;
+  }
+
   std::int64_t size_;
   SampleType input_, target_;
-  std::shared_ptr<const Read> read_;
-  std::span<const std::byte> inputs_;                         // of arrays, which read_ holds
-  std::size_t input_bytes_ = 0;                               // of one of them
+  std::shared_ptr<const Read> read_;                          // or
+  std::optional<std::pair<Array, Array>> arrays_;             // inputs and targets
   std::shared_ptr<const std::vector<std::int64_t>> indices_;  // null: all
 };
 

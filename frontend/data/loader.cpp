@@ -14,6 +14,7 @@ namespace taper::data {
 
 struct DataLoader::Buffers {
   std::vector<std::byte> inputs, targets;
+  std::vector<const std::byte*> images;  // instead of `inputs`, where they lie
   std::int64_t size = 0;
 };
 
@@ -50,27 +51,40 @@ class DataLoader::Reader {
   void read(std::int64_t batch, Buffers& to) {
     const std::int64_t first = batch * options_.batch;
     to.size = std::min(options_.batch, samples() - first);
-    to.inputs.resize(static_cast<std::size_t>(to.size) * input_bytes_);
-    to.targets.resize(static_cast<std::size_t>(to.size) * target_bytes_);
-    const auto index = [&](std::int64_t i) -> std::int64_t {
-      return options_.shuffle ? order_[static_cast<std::size_t>(first + i)] : first + i;
-    };
-    for (std::int64_t i = 0; i < to.size; ++i) {
-      const auto row = static_cast<std::size_t>(i);
-      if (i + kSamplesAhead < to.size) dataset_.ask_for(index(i + kSamplesAhead));
-      read_sample(index(i), std::span(to.inputs).subspan(row * input_bytes_, input_bytes_),
-                  std::span(to.targets).subspan(row * target_bytes_, target_bytes_));
+    const auto size = static_cast<std::size_t>(to.size);
+    const bool copies = !hands_over();
+    to.inputs.resize(copies ? size * input_bytes_ : 0);
+    to.images.resize(copies ? 0 : size);
+    to.targets.resize(size * target_bytes_);
+    for (std::size_t i = 0; i < size; ++i) {
+      const auto at = static_cast<std::size_t>(first) + i;
+      const std::int64_t index = options_.shuffle ? order_[at] : static_cast<std::int64_t>(at);
+      const auto target = std::span(to.targets).subspan(i * target_bytes_, target_bytes_);
+      if (copies)
+        read_sample(index, std::span(to.inputs).subspan(i * input_bytes_, input_bytes_), target);
+      else
+        to.images[i] = find_sample(index, target);
     }
   }
 
   Batch batch_of(const Buffers& from) const {
-    return {{input().dtype, from.inputs}, {target().dtype, from.targets}, from.size};
+    const runtime::InputBytes inputs = from.images.empty()
+                                           ? runtime::InputBytes(from.inputs)
+                                           : runtime::InputBytes(from.images, input_bytes_);
+    return {{input().dtype, inputs}, {target().dtype, std::span(from.targets)}, from.size};
   }
 
   Buffers current;  // what the last next() gave out
 
  private:
-  static constexpr std::int64_t kSamplesAhead = 4;
+  // Whether the inputs of a batch stay where they are, in memory and as they should be.
+  bool hands_over() const { return augmenter_.empty() && dataset_.in_memory(0).has_value(); }
+
+  const std::byte* find_sample(std::int64_t index, std::span<std::byte> target) const {
+    const Dataset::Sample sample = *dataset_.in_memory(index);
+    std::ranges::copy(sample.target, target.begin());
+    return sample.input.data();
+  }
 
   void read_sample(std::int64_t index, std::span<std::byte> input, std::span<std::byte> target) {
     if (augmenter_.empty()) return dataset_.read(index, input, target);
@@ -189,6 +203,7 @@ Batch DataLoader::next() {
   if (position_.batch == batches()) {
     current.size = 0;
     current.inputs.clear();
+    current.images.clear();
     current.targets.clear();
     return reader_->batch_of(current);
   }

@@ -11,7 +11,8 @@
 
 namespace taper::data {
 
-// Samples of one step, row-major, ready to be given to a compiled function.
+// Samples of one step, ready to be given to a compiled function: inputs that are in memory and not
+// augmented where they lie, all else row-major in one piece.
 struct Batch {
   InputView inputs;
   InputView targets;
@@ -32,6 +33,7 @@ struct LoaderOptions {
   std::uint64_t seed = 0;  // of the order and the augmentation
   bool drop_last = false;  // leave out a last batch that is not full
   // Batches that a thread of the loader's reads ahead; 0: next() reads. The batches are the same.
+  // Of samples in memory that are not augmented there is nothing to read.
   int prefetch = 0;
   std::vector<Augmentation> augment = {};
 };
