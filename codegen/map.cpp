@@ -11,7 +11,7 @@ namespace taper::codegen {
 namespace {
 
 // Elements of a work unit of a map that is not cut by images.
-constexpr std::int64_t kChunk = 4096;
+constexpr std::int64_t kChunk = 1024;
 
 struct Extent {
   std::int64_t size = 1;
@@ -32,7 +32,8 @@ struct Walk {
     for (const Extent& d : dims) count *= d.at(batch);
     return count;
   }
-  std::int64_t chunks(std::int64_t batch) const { return (elements(batch) + kChunk - 1) / kChunk; }
+  // Places that it takes in the units: vectors of the next segment start at whole ones.
+  std::int64_t places(std::int64_t batch) const { return blocks_of(elements(batch)) * kLanes; }
 };
 
 bool mergeable(const std::vector<ir::Stream>& streams, std::size_t outer, std::size_t inner,
@@ -113,8 +114,8 @@ class MapKernel final : public Kernel {
   std::int64_t units(std::int64_t batch) const override {
     if (by_images_) return batch;
     std::int64_t count = 0;
-    for (const Walk& walk : walks_) count += walk.chunks(batch);
-    return count;
+    for (const Walk& walk : walks_) count += walk.places(batch);
+    return divide_up(count, kChunk);
   }
   Partition partition() const override { return by_images_ ? Partition::images : Partition::units; }
 
@@ -126,11 +127,10 @@ class MapKernel final : public Kernel {
     }
     std::int64_t first = 0;
     for (const Walk& walk : walks_) {
-      const std::int64_t chunks = walk.chunks(call.batch), elements = walk.elements(call.batch);
-      const std::int64_t begin = std::max<std::int64_t>(call.begin - first, 0);
-      const std::int64_t end = std::min(call.end - first, chunks);
-      if (begin < end) run_elements(walk, call, begin * kChunk, std::min(end * kChunk, elements));
-      first += chunks;
+      const std::int64_t begin = std::max<std::int64_t>(call.begin * kChunk - first, 0);
+      const std::int64_t end = std::min(call.end * kChunk - first, walk.elements(call.batch));
+      if (begin < end) run_elements(walk, call, begin, end);
+      first += walk.places(call.batch);
     }
   }
 

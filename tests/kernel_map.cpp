@@ -229,7 +229,7 @@ TEST(KernelMap, ImagesAreIndependentUnits) {
     EXPECT_EQ(codegen::compile(batched, *isa)->partition(), codegen::Partition::images);
     EXPECT_EQ(codegen::compile(batched, *isa)->units(5), 5);
     EXPECT_EQ(codegen::compile(fixed, *isa)->partition(), codegen::Partition::units);
-    EXPECT_EQ(codegen::compile(fixed, *isa)->units(5), 3);
+    EXPECT_EQ(codegen::compile(fixed, *isa)->units(5), 9);
   }
 }
 
