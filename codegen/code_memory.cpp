@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "codegen/kernel.h"
+#include "ir/ahead.h"
 #include "ir/error.h"
 
 namespace taper::codegen {
@@ -81,12 +82,12 @@ CodeMemory::Function CodeMemory::entry(std::size_t offset) const {
 }
 
 void publish(std::span<const std::shared_ptr<const Kernel>> kernels) {
-  constexpr std::size_t kCacheLine = 64;
+  constexpr auto kLine = static_cast<std::size_t>(ir::kCacheLine);
   std::vector<std::uint8_t> bytes;
   std::vector<std::pair<Routine::Code*, std::size_t>> entries;
   for (const auto& kernel : kernels)
     for (const Routine* routine : kernel->routines()) {
-      bytes.resize((bytes.size() + kCacheLine - 1) / kCacheLine * kCacheLine);
+      bytes.resize((bytes.size() + kLine - 1) / kLine * kLine);
       entries.emplace_back(routine->code.get(), bytes.size());
       bytes.insert(bytes.end(), routine->code->bytes.begin(), routine->code->bytes.end());
     }

@@ -34,7 +34,7 @@ TileTap tile_tap(const ConvColumns& columns, const ConvColumnTap& tap, const Pie
                  std::int64_t width) {
   const std::int64_t step = columns.source_step;
   const std::int64_t column = tap.column + piece.first * step;
-  const std::int64_t first = column >= 0 ? 0 : (-column + step - 1) / step;
+  const std::int64_t first = column >= 0 ? 0 : divide_up(-column, step);
   const std::int64_t end = column >= width ? 0 : (width - 1 - column) / step + 1;
   TileTap result;
   result.b = tap.kw * kPixel;
@@ -96,7 +96,7 @@ class ConvKernel final : public Kernel {
     }
   }
 
-  std::int64_t blocks() const { return (walk_.result_channels + ir::kBlock - 1) / ir::kBlock; }
+  std::int64_t blocks() const { return blocks_of(walk_.result_channels); }
 
   void add_piece(const ir::Isa& isa, const ConvColumns& columns, const Piece& piece, bool large) {
     TileShape shape;

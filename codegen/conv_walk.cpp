@@ -80,7 +80,7 @@ void add_columns(ConvWalk& walk, const ir::ConvSpec& spec) {
     return;
   }
   for (std::int64_t phase = 0; phase < std::min(stride, spec.iw); ++phase) {
-    ConvColumns some{phase, stride, (spec.iw - phase + stride - 1) / stride, 1, {}};
+    ConvColumns some{phase, stride, divide_up(spec.iw - phase, stride), 1, {}};
     for (std::int64_t kw = 0; kw < spec.kw; ++kw) {
       const std::int64_t x = phase + spec.pad_left - kw * spec.dilation[1];
       if (modulo(x, stride) == 0) some.taps.push_back({kw, divide_down(x, stride)});
@@ -111,14 +111,14 @@ ConvWalk conv_walk(const ir::ConvSpec& original) {
   walk.width = forward ? spec.iw : spec.ow;
   const bool plain = forward && spec.input == ir::Layout::plain;
   if (spec.integers) {
-    walk.channels = (spec.ic + ir::kGroup - 1) / ir::kGroup;
+    walk.channels = divide_up(spec.ic, ir::kGroup);
     walk.block_channels = ir::kBlock / ir::kGroup;
   }
   walk.pixel = plain ? kF32 : walk.block_channels * kF32;
   walk.row = walk.width * walk.pixel;
   walk.channel = plain ? walk.height * walk.row : kF32;
   walk.block = plain ? ir::kBlock * walk.channel : walk.height * walk.row;
-  const std::int64_t blocks = (walk.channels + walk.block_channels - 1) / walk.block_channels;
+  const std::int64_t blocks = divide_up(walk.channels, walk.block_channels);
   walk.image = plain ? walk.channels * walk.channel : blocks * walk.block;
   walk.result_channels = forward ? spec.oc : spec.ic;
   walk.result_height = forward ? spec.oh : spec.ih;

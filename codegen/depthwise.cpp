@@ -56,7 +56,7 @@ class PlaneEmitter {
   // The rows phase, phase + period, ...: they share their taps.
   void emit_phase(std::int64_t phase) {
     const std::int64_t period = rows_.period(), step = rows_.source_step();
-    const std::int64_t count = (rows_.results - phase + period - 1) / period;
+    const std::int64_t count = divide_up(rows_.results - phase, period);
     go_to(phase, 0, 0, 0);
     m_.move(row_, 0);
     const Label top = m_.label();

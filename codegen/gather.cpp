@@ -159,7 +159,7 @@ class GatherKernel final : public Kernel {
                                : GatherEmitter(isa).emit(spec.columns)) {}
 
   std::int64_t units(std::int64_t batch) const override {
-    if (spec_.backward) return spec_.entries == 0 ? 0 : (spec_.columns + kLanes - 1) / kLanes;
+    if (spec_.backward) return spec_.entries == 0 ? 0 : blocks_of(spec_.columns);
     return batched() ? batch : spec_.rows;
   }
   Partition partition() const override {

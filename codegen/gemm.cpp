@@ -81,7 +81,7 @@ class GemmKernel final : public Kernel {
       elements += static_cast<std::int64_t>(kPackedPieces) *
                   packed_piece_elements(k, packed_piece_pitch(tile_rows_));
     }
-    if (packing_.b) elements += divide_up(spec_.n, ir::kBlock) * ir::kBlock * k;
+    if (packing_.b) elements += blocks_of(spec_.n) * ir::kBlock * k;
     return kTileScratch + static_cast<std::size_t>(elements * kF32);
   }
   std::vector<const Routine*> routines() const override {
@@ -119,7 +119,7 @@ class GemmKernel final : public Kernel {
   void add_panels(const ir::Isa& isa, int rows, int widest) {
     std::vector<Panel>& list = panels_[static_cast<std::size_t>(rows)];
     if (!list.empty()) return;
-    const std::int64_t blocks = divide_up(spec_.n, ir::kBlock);
+    const std::int64_t blocks = blocks_of(spec_.n);
     for (const Piece& p : split_evenly(blocks, max_tile_blocks(isa, widest))) {
       TileShape shape;
       shape.rows = rows;
@@ -166,7 +166,7 @@ class GemmKernel final : public Kernel {
           static_cast<const float*>(call.buffers[1]) + p.block * spec_.b_block,
           result.free + p.block * ir::kBlock * result.k, result.k);
     }
-    result.free += divide_up(spec_.n, ir::kBlock) * ir::kBlock * result.k;
+    result.free += blocks_of(spec_.n) * ir::kBlock * result.k;
     return result;
   }
 

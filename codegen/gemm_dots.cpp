@@ -150,7 +150,6 @@ class DotsKernel final : public Kernel {
   }
 
   std::int64_t units(std::int64_t) const override { return blocks_of(spec_.n); }
-  Partition partition() const override { return Partition::units; }
   std::vector<const Routine*> routines() const override { return with_routines({routines_}); }
 
   void run(const Call& call) const override {

@@ -44,7 +44,7 @@ std::int64_t packed_piece_pitch(std::int64_t rows) {
 }
 
 std::int64_t packed_row_pitch(const ir::GemmSpec& spec) {
-  const std::int64_t padded = (spec.k + kLine - 1) / kLine * kLine;
+  const std::int64_t padded = divide_up(spec.k, kLine) * kLine;
   return padded % kConflict == 0 ? padded + kLine : padded;
 }
 
@@ -58,7 +58,7 @@ void pack_rows(const ir::GemmSpec& spec, const float* a, std::int64_t begin, std
 }
 
 std::int64_t packed_piece_elements(std::int64_t k, std::int64_t pitch) {
-  return (k * pitch + kLine - 1) / kLine * kLine + kLine;
+  return divide_up(k * pitch, kLine) * kLine + kLine;
 }
 
 StripCopy::StripCopy(const StripShape& shape, const ir::Isa& isa) {

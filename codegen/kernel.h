@@ -66,7 +66,7 @@ class Kernel {
  public:
   virtual ~Kernel() = default;
   virtual std::int64_t units(std::int64_t batch) const = 0;
-  virtual Partition partition() const = 0;
+  virtual Partition partition() const { return Partition::units; }
   virtual std::size_t scratch_bytes([[maybe_unused]] std::int64_t batch) const { return 0; }
   virtual void run(const Call& call) const = 0;
   virtual std::vector<const Routine*> routines() const = 0;

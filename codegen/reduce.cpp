@@ -127,7 +127,7 @@ class ReduceKernel final : public Kernel {
       row_ = outer_.back();
       outer_.pop_back();
     }
-    blocks_ = lanes_reduced_ ? 1 : (lanes_.size + kLanes - 1) / kLanes;
+    blocks_ = lanes_reduced_ ? 1 : blocks_of(lanes_.size);
     per_image_ = blocks_;
     for (const Loop& loop : kept_) per_image_ *= loop.size == ir::kBatch ? 1 : loop.size;
   }

@@ -28,8 +28,6 @@ inline Division divide(std::int64_t a, std::int64_t b) {
 inline std::int64_t divide_up(std::int64_t a, std::int64_t b) {
   return divide(a + b - 1, b).quotient;
 }
-inline std::int64_t blocks_of(std::int64_t channels) {
-  return divide_up(channels, ir::kBlock);
-}
+using ir::blocks_of;
 
 }  // namespace taper::codegen

@@ -23,7 +23,7 @@ constexpr std::int64_t kGroupBytes = 28 * 1024;
 
 // [0, total) in as few even pieces as `most` allows.
 std::vector<std::int64_t> piece_ends(std::int64_t total, std::int64_t most) {
-  const std::int64_t pieces = (total + most - 1) / most;
+  const std::int64_t pieces = divide_up(total, most);
   std::vector<std::int64_t> ends;
   for (std::int64_t i = 1; i <= pieces; ++i) ends.push_back(total * i / pieces);
   return ends;
@@ -102,7 +102,6 @@ class WeightsKernel : public Kernel {
   std::int64_t units(std::int64_t) const override {
     return static_cast<std::int64_t>(units_.size());
   }
-  Partition partition() const override { return Partition::units; }
 
   void run(const Call& call) const override {
     const std::int64_t images = spec_.images == ir::kBatch ? call.batch : spec_.images;
@@ -120,11 +119,7 @@ class WeightsKernel : public Kernel {
     }
   }
 
-  std::vector<const Routine*> routines() const override {
-    std::vector<const Routine*> list;
-    for (const Routine& routine : routines_) list.push_back(&routine);
-    return list;
-  }
+  std::vector<const Routine*> routines() const override { return with_routines({routines_}); }
 
  private:
   bool depthwise() const { return spec_.groups > 1; }

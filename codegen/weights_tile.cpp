@@ -189,11 +189,9 @@ class WeightsEmitter {
 
   void next_image() {
     go_to(0, 0);
-    const std::int64_t channels =
-        spec_.input == ir::Layout::plain ? spec_.ic : (spec_.ic + ir::kBlock - 1) / ir::kBlock;
+    const std::int64_t channels = spec_.input == ir::Layout::plain ? spec_.ic : blocks_of(spec_.ic);
     m_.add(input_, channels * spec_.ih * spec_.iw * column_);
-    const std::int64_t blocks = (spec_.oc + ir::kBlock - 1) / ir::kBlock;
-    m_.add(gradient_, blocks * spec_.oh * spec_.ow * kPixel);
+    m_.add(gradient_, blocks_of(spec_.oc) * spec_.oh * spec_.ow * kPixel);
   }
 
   Masm& m_;

@@ -21,7 +21,6 @@ class WinogradFilterKernel final : public Kernel {
   }
 
   std::int64_t units(std::int64_t) const override { return blocks_; }
-  Partition partition() const override { return Partition::units; }
   std::size_t scratch_bytes(std::int64_t) const override { return kWinogradScratch; }
   std::vector<const Routine*> routines() const override { return {&routine_}; }
 

@@ -33,7 +33,7 @@ class WinogradWeightsKernel final : public Kernel {
     group_rows_ = std::max<std::int64_t>(1, most / walk_.tiles_x);
     capacity_ = group_rows_ * walk_.tiles_x;
     panel_ = std::min(kPanelBlocks, walk_.result_blocks());
-    panels_ = (walk_.result_blocks() + panel_ - 1) / panel_;
+    panels_ = divide_up(walk_.result_blocks(), panel_);
     source_point_ = point_step(capacity_ * tile_);
     result_point_ = point_step(panel_ * capacity_ * kPixel);
     add_products(isa);
@@ -41,7 +41,6 @@ class WinogradWeightsKernel final : public Kernel {
   }
 
   std::int64_t units(std::int64_t) const override { return kPatch * panels_; }
-  Partition partition() const override { return Partition::units; }
   std::size_t scratch_bytes(std::int64_t) const override {
     return kWinogradScratch + kTileScratch +
            static_cast<std::size_t>(kPatch * (source_point_ + result_point_));

@@ -38,6 +38,11 @@ enum class Layout : std::uint8_t { plain, c16, o16, i16, o16x4 };
 inline constexpr Dim kBlock = 16;
 inline constexpr Dim kGroup = 4;
 
+// Blocks along an axis, the last of them padded.
+constexpr Dim blocks_of(Dim extent) {
+  return (extent + kBlock - 1) / kBlock;
+}
+
 std::string_view name(Layout layout);
 
 struct TensorType {

@@ -19,8 +19,7 @@ Layout image_layout(const LaidOut& out, ValueId input, const TensorType& type, b
 bool prefers_columns(const Graph& graph, const Node& node) {
   const Shape& weight = graph[node.operands[1]].type.shape;
   const std::int64_t taps = weight[2] * weight[3], columns = weight[1] * taps;
-  const std::int64_t vectors = (columns + kBlock - 1) / kBlock;
-  return weight[1] < kBlock && node.epilogue.empty() && 4 * vectors <= taps;
+  return weight[1] < kBlock && node.epilogue.empty() && 4 * blocks_of(columns) <= taps;
 }
 
 // A product of one row reads each element of the matrix once: dot products cost less than another

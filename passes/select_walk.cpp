@@ -37,7 +37,7 @@ Walk walk_of(const TensorType& type) {
   };
   const auto add_axis = [&](int axis) {
     const Dim dim = type.shape[static_cast<std::size_t>(axis)];
-    add(axis == blocked ? (dim + kBlock - 1) / kBlock : dim, axis, false);
+    add(axis == blocked ? blocks_of(dim) : dim, axis, false);
   };
   if (type.layout == Layout::i16) add_axis(1);
   for (int axis = 0; axis < type.rank(); ++axis)

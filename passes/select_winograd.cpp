@@ -35,10 +35,10 @@ FilterTransform filter_transform(const ir::ConvSpec& s) {
               : s.pass == ConvPass::backward_weights ? ConvPass::filter_gradient
                                                      : ConvPass::filter;
   const std::int64_t vector = data ? s.ic : s.oc;
-  const std::int64_t blocks = (vector + ir::kBlock - 1) / ir::kBlock;
   return {
       spec,
-      {ir::DType::f32, {blocks, ir::winograd_points(s.winograd), data ? s.oc : s.ic, ir::kBlock}}};
+      {ir::DType::f32,
+       {ir::blocks_of(vector), ir::winograd_points(s.winograd), data ? s.oc : s.ic, ir::kBlock}}};
 }
 
 int winograd_tile(const ir::ConvSpec& s, ir::Dim max_batch, bool kept) {
