@@ -62,7 +62,7 @@ struct Labels {
 };
 Labels compare_labels(const Call& call) {
   ir::Builder builder = call.tape.builder(call.where);
-  ir::RangeAttrs range{.low = 0, .high = call.classes, .others = {}};
+  ir::RangeAttrs range{.low = 0, .high = call.classes};
   std::vector<double> numbers(static_cast<std::size_t>(call.classes));
   std::iota(numbers.begin(), numbers.end(), 0.0);
   if (call.ignore_index) {

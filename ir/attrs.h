@@ -149,7 +149,7 @@ struct CastAttrs {
 // in_range: elements are in [low, high) or among `others`.
 struct RangeAttrs {
   std::int64_t low = 0, high = 0;
-  Indices others;
+  Indices others = {};
   TAPER_FIELDS(RangeAttrs, visit("low", low); visit("high", high); visit("others", others);)
 };
 struct LayoutAttrs {
@@ -161,7 +161,7 @@ struct LayoutAttrs {
 struct MapAttrs {
   Expr expr;
   std::int64_t segments = 1;
-  std::vector<TensorType> results;
+  std::vector<TensorType> results = {};
   TAPER_FIELDS(MapAttrs, visit("expr", expr); visit("segments", segments);
                visit("results", results);)
 };

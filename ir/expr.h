@@ -26,7 +26,7 @@ struct ExprInstr {
 struct Expr {
   std::int64_t inputs = 0;
   std::vector<ExprInstr> instrs;
-  std::vector<std::int16_t> outputs;
+  std::vector<std::int16_t> outputs = {};
 
   bool empty() const { return instrs.empty(); }
   bool operator==(const Expr&) const = default;

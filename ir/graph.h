@@ -28,9 +28,9 @@ using Operands = InlineVector<ValueId, 4>;
 struct Node {
   Op op = Op::input;
   TensorType type;
-  Operands operands;  // the op's own, then the epilogue's extra ones
-  Attrs attrs;
-  Expr epilogue;  // empty, or applied to the op's result (conv2d*, matmul, pool2d*, reduce)
+  Operands operands = {};  // the op's own, then the epilogue's extra ones
+  Attrs attrs = {};
+  Expr epilogue = {};  // empty, or applied to the op's result (conv2d*, matmul, pool2d*, reduce)
   Location location{};
 
   bool operator==(const Node& other) const;  // locations do not count

@@ -64,11 +64,11 @@ struct MapSpec {
 struct ReduceSpec {
   ReduceKind kind{};
   Indices dims;
-  std::vector<bool> reduced;
-  std::vector<Stream> inputs;
+  std::vector<bool> reduced = {};
+  std::vector<Stream> inputs = {};
   Stream result;
-  Expr prologue;
-  Epilogue epilogue;
+  Expr prologue = {};
+  Epilogue epilogue = {};
   bool operator==(const ReduceSpec&) const = default;
 };
 
@@ -91,7 +91,7 @@ struct GemmSpec {
   bool c_padded = false;
   bool integers = false;
   bool dots = false;
-  Epilogue epilogue;
+  Epilogue epilogue = {};
   bool operator==(const GemmSpec&) const = default;
 };
 
@@ -136,7 +136,7 @@ struct ConvSpec {
   bool integers = false;
   bool each_image = false;
   int winograd = 0;  // results along a side of its tiles; 0: another lowering
-  Epilogue epilogue;
+  Epilogue epilogue = {};
   bool operator==(const ConvSpec&) const = default;
 };
 
@@ -168,7 +168,7 @@ struct PoolSpec {
   std::array<std::int64_t, 4> padding{};
   bool count_include_pad = true;
   DType dtype = DType::f32;
-  Epilogue epilogue;
+  Epilogue epilogue = {};
   bool operator==(const PoolSpec&) const = default;
 };
 
@@ -206,7 +206,7 @@ struct CopyPart {
 struct CopySpec {
   DType dtype = DType::f32;
   std::int64_t operands = 1;
-  std::vector<CopyPart> parts;
+  std::vector<CopyPart> parts = {};
   bool has_fill = false;
   double fill = 0;
   // Elements of the result buffer (per image when batched), padding lanes included; only for fill.

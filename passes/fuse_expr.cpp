@@ -24,7 +24,7 @@ class ExprBuilder {
     const auto argument = [&](int code) {
       return static_cast<std::int16_t>(code < kInstrs ? code : code - kInstrs + inputs);
     };
-    FusedExpr fused{{.inputs = inputs, .instrs = std::move(instrs_), .outputs = {}}, operands_};
+    FusedExpr fused{{.inputs = inputs, .instrs = std::move(instrs_)}, operands_};
     for (ir::ExprInstr& instr : fused.expr.instrs)
       for (std::int16_t& arg : instr.args) arg = arg < 0 ? arg : argument(arg);
     for (const int code : outputs) fused.expr.outputs.push_back(argument(code));

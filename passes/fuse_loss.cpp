@@ -64,8 +64,6 @@ Graph fuse_losses(Graph graph) {
     Node fused{.op = Op::cross_entropy_fused,
                .type = graph[loss].type,
                .operands = copy(graph[gradient].operands),
-               .attrs = {},
-               .epilogue = {},
                .location = graph[loss].location};
     const ValueId node = copy.to().append(std::move(fused));
     const auto result = [&](ValueId of, std::int64_t index) {
@@ -73,7 +71,6 @@ Graph fuse_losses(Graph graph) {
                                       .type = graph[of].type,
                                       .operands = {node},
                                       .attrs = ResultAttrs{index},
-                                      .epilogue = {},
                                       .location = graph[of].location}));
     };
     result(loss, 0);

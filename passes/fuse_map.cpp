@@ -173,7 +173,6 @@ class MapFusion {
                                                 .type = graph_[results[i]].type,
                                                 .operands = {map},
                                                 .attrs = ResultAttrs{static_cast<std::int64_t>(i)},
-                                                .epilogue = {},
                                                 .location = graph_[results[i]].location}));
       }
     }
@@ -183,13 +182,12 @@ class MapFusion {
   }
 
   ValueId emit(DemandCopy& copy, FusedExpr fused, const std::vector<ValueId>& results) const {
-    MapAttrs attrs{.expr = std::move(fused.expr), .segments = 1, .results = {}};
+    MapAttrs attrs{.expr = std::move(fused.expr), .segments = 1};
     for (const ValueId v : results) attrs.results.push_back(graph_[v].type);
     return copy.to().append({.op = Op::map,
                              .type = attrs.results.front(),
                              .operands = copy(fused.operands),
                              .attrs = std::move(attrs),
-                             .epilogue = {},
                              .location = graph_[results.front()].location});
   }
 

@@ -5,6 +5,7 @@
 
 #include "ir/node_type.h"
 #include "passes/fuse.h"
+#include "passes/rewrite.h"
 
 namespace taper::passes {
 namespace {
@@ -12,28 +13,11 @@ namespace {
 using namespace ir;
 
 // Costs less to compute again than to store and load, and takes few registers.
+constexpr Op kCheap[] = {Op::add,   Op::sub,     Op::mul,     Op::neg,   Op::abs, Op::relu,
+                         Op::relu6, Op::maximum, Op::minimum, Op::eq,    Op::ne,  Op::lt,
+                         Op::le,    Op::gt,      Op::ge,      Op::select};
 bool is_cheap(const Node& node) {
-  switch (node.op) {
-    case Op::add:
-    case Op::sub:
-    case Op::mul:
-    case Op::neg:
-    case Op::abs:
-    case Op::relu:
-    case Op::relu6:
-    case Op::maximum:
-    case Op::minimum:
-    case Op::eq:
-    case Op::ne:
-    case Op::lt:
-    case Op::le:
-    case Op::gt:
-    case Op::ge:
-    case Op::select:
-      return true;
-    default:
-      return false;
-  }
+  return std::ranges::find(kCheap, node.op) != std::end(kCheap);
 }
 
 bool is_plain_reduce(const Node& node) {
@@ -45,7 +29,7 @@ bool is_plain_reduce(const Node& node) {
 class Recomputation {
  public:
   explicit Recomputation(const Graph& graph)
-      : graph_(graph), users_(users_of(graph)), cost_(graph.size(), 0), now_(graph.size()) {
+      : graph_(graph), users_(users_of(graph)), cost_(graph.size(), 0), copy_(graph) {
     for (std::size_t i = 0; i < graph.size(); ++i) cost_[i] = cost_of(graph.id(i));
   }
 
@@ -56,12 +40,8 @@ class Recomputation {
 
   Graph run() {
     for (std::size_t i = 0; i < graph_.size(); ++i)
-      if (cost_[i] == 0) now_[i] = copy(graph_.id(i));
-    for (const Output& output : graph_.outputs)
-      to_.outputs.push_back({output.name, now_[output.value.index]});
-    for (const Update& update : graph_.updates)
-      to_.updates.push_back({now_[update.variable.index], now_[update.value.index]});
-    return canonical(std::move(to_));
+      if (cost_[i] == 0) copy(graph_.id(i));
+    return copy_.finish();
   }
 
  private:
@@ -103,27 +83,26 @@ class Recomputation {
            std::any_of(users.begin(), users.end(), reduces);
   }
 
-  ValueId copy(ValueId v) {
+  void copy(ValueId v) {
     std::map<ValueId, ValueId> again;
     Node node = graph_[v];
     for (ValueId& operand : node.operands) operand = value(operand, again);
-    return to_.append(std::move(node));
+    copy_.map(v, copy_.to().append(std::move(node)));
   }
 
   // `again`: what has been computed again for this one reader.
   ValueId value(ValueId old, std::map<ValueId, ValueId>& again) {
-    if (cost_[old.index] == 0) return now_[old.index];
+    if (cost_[old.index] == 0) return copy_[old];
     if (const auto it = again.find(old); it != again.end()) return it->second;
     Node node = graph_[old];
     for (ValueId& operand : node.operands) operand = value(operand, again);
-    return again[old] = to_.append(std::move(node));
+    return again[old] = copy_.to().append(std::move(node));
   }
 
   const Graph& graph_;
   const Users users_;
   std::vector<int> cost_;
-  Graph to_;
-  std::vector<ValueId> now_;
+  Rewriter copy_;
 };
 
 class PrologueFusion {

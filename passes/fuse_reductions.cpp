@@ -152,7 +152,6 @@ class ReductionPairs {
                                      .type = graph_[v].type,
                                      .operands = {reduce},
                                      .attrs = ResultAttrs{index++},
-                                     .epilogue = {},
                                      .location = graph_[v].location}));
     }
   }

@@ -76,7 +76,6 @@ class SegmentMerger {
                              .type = graph_[old].type,
                              .operands = {merged},
                              .attrs = which,
-                             .epilogue = {},
                              .location = graph_[old].location});
   }
 
@@ -85,8 +84,7 @@ class SegmentMerger {
     const std::vector<ValueId>& maps = buckets_[bucket];
     Node node = graph_[maps.front()];
     MapAttrs all{.expr = attrs(maps.front()).expr,
-                 .segments = static_cast<std::int64_t>(maps.size()),
-                 .results = {}};
+                 .segments = static_cast<std::int64_t>(maps.size())};
     node.operands.clear();
     for (const ValueId map : maps) {
       const Operands operands = copy(graph_[map].operands);

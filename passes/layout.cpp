@@ -140,7 +140,6 @@ ValueId LaidOut::relayout(ValueId now, Layout layout) {
                                       .type = std::move(type),
                                       .operands = {now},
                                       .attrs = LayoutAttrs{layout},
-                                      .epilogue = {},
                                       .location = graph[now].location});
   relayouts_[key] = moved;
   return moved;

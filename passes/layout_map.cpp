@@ -64,7 +64,6 @@ ValueId reshaped(Graph& graph, ValueId v, const TensorType& type) {
                        .type = type,
                        .operands = {v},
                        .attrs = ShapeAttrs{type.shape},
-                       .epilogue = {},
                        .location = graph[v].location});
 }
 

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "passes/passes.h"
+#include "passes/rewrite.h"
 
 namespace taper::passes {
 namespace {
@@ -13,15 +14,13 @@ constexpr std::string_view kBatchInput = "$batch";
 
 class Selector {
  public:
-  Selector(const Graph& graph, const PassOptions& options) : graph_(graph), options_(options) {}
+  Selector(const Graph& graph, const PassOptions& options)
+      : graph_(graph), options_(options), copy_(graph) {}
 
   Graph run() {
-    for (std::size_t i = 0; i < graph_.size(); ++i) now_.push_back(select_node(graph_.id(i)));
-    for (const Output& output : graph_.outputs)
-      to_.outputs.push_back({output.name, now_[output.value.index]});
-    for (const Update& update : graph_.updates)
-      to_.updates.push_back({now_[update.variable.index], now_[update.value.index]});
-    return canonical(std::move(to_));
+    for (std::size_t i = 0; i < graph_.size(); ++i)
+      copy_.map(graph_.id(i), select_node(graph_.id(i)));
+    return copy_.finish();
   }
 
  private:
@@ -35,11 +34,8 @@ class Selector {
       case Op::constant:
       case Op::result:
       case Op::view:
-      case Op::kernel: {
-        Node same = node;
-        for (ValueId& v : same.operands) v = now_[v.index];
-        return to_.append(std::move(same));
-      }
+      case Op::kernel:
+        return copy_.copy(old);
       case Op::map:
         return kernel(node, select_map(lowering), std::get<MapAttrs>(node.attrs).results);
       case Op::reduce:
@@ -97,7 +93,7 @@ class Selector {
 
   Operands operands_of(const Node& node) const {
     Operands operands;
-    for (const ValueId v : node.operands) operands.push_back(now_[v.index]);
+    for (const ValueId v : node.operands) operands.push_back(copy_[v]);
     // The transposed product: see select_matmul.
     const bool swapped = node.op == Op::matmul && node.type.layout == Layout::o16;
     if (swapped) std::swap(operands[0], operands[1]);
@@ -113,12 +109,11 @@ class Selector {
   ValueId kernel(const Node& node, KernelSpec spec, std::vector<TensorType> results,
                  Operands operands) {
     const TensorType first = results.front();
-    return to_.append({.op = Op::kernel,
-                       .type = first,
-                       .operands = std::move(operands),
-                       .attrs = KernelAttrs{std::move(spec), std::move(results)},
-                       .epilogue = {},
-                       .location = node.location});
+    return copy_.to().append({.op = Op::kernel,
+                              .type = first,
+                              .operands = std::move(operands),
+                              .attrs = KernelAttrs{std::move(spec), std::move(results)},
+                              .location = node.location});
   }
 
   // Winograd's is two kernels: the filters are transformed before the others use them.
@@ -141,21 +136,17 @@ class Selector {
   }
 
   ValueId view(const Node& node) {
-    return to_.append({.op = Op::view,
-                       .type = node.type,
-                       .operands = operands_of(node),
-                       .attrs = {},
-                       .epilogue = {},
-                       .location = node.location});
+    return copy_.to().append({.op = Op::view,
+                              .type = node.type,
+                              .operands = operands_of(node),
+                              .location = node.location});
   }
 
   ValueId leaf(Op op, Attrs attrs, const Location& where) {
-    return to_.append({.op = op,
-                       .type = {DType::f32, {}, Layout::plain},
-                       .operands = {},
-                       .attrs = std::move(attrs),
-                       .epilogue = {},
-                       .location = where});
+    return copy_.to().append({.op = op,
+                              .type = {DType::f32, {}, Layout::plain},
+                              .attrs = std::move(attrs),
+                              .location = where});
   }
 
   // The static factor is a constant, the batch an input that the runtime fills.
@@ -178,18 +169,16 @@ class Selector {
     const Stream scalar{DType::f32, {1}};
     const MapSpec spec{{.inputs = 1, .instrs = {constant, product}, .outputs = {2}},
                        {{{1}, {scalar}, {scalar}}}};
-    return to_.append({.op = Op::kernel,
-                       .type = node.type,
-                       .operands = {batch_},
-                       .attrs = KernelAttrs{spec, {node.type}},
-                       .epilogue = {},
-                       .location = node.location});
+    return copy_.to().append({.op = Op::kernel,
+                              .type = node.type,
+                              .operands = {batch_},
+                              .attrs = KernelAttrs{spec, {node.type}},
+                              .location = node.location});
   }
 
   const Graph& graph_;
   const PassOptions& options_;
-  Graph to_;
-  std::vector<ValueId> now_;
+  Rewriter copy_;
   ValueId batch_ = kNoValue;
 };
 

@@ -40,8 +40,7 @@ GemmSpec product(const TensorType& a, bool transposed, const TensorType& b, bool
                 .n = n,
                 .k = transposed ? a.shape[0] : a.shape[1],
                 .a_m = transposed ? step.column : step.row,
-                .a_k = transposed ? step.row : step.column,
-                .epilogue = {}};
+                .a_k = transposed ? step.row : step.column};
   place_b(spec, b, transposed_b);
   return spec;
 }

@@ -42,9 +42,7 @@ ImageSum sum_of_images(const ir::ConvSpec& s) {
                            .dims = {ir::kBatch, weights},
                            .reduced = {true, false},
                            .inputs = {{ir::DType::f32, {weights, 1}}},
-                           .result = {ir::DType::f32, {0, 1}},
-                           .prologue = {},
-                           .epilogue = {}};
+                           .result = {ir::DType::f32, {0, 1}}};
   return {sum, {ir::DType::f32, {ir::kBatch, weights}}};
 }
 

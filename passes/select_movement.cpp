@@ -136,7 +136,6 @@ class Relayout {
 CopySpec copy_to(const TensorType& type) {
   return {.dtype = type.dtype,
           .operands = 1,
-          .parts = {},
           .result_size = size_per_image(type),
           .result_batched = type.has_batch()};
 }

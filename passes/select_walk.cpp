@@ -163,8 +163,6 @@ KernelSpec select_reduce(const Lowering& lowering) {
       walk.dims, streams, [&](std::size_t i, std::size_t j) { return reduced(i) == reduced(j); });
   ReduceSpec spec{.kind = attrs.kind,
                   .dims = collapsed.dims,
-                  .reduced = {},
-                  .inputs = {},
                   .result = {lowering.node.type.dtype, collapsed.streams[0]},
                   .prologue = attrs.prologue,
                   .epilogue = lower_epilogue(lowering, own)};

@@ -24,13 +24,8 @@ std::int64_t tiles_of(std::int64_t height, std::int64_t width, int tile, int fil
 FilterTransform filter_transform(const ir::ConvSpec& s) {
   using ir::ConvPass;
   const bool data = s.pass == ConvPass::backward_data;
-  ir::ConvSpec spec{.images = 1,
-                    .ic = s.ic,
-                    .oc = s.oc,
-                    .kh = s.kh,
-                    .kw = s.kw,
-                    .winograd = s.winograd,
-                    .epilogue = {}};
+  ir::ConvSpec spec{
+      .images = 1, .ic = s.ic, .oc = s.oc, .kh = s.kh, .kw = s.kw, .winograd = s.winograd};
   spec.pass = data                                   ? ConvPass::filter_backward_data
               : s.pass == ConvPass::backward_weights ? ConvPass::filter_gradient
                                                      : ConvPass::filter;

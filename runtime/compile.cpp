@@ -85,15 +85,13 @@ std::vector<LabelCheck> find_labels(const ir::Graph& graph,
     if (node.op == Op::gather || node.op == Op::gather_backward) {
       const bool forward = node.op == Op::gather;
       const ir::Shape& table = forward ? graph[node.operands[0]].type.shape : node.type.shape;
-      checks.push_back({checked_input(graph, node, 1, inputs),
-                        {.low = 0, .high = table[0], .others = {}},
-                        node.location});
+      checks.push_back(
+          {checked_input(graph, node, 1, inputs), {.low = 0, .high = table[0]}, node.location});
     }
     if (node.op != Op::cross_entropy && node.op != Op::cross_entropy_backward) continue;
     const ir::Dim classes = graph[node.operands[0]].type.shape[1];
-    checks.push_back({checked_input(graph, node, 1, inputs),
-                      {.low = 0, .high = classes, .others = {}},
-                      node.location});
+    checks.push_back(
+        {checked_input(graph, node, 1, inputs), {.low = 0, .high = classes}, node.location});
   }
   return checks;
 }
