@@ -198,8 +198,8 @@ struct RowSpec {
 // A blocked axis is described as two dims (blocks, 16); a partial last block by another part.
 struct CopyPart {
   std::int64_t operand = 0;
-  Indices dims;
-  Indices source, result;
+  Indices dims = {};
+  Indices source = {}, result = {};
   std::int64_t source_offset = 0, result_offset = 0;
   bool operator==(const CopyPart&) const = default;
 };

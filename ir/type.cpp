@@ -25,10 +25,6 @@ std::int64_t product(const Shape& extents, const Shape& shape, Dim batch) {
   return count;
 }
 
-Dim pieces(Dim extent, Dim size) {
-  return extent / size + (extent % size != 0);
-}
-
 // The logical axes in the order of their physical dimensions, without the lane.
 std::vector<std::size_t> physical_order(const TensorType& type) {
   std::vector<std::size_t> order;
@@ -106,8 +102,8 @@ PhysicalShape physical(const TensorType& type) {
   for (std::size_t i = order.size(); i-- > 0;) {
     const std::size_t axis = order[i];
     const bool is_blocked = static_cast<int>(axis) == result.blocked_axis;
-    Dim extent = is_blocked ? pieces(type.shape[axis], kBlock) : type.shape[axis];
-    if (static_cast<int>(axis) == result.grouped_axis) extent = pieces(extent, kGroup);
+    Dim extent = is_blocked ? blocks_of(type.shape[axis]) : type.shape[axis];
+    if (static_cast<int>(axis) == result.grouped_axis) extent = divide_up(extent, kGroup);
     result.dims[i] = extent;
     result.strides[axis] = stride;
     if (extent != kBatch && __builtin_mul_overflow(stride, extent, &stride))

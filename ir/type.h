@@ -38,9 +38,13 @@ enum class Layout : std::uint8_t { plain, c16, o16, i16, o16x4 };
 inline constexpr Dim kBlock = 16;
 inline constexpr Dim kGroup = 4;
 
+// a / b, rounded up, for a >= 0 and b > 0.
+constexpr Dim divide_up(Dim a, Dim b) {
+  return a / b + (a % b != 0);
+}
 // Blocks along an axis, the last of them padded.
 constexpr Dim blocks_of(Dim extent) {
-  return (extent + kBlock - 1) / kBlock;
+  return divide_up(extent, kBlock);
 }
 
 std::string_view name(Layout layout);

@@ -44,11 +44,8 @@ ir::Graph DemandCopy::run() {
   for (std::size_t i = 0; i < from_.size(); ++i) (*this)(from_.id(i));
   for (const ir::Output& output : from_.outputs)
     to_.outputs.push_back({output.name, (*this)(output.value)});
-  for (const ir::Update& update : from_.updates) {
-    const ir::ValueId variable = (*this)(update.variable);
-    const ir::ValueId value = (*this)(update.value);
-    to_.updates.push_back({variable, value});
-  }
+  for (const ir::Update& update : from_.updates)
+    to_.updates.push_back({(*this)(update.variable), (*this)(update.value)});
   return ir::canonical(std::move(to_));
 }
 

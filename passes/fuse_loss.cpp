@@ -2,6 +2,7 @@
 #include <map>
 #include <utility>
 
+#include "ir/builder.h"
 #include "passes/fuse.h"
 
 namespace taper::passes {
@@ -61,17 +62,11 @@ Graph fuse_losses(Graph graph) {
     if (as_loss == backward.end() && as_gradient == forward.end()) return std::nullopt;
     const ValueId loss = as_loss != backward.end() ? old : as_gradient->second;
     const ValueId gradient = backward.at(loss);
-    Node fused{.op = Op::cross_entropy_fused,
-               .type = graph[loss].type,
-               .operands = copy(graph[gradient].operands),
-               .location = graph[loss].location};
-    const ValueId node = copy.to().append(std::move(fused));
+    const Operands operands = copy(graph[gradient].operands);
+    const ValueId node =
+        Builder(copy.to(), graph[loss].location).add_node(Op::cross_entropy_fused, operands);
     const auto result = [&](ValueId of, std::int64_t index) {
-      copy.bind(of, copy.to().append({.op = Op::result,
-                                      .type = graph[of].type,
-                                      .operands = {node},
-                                      .attrs = ResultAttrs{index},
-                                      .location = graph[of].location}));
+      copy.bind(of, Builder(copy.to(), graph[of].location).result(node, index));
     };
     result(loss, 0);
     result(gradient, 1);

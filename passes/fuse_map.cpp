@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ir/builder.h"
 #include "passes/fuse.h"
 
 namespace taper::passes {
@@ -169,11 +170,8 @@ class MapFusion {
       copy.bind(results.front(), map);
     } else {
       for (std::size_t i = 0; i < results.size(); ++i) {
-        copy.bind(results[i], copy.to().append({.op = Op::result,
-                                                .type = graph_[results[i]].type,
-                                                .operands = {map},
-                                                .attrs = ResultAttrs{static_cast<std::int64_t>(i)},
-                                                .location = graph_[results[i]].location}));
+        Builder builder(copy.to(), graph_[results[i]].location);
+        copy.bind(results[i], builder.result(map, static_cast<std::int64_t>(i)));
       }
     }
     // What only the group itself uses has no value of its own any more.

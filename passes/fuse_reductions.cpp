@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <map>
 
+#include "ir/builder.h"
 #include "passes/fuse.h"
 
 namespace taper::passes {
@@ -147,13 +148,8 @@ class ReductionPairs {
     std::get<ReduceAttrs>(node.attrs).prologue = std::move(both.expr);
     const ValueId reduce = copy.to().append(std::move(node));
     std::int64_t index = 0;
-    for (const ValueId v : {pair.first, pair.second}) {
-      copy.bind(v, copy.to().append({.op = Op::result,
-                                     .type = graph_[v].type,
-                                     .operands = {reduce},
-                                     .attrs = ResultAttrs{index++},
-                                     .location = graph_[v].location}));
-    }
+    for (const ValueId v : {pair.first, pair.second})
+      copy.bind(v, Builder(copy.to(), graph_[v].location).result(reduce, index++));
   }
 
   const Graph& graph_;

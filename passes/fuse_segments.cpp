@@ -1,5 +1,6 @@
 #include <map>
 
+#include "ir/builder.h"
 #include "passes/fuse.h"
 
 namespace taper::passes {
@@ -71,12 +72,8 @@ class SegmentMerger {
     if (!through_result && attrs(map).results.size() > 1) return merged;
     const std::int64_t output = through_result ? std::get<ResultAttrs>(graph_[old].attrs).index : 0;
     const auto outputs = static_cast<std::int64_t>(attrs(map).results.size());
-    const ResultAttrs which{static_cast<std::int64_t>(segment) * outputs + output};
-    return copy.to().append({.op = Op::result,
-                             .type = graph_[old].type,
-                             .operands = {merged},
-                             .attrs = which,
-                             .location = graph_[old].location});
+    return Builder(copy.to(), graph_[old].location)
+        .result(merged, static_cast<std::int64_t>(segment) * outputs + output);
   }
 
   ValueId merged_map(DemandCopy& copy, std::size_t bucket) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "ir/builder.h"
 #include "passes/passes.h"
 
 namespace taper::passes {
@@ -134,15 +135,8 @@ ValueId LaidOut::relayout(ValueId now, Layout layout) {
   }
   const auto key = std::pair{now, layout};
   if (const auto it = relayouts_.find(key); it != relayouts_.end()) return it->second;
-  TensorType type = graph[now].type;
-  type.layout = layout;
-  const ValueId moved = graph.append({.op = Op::relayout,
-                                      .type = std::move(type),
-                                      .operands = {now},
-                                      .attrs = LayoutAttrs{layout},
-                                      .location = graph[now].location});
-  relayouts_[key] = moved;
-  return moved;
+  Builder builder(graph, graph[now].location);
+  return relayouts_[key] = builder.add_node(Op::relayout, {now}, LayoutAttrs{layout});
 }
 
 }  // namespace taper::passes

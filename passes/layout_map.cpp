@@ -1,6 +1,7 @@
 // Layouts of maps and reductions.
 #include <algorithm>
 
+#include "ir/builder.h"
 #include "ir/node_type.h"
 #include "passes/layout.h"
 
@@ -58,13 +59,8 @@ bool reads_blocks(const TensorType& type, const ReduceAttrs& attrs) {
   return attrs.keep_dims || (reduces(attrs, 2) && reduces(attrs, 3));
 }
 
-ValueId reshaped(Graph& graph, ValueId v, const TensorType& type) {
-  if (graph[v].type.shape == type.shape) return v;
-  return graph.append({.op = Op::reshape,
-                       .type = type,
-                       .operands = {v},
-                       .attrs = ShapeAttrs{type.shape},
-                       .location = graph[v].location});
+ValueId reshaped(Graph& graph, ValueId v, const Shape& shape) {
+  return Builder(graph, graph[v].location).reshape(v, shape);
 }
 
 // The tensor that decides the layout of those that a reduction walks: one in blocks, if any is.
@@ -91,23 +87,21 @@ void place_inputs(const Graph& from, Node& node, LaidOut& out, Layout layout) {
 // to the place it should have is cheap, as it is small.
 ValueId reduce_in_blocks(const Graph& from, ValueId old, LaidOut& out, Layout result) {
   Node node = from[old];
-  const TensorType wanted = node.type;
+  const Shape wanted = node.type.shape;
   auto& attrs = std::get<ReduceAttrs>(node.attrs);
   attrs.keep_dims = true;
   node.type.shape = with_ones(from[node.operands[0]].type.shape, attrs.axes);
   node.type.layout = result;
   place_inputs(from, node, out, result);
   for (std::size_t i = own_operand_count(node); i < node.operands.size(); ++i) {
-    const TensorType& operand = from[node.operands[i]].type;
-    const bool same = operand.shape == wanted.shape;
+    const bool same = from[node.operands[i]].type.shape == wanted;
     node.operands[i] = out.as(node.operands[i], Layout::plain);
     if (!same) continue;
-    const TensorType as_kept{operand.dtype, node.type.shape, Layout::plain};
-    const ValueId kept = reshaped(out.graph, node.operands[i], as_kept);
+    const ValueId kept = reshaped(out.graph, node.operands[i], node.type.shape);
     node.operands[i] = out.relayout(kept, result);
   }
   const ValueId reduced = out.graph.append(std::move(node));
-  if (out.graph[reduced].type.shape == wanted.shape) return reduced;
+  if (out.graph[reduced].type.shape == wanted) return reduced;
   return reshaped(out.graph, out.relayout(reduced, Layout::plain), wanted);
 }
 

@@ -37,9 +37,9 @@ class Selector {
       case Op::kernel:
         return copy_.copy(old);
       case Op::map:
-        return kernel(node, select_map(lowering), std::get<MapAttrs>(node.attrs).results);
+        return kernel(node, select_map(lowering));
       case Op::reduce:
-        return kernel(node, select_reduce(lowering), result_types(graph_, node));
+        return kernel(node, select_reduce(lowering));
       case Op::matmul:
         return kernel(node, select_matmul(lowering));
       case Op::conv2d:
@@ -48,16 +48,15 @@ class Selector {
         return convolution(node, select_conv(lowering));
       case Op::pool2d:
       case Op::pool2d_backward:
+      case Op::max_pool2d_with_indices:
       case Op::max_unpool2d:
         return kernel(node, select_pool(lowering));
-      case Op::max_pool2d_with_indices:
-        return kernel(node, select_pool(lowering), result_types(graph_, node));
       case Op::softmax:
       case Op::log_softmax:
       case Op::cross_entropy:
       case Op::cross_entropy_backward:
       case Op::cross_entropy_fused:
-        return kernel(node, select_row(lowering), result_types(graph_, node));
+        return kernel(node, select_row(lowering));
       case Op::gather:
       case Op::gather_backward:
         return kernel(node, select_gather(lowering));
@@ -101,10 +100,7 @@ class Selector {
   }
 
   ValueId kernel(const Node& node, KernelSpec spec) {
-    return kernel(node, std::move(spec), {node.type});
-  }
-  ValueId kernel(const Node& node, KernelSpec spec, std::vector<TensorType> results) {
-    return kernel(node, std::move(spec), std::move(results), operands_of(node));
+    return kernel(node, std::move(spec), result_types(graph_, node), operands_of(node));
   }
   ValueId kernel(const Node& node, KernelSpec spec, std::vector<TensorType> results,
                  Operands operands) {
@@ -122,7 +118,8 @@ class Selector {
     spec = choose_lowering(std::move(spec), options_, kept);
     if (spec.each_image) {
       const ImageSum sum = sum_of_images(spec);
-      return kernel(node, sum.spec, {node.type}, {kernel(node, spec, {sum.images})});
+      const ValueId images = kernel(node, spec, {sum.images}, operands_of(node));
+      return kernel(node, sum.spec, {node.type}, {images});
     }
     if (spec.winograd == 0) return kernel(node, spec);
     const FilterTransform transform = filter_transform(spec);
@@ -169,11 +166,7 @@ class Selector {
     const Stream scalar{DType::f32, {1}};
     const MapSpec spec{{.inputs = 1, .instrs = {constant, product}, .outputs = {2}},
                        {{{1}, {scalar}, {scalar}}}};
-    return copy_.to().append({.op = Op::kernel,
-                              .type = node.type,
-                              .operands = {batch_},
-                              .attrs = KernelAttrs{spec, {node.type}},
-                              .location = node.location});
+    return kernel(node, spec, {node.type}, {batch_});
   }
 
   const Graph& graph_;

@@ -6,14 +6,6 @@ namespace {
 
 using namespace ir;
 
-// Steps of a stored matrix along its first and second axis.
-struct Steps {
-  std::int64_t row, column;
-};
-Steps steps(const TensorType& plain) {
-  return {plain.shape[1], 1};
-}
-
 // How the columns of b are found: in blocks of a blocked matrix, or side by side in a plain one
 // whose rows are the reduction. If the reduction lies along the lanes of a blocked matrix, or along
 // the rows of a plain one, the columns are dot products.
@@ -35,12 +27,11 @@ void place_b(GemmSpec& spec, const TensorType& b, bool transposed) {
 // a times b, transposed or not: [m,n].
 GemmSpec product(const TensorType& a, bool transposed, const TensorType& b, bool transposed_b,
                  Dim m, Dim n) {
-  const Steps step = steps(a);
   GemmSpec spec{.m = m,
                 .n = n,
                 .k = transposed ? a.shape[0] : a.shape[1],
-                .a_m = transposed ? step.column : step.row,
-                .a_k = transposed ? step.row : step.column};
+                .a_m = transposed ? 1 : a.shape[1],
+                .a_k = transposed ? a.shape[1] : 1};
   place_b(spec, b, transposed_b);
   return spec;
 }
@@ -174,10 +165,9 @@ KernelSpec select_row(const Lowering& lowering) {
   RowSpec spec{.kind = row_kind(lowering.node), .rows = 1, .rows_per_image = 1, .columns = 1};
   if (shape.empty()) return spec;
   spec.columns = shape.back();
-  std::int64_t rows = 1;
-  for (std::size_t i = 0; i + 1 < shape.size(); ++i)
-    if (shape[i] != kBatch) rows *= shape[i];
-  const bool batched = shape.size() > 1 && shape.front() == kBatch;
+  const Shape outer(shape.begin(), shape.end() - 1);
+  const std::int64_t rows = element_count(outer, 1);
+  const bool batched = !outer.empty() && outer.front() == kBatch;
   spec.rows = batched ? kBatch : rows;
   spec.rows_per_image = batched ? rows : 1;
   return spec;

@@ -10,11 +10,13 @@ namespace {
 using namespace ir;
 using Strides = Indices;
 
-CopyPart part_of(std::int64_t operand, const Indices& dims, const Strides& source,
-                 const Strides& result, std::int64_t source_offset, std::int64_t result_offset) {
-  const Collapsed collapsed = collapse(dims, {source, result});
-  return {operand,       collapsed.dims, collapsed.streams[0], collapsed.streams[1],
-          source_offset, result_offset};
+// The same copy in the fewest dims.
+CopyPart collapsed(CopyPart part) {
+  const Collapsed c = collapse(part.dims, {part.source, part.result});
+  part.dims = c.dims;
+  part.source = c.streams[0];
+  part.result = c.streams[1];
+  return part;
 }
 
 // A tensor as the dims that hold its elements, in memory order, and the axis of each; movement that
@@ -45,19 +47,6 @@ std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
   return a >= 0 ? a / b : -((b - 1 - a) / b);
 }
 
-std::int64_t size_per_image(const TensorType& type) {
-  const Indices dims = walk_of(type).dims;
-  return std::accumulate(dims.begin(), dims.end(), std::int64_t{1},
-                         [](std::int64_t n, Dim d) { return d == kBatch ? n : n * d; });
-}
-
-// One piece of a logical axis, as dims of a copy: whole blocks and lanes, or what is left.
-struct Piece {
-  Indices dims;
-  Strides source, result;
-  std::int64_t source_offset = 0, result_offset = 0;
-};
-
 class Relayout {
  public:
   Relayout(const TensorType& from, const TensorType& to)
@@ -79,29 +68,30 @@ class Relayout {
     return p.blocked_axis == static_cast<int>(axis) ? 1 : p.strides[axis];
   }
 
-  std::vector<Piece> pieces(std::size_t axis) const {
+  // A logical axis as dims of copies: whole blocks and lanes, and what is left.
+  std::vector<CopyPart> pieces(std::size_t axis) const {
     const Dim dim = type_.shape[axis];
     if (!blocked(static_cast<int>(axis)))
-      return {{{dim}, {from_.strides[axis]}, {to_.strides[axis]}}};
+      return {{0, {dim}, {from_.strides[axis]}, {to_.strides[axis]}}};
     const Strides source{block_step(from_, axis), lane_step(from_, axis)};
     const Strides result{block_step(to_, axis), lane_step(to_, axis)};
     const Dim whole = dim / kBlock;
-    std::vector<Piece> pieces;
-    if (whole > 0) pieces.push_back({{whole, kBlock}, source, result});
+    std::vector<CopyPart> pieces;
+    if (whole > 0) pieces.push_back({0, {whole, kBlock}, source, result});
     if (dim % kBlock != 0) {
       pieces.push_back(
-          {{dim % kBlock}, {source[1]}, {result[1]}, whole * source[0], whole * result[0]});
+          {0, {dim % kBlock}, {source[1]}, {result[1]}, whole * source[0], whole * result[0]});
     }
     return pieces;
   }
 
-  void combine(std::size_t axis, const Piece& outer) {
+  void combine(std::size_t axis, const CopyPart& outer) {
     if (axis == type_.shape.size()) {
       parts_.push_back(in_result_order(outer));
       return;
     }
-    for (const Piece& piece : pieces(axis)) {
-      Piece joined = outer;
+    for (const CopyPart& piece : pieces(axis)) {
+      CopyPart joined = outer;
       joined.dims.insert(joined.dims.end(), piece.dims.begin(), piece.dims.end());
       joined.source.insert(joined.source.end(), piece.source.begin(), piece.source.end());
       joined.result.insert(joined.result.end(), piece.result.begin(), piece.result.end());
@@ -112,20 +102,19 @@ class Relayout {
   }
 
   // Outermost first by the result, so that it is written front to back.
-  static CopyPart in_result_order(const Piece& piece) {
+  static CopyPart in_result_order(const CopyPart& piece) {
     std::vector<std::size_t> order(piece.dims.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
       return piece.result[a] > piece.result[b];
     });
-    Piece sorted;
+    CopyPart sorted{.source_offset = piece.source_offset, .result_offset = piece.result_offset};
     for (const std::size_t i : order) {
       sorted.dims.push_back(piece.dims[i]);
       sorted.source.push_back(piece.source[i]);
       sorted.result.push_back(piece.result[i]);
     }
-    return part_of(0, sorted.dims, sorted.source, sorted.result, piece.source_offset,
-                   piece.result_offset);
+    return collapsed(std::move(sorted));
   }
 
   const TensorType& type_;
@@ -136,7 +125,7 @@ class Relayout {
 CopySpec copy_to(const TensorType& type) {
   return {.dtype = type.dtype,
           .operands = 1,
-          .result_size = size_per_image(type),
+          .result_size = byte_size(type, 1) / static_cast<std::int64_t>(byte_size(type.dtype)),
           .result_batched = type.has_batch()};
 }
 
@@ -160,7 +149,7 @@ KernelSpec select_transpose(const Lowering& lowering) {
   for (const std::int64_t axis : axes)
     source.push_back(from.strides[static_cast<std::size_t>(axis)]);
   CopySpec spec = copy_to(lowering.node.type);
-  spec.parts.push_back(part_of(0, to.walk.dims, source, to.strides, 0, 0));
+  spec.parts.push_back(collapsed({0, to.walk.dims, source, to.strides}));
   return spec;
 }
 
@@ -173,7 +162,7 @@ KernelSpec select_slice(const Lowering& lowering) {
     source[i] *= attrs.step[static_cast<std::size_t>(from.walk.axes[i])];
   CopySpec spec = copy_to(lowering.node.type);
   spec.parts.push_back(
-      part_of(0, to.walk.dims, source, to.strides, offset_along(from, attrs.begin), 0));
+      collapsed({0, to.walk.dims, source, to.strides, offset_along(from, attrs.begin)}));
   return spec;
 }
 
@@ -184,7 +173,7 @@ KernelSpec select_pad(const Lowering& lowering) {
   CopySpec spec = copy_to(lowering.node.type);
   spec.has_fill = true;
   spec.fill = attrs.value;
-  Piece kept;  // what negative padding does not crop
+  CopyPart kept;  // what negative padding does not crop
   for (std::size_t i = 0; i < to.strides.size(); ++i) {
     const Dim dim = from.walk.dims[i];
     const auto axis = static_cast<std::size_t>(to.walk.axes[i]);
@@ -199,8 +188,7 @@ KernelSpec select_pad(const Lowering& lowering) {
     kept.source_offset += begin * from.strides[i];
     kept.result_offset += (begin * step + low) * to.strides[i];
   }
-  spec.parts.push_back(
-      part_of(0, kept.dims, kept.source, kept.result, kept.source_offset, kept.result_offset));
+  spec.parts.push_back(collapsed(std::move(kept)));
   return spec;
 }
 
@@ -214,20 +202,19 @@ KernelSpec select_concat(const Lowering& lowering) {
   std::int64_t offset = 0;
   for (std::size_t i = 0; i < lowering.operands.size(); ++i) {
     const Dense from = dense(lowering.operands[i]);
-    spec.parts.push_back(
-        part_of(static_cast<std::int64_t>(i), from.walk.dims, from.strides, to.strides, 0, offset));
+    spec.parts.push_back(collapsed(
+        {static_cast<std::int64_t>(i), from.walk.dims, from.strides, to.strides, 0, offset}));
     offset += from.walk.dims[along_dim] * to.strides[along_dim];
   }
   return spec;
 }
 
 KernelSpec select_gather(const Lowering& lowering) {
-  const Shape& indices = lowering.operands[1].shape;
+  const TensorType& indices = lowering.operands[1];
   const bool backward = lowering.node.op == Op::gather_backward;
   const Shape& table = backward ? lowering.node.type.shape : lowering.operands[0].shape;
-  std::int64_t rows = 1;
-  for (const Dim extent : indices) rows *= extent == kBatch ? 1 : extent;
-  const bool batched = !indices.empty() && indices.front() == kBatch;
+  const std::int64_t rows = element_count(indices.shape, 1);
+  const bool batched = indices.has_batch();
   return GatherSpec{.backward = backward,
                     .rows = batched ? kBatch : rows,
                     .rows_per_image = batched ? rows : 1,

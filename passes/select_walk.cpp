@@ -6,30 +6,12 @@
 #include "passes/select.h"
 
 namespace taper::passes {
-namespace {
 
 using namespace ir;
 
-int blocked_axis(Layout layout) {
-  switch (layout) {
-    case Layout::plain:
-      return -1;
-    case Layout::o16:
-      return 0;
-    case Layout::c16:
-    case Layout::i16:
-      return 1;
-    case Layout::o16x4:
-      break;  // of variables alone, which are not moved
-  }
-  return -1;
-}
-
-}  // namespace
-
 Walk walk_of(const TensorType& type) {
   Walk walk;
-  const int blocked = blocked_axis(type.layout);
+  const int blocked = physical(type).blocked_axis;
   const auto add = [&](Dim dim, int axis, bool lanes) {
     walk.dims.push_back(dim);
     walk.axes.push_back(axis);

@@ -15,7 +15,7 @@ constexpr std::int64_t kFewestTiles = 32, kFewestTilesKept = 16;
 
 // Tiles of an image, of which `fill` fourths at least must be results that are asked for.
 std::int64_t tiles_of(std::int64_t height, std::int64_t width, int tile, int fill) {
-  const std::int64_t tiles = (height + tile - 1) / tile * ((width + tile - 1) / tile);
+  const std::int64_t tiles = ir::divide_up(height, tile) * ir::divide_up(width, tile);
   return height * width * 4 < tiles * tile * tile * fill ? 0 : tiles;
 }
 
