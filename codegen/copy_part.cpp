@@ -61,7 +61,7 @@ class CopyEmitter : RoutineEmitter {
              });
       return;
     }
-    if (repeats()) m_.broadcast_i32(data_[0], {source_, 0});
+    if (repeats()) m_.broadcast(data_[0], {source_, 0});
     const std::int64_t lanes = m_.isa().lanes;
     repeat(inner_.size / lanes, inner_.source * lanes * kSize, lanes * kSize, tail,
            [&](Vec v, Address from, Address to) {

@@ -6,7 +6,7 @@
 #include "codegen/depthwise_walk.h"
 #include "codegen/element_epilogue.h"
 #include "codegen/expr.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 #include "codegen/weights_kernel.h"
 #include "ir/error.h"
@@ -24,20 +24,26 @@ struct DepthwiseArgs {
 
 // Emits one plane. Each result element is one FMA chain from zero over the taps (kh, then kw) that
 // meet the source, then the epilogue.
-class PlaneEmitter {
+class PlaneEmitter : RoutineEmitter {
  public:
-  PlaneEmitter(Masm& m, const ir::ConvSpec& spec)
-      : m_(m), spec_(spec), rows_(depthwise_rows(spec)), columns_(depthwise_columns(spec)) {}
+  PlaneEmitter(const ir::ConvSpec& spec, const ir::Isa& isa)
+      : RoutineEmitter(isa),
+        spec_(spec),
+        rows_(depthwise_rows(spec)),
+        columns_(depthwise_columns(spec)) {}
 
-  void emit() {
-    for (Gp* r : {&source_, &weights_, &result_, &element_, &row_, &pieces_left_}) *r = m_.gp();
-    m_.load(source_, {m_.args(), offsetof(DepthwiseArgs, source)});
-    m_.load(weights_, {m_.args(), offsetof(DepthwiseArgs, weights)});
-    m_.load(result_, {m_.args(), offsetof(DepthwiseArgs, result)});
+  Routine emit() {
+    begin("depthwise");
+    if (rows_.results * columns_.results == 0) return end();
+    source_ = argument(offsetof(DepthwiseArgs, source));
+    weights_ = argument(offsetof(DepthwiseArgs, weights));
+    result_ = argument(offsetof(DepthwiseArgs, result));
+    for (Gp* r : {&element_, &row_, &pieces_left_}) *r = m_.gp();
     m_.move(element_, 0);
     pieces_ = depthwise_pieces(columns_, most_pixels());
     for (std::int64_t phase = 0; phase < std::min(rows_.period(), rows_.results); ++phase)
       emit_phase(phase);
+    return end();
   }
 
  private:
@@ -172,7 +178,6 @@ class PlaneEmitter {
     at_ = {result_row, result_column, source_row, source_column};
   }
 
-  Masm& m_;
   const ir::ConvSpec& spec_;
   DepthwiseAxis rows_, columns_;
   std::vector<DepthwisePieces> pieces_;
@@ -197,11 +202,7 @@ class DepthwiseKernel final : public BatchKernel {
       throw Error("depthwise: 16 channels of one image of " + ir::to_string(spec) +
                   " take more than 2 GB");
     }
-    const std::unique_ptr<Masm> m = make_masm(isa);
-    m->begin("depthwise");
-    if (result_ > 0) PlaneEmitter(*m, spec_).emit();
-    m->end();
-    routine_ = finish_routine(*m, "depthwise");
+    routine_ = PlaneEmitter(spec_, isa).emit();
   }
 
   std::vector<const Routine*> routines() const override { return {&routine_}; }

@@ -135,7 +135,7 @@ class MapEmitter : RoutineEmitter {
 
   Vec load_index(int first) {
     const Vec index = m_.vec(), lane = m_.vec();
-    m_.broadcast_i32(index, arg(field(&MapCall::index)));
+    m_.broadcast(index, arg(field(&MapCall::index)));
     m_.iota(lane);
     m_.add_i32(index, index, lane);
     m_.constant_i32(lane, static_cast<std::uint32_t>(first));

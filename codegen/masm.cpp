@@ -40,6 +40,9 @@ void Masm::release(Gp r) {
 int Masm::free_vecs() const {
   return std::popcount(free_vec_);
 }
+void Masm::constant(Vec d, float value) {
+  constant_i32(d, std::bit_cast<std::uint32_t>(value));
+}
 
 void record_listings(bool on) {
   listings.store(on);

@@ -95,14 +95,13 @@ class Masm {
   virtual void store_f16(Address a, Vec s, bool tail) = 0;   // to nearest even
   virtual void store_bf16(Address a, Vec s, bool tail) = 0;
   // Scalars: one f32 to or from memory; a scalar lives in lane 0, the other lanes are unspecified.
-  virtual void broadcast(Vec d, Address a) = 0;      // f32 to all lanes
-  virtual void broadcast_i32(Vec d, Address a) = 0;  // 32-bit pattern to all lanes
-  virtual void broadcast(Vec d, Vec s) = 0;          // lane 0 to all lanes
+  virtual void broadcast(Vec d, Address a) = 0;  // 32 bits to all lanes
+  virtual void broadcast(Vec d, Vec s) = 0;      // lane 0 to all lanes
   virtual void load_scalar(Vec d, Address a) = 0;
   virtual void store_scalar(Address a, Vec s) = 0;
 
   // ---- Constants: in a pool after the code ----
-  virtual void constant(Vec d, float value) = 0;             // all lanes
+  void constant(Vec d, float value);                         // all lanes
   virtual void constant_i32(Vec d, std::uint32_t bits) = 0;  // all lanes
   virtual void iota(Vec d) = 0;                              // i32 0, 1, 2, ...
   virtual void zero(Vec d) = 0;

@@ -1,6 +1,4 @@
 // AArch64: lane-wise arithmetic, constants, scalars and horizontal folds.
-#include <bit>
-
 #include "codegen/masm_a64.h"
 
 namespace taper::codegen {
@@ -41,9 +39,6 @@ void MasmA64::choose(Vec d, Vec a, Vec b) {
   a_.fmul(v4(d), v4(temp()), v4(other_temp()));
 }
 
-void MasmA64::constant(Vec d, float value) {
-  constant_i32(d, std::bit_cast<std::uint32_t>(value));
-}
 void MasmA64::constant_i32(Vec d, std::uint32_t bits) {
   if (bits == 0) {
     zero(d);
@@ -66,9 +61,6 @@ void MasmA64::zero(Vec d) {
 void MasmA64::broadcast(Vec d, Address a) {
   load_scalar(d, a);
   broadcast(d, d);
-}
-void MasmA64::broadcast_i32(Vec d, Address a) {
-  broadcast(d, a);
 }
 void MasmA64::broadcast(Vec d, Vec s) {
   a_.dup(v4(d), a64::v(s.id).s(0));

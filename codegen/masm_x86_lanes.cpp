@@ -1,6 +1,4 @@
 // Lane-wise arithmetic, constants, scalars and horizontal folds.
-#include <bit>
-
 #include "codegen/masm_x86.h"
 #include "ir/error.h"
 
@@ -64,10 +62,6 @@ x86::Vec MasmX86::half(Vec r) const {
   }
 #include "codegen/vec_ops.def"
 
-void MasmX86::constant(Vec d, float value) {
-  constant_i32(d, std::bit_cast<std::uint32_t>(value));
-}
-
 void MasmX86::constant_i32(Vec d, std::uint32_t bits) {
   if (bits == 0) {
     zero(d);
@@ -89,9 +83,6 @@ void MasmX86::zero(Vec d) {
 }
 
 void MasmX86::broadcast(Vec d, Address a) {
-  a_.vbroadcastss(v(d), mem(a));
-}
-void MasmX86::broadcast_i32(Vec d, Address a) {
   a_.vbroadcastss(v(d), mem(a));
 }
 void MasmX86::broadcast(Vec d, Vec s) {

@@ -4,8 +4,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "codegen/masm.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 
 namespace taper::codegen {
@@ -29,19 +28,19 @@ bool fused_broadcast(const ir::ConvSpec& spec, const ir::Isa& isa, std::int64_t 
   return vectors(isa, blocks) == 1 && !depthwise(spec);
 }
 
-class WeightsEmitter {
+class WeightsEmitter : RoutineEmitter {
  public:
-  WeightsEmitter(Masm& m, const ir::ConvSpec& spec, const WeightsTile& tile)
-      : m_(m), spec_(spec), tile_(tile), blocks_(tile.blocks) {
+  WeightsEmitter(const ir::ConvSpec& spec, const WeightsTile& tile, const ir::Isa& isa)
+      : RoutineEmitter(isa), spec_(spec), tile_(tile), blocks_(tile.blocks) {
     const bool plain = spec.input == ir::Layout::plain;
     column_ = plain ? 4 : kPixel;
     channel_ = plain ? spec.ih * spec.iw * 4 : 4;
     for (const WeightRow& row : tile.rows) taps_.push_back(row.kx);
   }
 
-  void emit() {
+  Routine emit(const std::string& name) {
+    begin(name);
     take_registers();
-    load_arguments();
     const Label image = m_.label();
     m_.bind(image);
     for (const Vec acc : accumulators_) m_.zero(acc);
@@ -49,25 +48,23 @@ class WeightsEmitter {
     fold();
     next_image();
     m_.loop(images_, image);
+    return end();
   }
 
  private:
   void take_registers() {
-    for (Gp* r : {&input_, &gradient_, &result_, &images_, &store_, &rows_left_, &columns_left_})
-      *r = m_.gp();
+    input_ = argument(offsetof(WeightsTileArgs, input));
+    gradient_ = argument(offsetof(WeightsTileArgs, gradient));
+    result_ = argument(offsetof(WeightsTileArgs, result));
+    images_ = argument(offsetof(WeightsTileArgs, images));
+    store_ = argument(offsetof(WeightsTileArgs, store));
+    rows_left_ = m_.gp();
+    columns_left_ = m_.gp();
     const int width = vectors(m_.isa(), blocks_);
     for (std::size_t i = 0; i < tile_.rows.size() * static_cast<std::size_t>(width); ++i)
       accumulators_.push_back(m_.vec());
     for (int v = 0; v < width; ++v) pixel_.push_back(m_.vec());
     if (!fused_broadcast(spec_, m_.isa(), blocks_)) value_ = m_.vec();
-  }
-
-  void load_arguments() {
-    m_.load(input_, {m_.args(), offsetof(WeightsTileArgs, input)});
-    m_.load(gradient_, {m_.args(), offsetof(WeightsTileArgs, gradient)});
-    m_.load(result_, {m_.args(), offsetof(WeightsTileArgs, result)});
-    m_.load(images_, {m_.args(), offsetof(WeightsTileArgs, images)});
-    m_.load(store_, {m_.args(), offsetof(WeightsTileArgs, store)});
   }
 
   // The pointers stand at output pixel (at_y_, at_x_); pixels near it are reached by displacement.
@@ -194,7 +191,6 @@ class WeightsEmitter {
     m_.add(gradient_, blocks_of(spec_.oc) * spec_.oh * spec_.ow * kPixel);
   }
 
-  Masm& m_;
   const ir::ConvSpec& spec_;
   const WeightsTile& tile_;
   std::int64_t blocks_;
@@ -245,11 +241,7 @@ std::int64_t weights_tile_rows(const ir::ConvSpec& spec, const ir::Isa& isa, std
 
 Routine compile_weights_tile(const ir::ConvSpec& spec, const WeightsTile& tile, const ir::Isa& isa,
                              const std::string& name) {
-  const std::unique_ptr<Masm> m = make_masm(isa);
-  m->begin(name);
-  WeightsEmitter(*m, spec, tile).emit();
-  m->end();
-  return finish_routine(*m, name);
+  return WeightsEmitter(spec, tile, isa).emit(name);
 }
 
 }  // namespace taper::codegen

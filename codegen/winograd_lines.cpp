@@ -234,10 +234,6 @@ void WinogradLines::filter(const Line& g, const Store& store) {
   done();
 }
 
-void WinogradLines::prepare_filter_gradient() {
-  prepare_filter();
-}
-
 void WinogradLines::filter_gradient(const Line& u, const Store& store) {
   const Vec quarter = constants_[0], sixth = constants_[1];
   const Vec twelfth = constants_[2], small = constants_[3];

@@ -23,9 +23,8 @@ class WinogradLines {
   void prepare_input();
   void prepare_output();
   void prepare_gradient();
-  void prepare_filter();
-  void prepare_filter_gradient();
-  void release();  // gives them back
+  void prepare_filter();  // and for its gradient
+  void release();         // gives them back
 
   void input(const Line& d, const Store& store);            // 6 -> 6 (4 -> 4): B^T
   void output(const Line& m, const Store& store);           // 6 -> 4 (4 -> 2): A^T

@@ -1,12 +1,10 @@
 #include "codegen/winograd_transform.h"
 
 #include <algorithm>
-#include <string>
 #include <vector>
 
 #include "codegen/expr.h"
-#include "codegen/masm.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 #include "codegen/winograd_lines.h"
 
@@ -15,22 +13,66 @@ namespace {
 
 using Line = WinogradLines::Line;
 constexpr int kTaps = 3;
+constexpr std::int64_t kFilterStep = kTaps * kPixel * kTaps;
 // Two lines of six values, the constants and the temporaries of a transform, and an epilogue.
 constexpr int kRegistersOfPairs = 32;
 
-// A loop over the tiles (filters) of a call, and in it over the vectors of 16 channels.
-class TransformEmitter {
+class TransformEmitter : RoutineEmitter {
  public:
-  TransformEmitter(Masm& m, const TransformShape& shape)
-      : m_(m), lines_(m, shape.results), shape_(shape), patch_(ir::winograd_patch(shape.results)) {}
+  TransformEmitter(const TransformShape& shape, const ir::Isa& isa)
+      : RoutineEmitter(isa),
+        lines_(m_, shape.results),
+        shape_(shape),
+        patch_(ir::winograd_patch(shape.results)) {}
 
+  Routine input() {
+    begin("winograd_input");
+    prepare_zero();
+    lines_.prepare_input();
+    return each_tile([&] {
+      to_points(patch_, &WinogradLines::input_needs, &WinogradLines::input_values,
+                &WinogradLines::input);
+    });
+  }
+
+  Routine gradient() {
+    begin("winograd_gradient");
+    prepare_zero();
+    lines_.prepare_gradient();
+    return each_tile([&] {
+      to_points(shape_.results, &WinogradLines::gradient_needs, &WinogradLines::gradient_values,
+                &WinogradLines::gradient);
+    });
+  }
+
+  Routine output(const ir::Epilogue& epilogue) {
+    begin("winograd_output");
+    return each_tile([&] { emit_output(epilogue); });
+  }
+
+  Routine filter(bool flipped) {
+    begin("winograd_filter");
+    lines_.prepare_filter();
+    return each(kFilterStep, [&] { emit_filter(flipped); });
+  }
+
+  Routine filter_gradient() {
+    begin("winograd_filter_gradient");
+    lines_.prepare_filter();
+    return each(kFilterStep, [&] { emit_filter_gradient(); });
+  }
+
+ private:
+  using Group = WinogradLines::Group;
+
+  // A loop over the tiles (filters) of a call, and in it over the vectors of 16 channels.
   template <class Body>
-  void emit(std::int64_t image_step, const Body& body) {
-    for (Gp* r : {&image_, &points_, &count_, &scratch_, &element_}) *r = m_.gp();
-    m_.load(image_, {m_.args(), offsetof(TransformArgs, image)});
-    m_.load(points_, {m_.args(), offsetof(TransformArgs, points)});
-    m_.load(count_, {m_.args(), offsetof(TransformArgs, count)});
-    m_.load(scratch_, {m_.args(), offsetof(TransformArgs, scratch)});
+  Routine each(std::int64_t image_step, const Body& body) {
+    image_ = argument(offsetof(TransformArgs, image));
+    points_ = argument(offsetof(TransformArgs, points));
+    count_ = argument(offsetof(TransformArgs, count));
+    scratch_ = argument(offsetof(TransformArgs, scratch));
+    element_ = m_.gp();
     m_.move(element_, 0);
     const Label top = m_.label();
     m_.bind(top);
@@ -39,23 +81,14 @@ class TransformEmitter {
     m_.add(points_, shape_.tile);
     m_.add(element_, image_step / kF32);
     m_.loop(count_, top);
+    return end();
   }
-
   template <class Body>
-  void emit_tiles(const Body& body) {
-    emit(shape_.results * kPixel, body);
+  Routine each_tile(const Body& body) {
+    return each(shape_.results * kPixel, body);
   }
 
-  void input() {
-    to_points(patch_, &WinogradLines::input_needs, &WinogradLines::input_values,
-              &WinogradLines::input);
-  }
-  void gradient() {
-    to_points(shape_.results, &WinogradLines::gradient_needs, &WinogradLines::gradient_values,
-              &WinogradLines::gradient);
-  }
-
-  void output(const ir::Epilogue& epilogue) {
+  void emit_output(const ir::Epilogue& epilogue) {
     lines_.prepare_output();
     const bool direct = fits_beside_lines(epilogue);
     for (const Group& rows : groups(lines_.output_groups())) {
@@ -78,7 +111,7 @@ class TransformEmitter {
     if (!direct) finish_all(epilogue);
   }
 
-  void filter(bool flipped) {
+  void emit_filter(bool flipped) {
     const auto tap = [&](int y, int x) {
       const int index = y * kTaps + x;
       return Address{image_, (flipped ? kTaps * kTaps - 1 - index : index) * kPixel + offset()};
@@ -96,7 +129,7 @@ class TransformEmitter {
     }
   }
 
-  void filter_gradient() {
+  void emit_filter_gradient() {
     for (int j = 0; j < patch_; ++j) {
       const Line u = points_column(j, {0, 1, 2, 3, 4, 5});
       lines_.filter_gradient(u, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
@@ -111,16 +144,11 @@ class TransformEmitter {
     }
   }
 
-  WinogradLines& lines() { return lines_; }
-
   // For tiles that reach beyond the image.
   void prepare_zero() {
     zero_ = m_.vec();
     m_.zero(zero_);
   }
-
- private:
-  using Group = WinogradLines::Group;
 
   // A tile of `size` x `size` pixels: some rows of its first transform, of the elements of a column
   // that they need, then the second transform along each.
@@ -226,7 +254,6 @@ class TransformEmitter {
       if (v != zero_) m_.release(v);
   }
 
-  Masm& m_;
   WinogradLines lines_;
   TransformShape shape_;
   int patch_;
@@ -235,62 +262,28 @@ class TransformEmitter {
   int lane_ = 0;
 };
 
-constexpr std::int64_t kFilterStep = kTaps * kPixel * kTaps;
-
-template <class Emit>
-Routine emit_routine(const std::string& name, const ir::Isa& isa, const TransformShape& shape,
-                     const Emit& emit) {
-  const std::unique_ptr<Masm> m = make_masm(isa);
-  m->begin(name);
-  TransformEmitter emitter(*m, shape);
-  emit(emitter);
-  m->end();
-  return finish_routine(*m, name);
-}
-
 }  // namespace
 
 Routine emit_winograd_input(const TransformShape& shape, const ir::Isa& isa) {
-  return emit_routine(
-      "winograd_input", isa, shape,
-      [&](TransformEmitter& e) {
-        e.prepare_zero();
-        e.lines().prepare_input();
-        e.emit_tiles([&] { e.input(); });
-      });
+  return TransformEmitter(shape, isa).input();
 }
 
 Routine emit_winograd_gradient(const TransformShape& shape, const ir::Isa& isa) {
-  return emit_routine(
-      "winograd_gradient", isa, shape,
-      [&](TransformEmitter& e) {
-        e.prepare_zero();
-        e.lines().prepare_gradient();
-        e.emit_tiles([&] { e.gradient(); });
-      });
+  return TransformEmitter(shape, isa).gradient();
 }
 
 Routine emit_winograd_output(const TransformShape& shape, const ir::Epilogue& epilogue,
                              const ir::Isa& isa) {
-  return emit_routine(
-      "winograd_output", isa, shape,
-      [&](TransformEmitter& e) { e.emit_tiles([&] { e.output(epilogue); }); });
+  return TransformEmitter(shape, isa).output(epilogue);
 }
 
 Routine emit_winograd_filter(int results, std::int64_t point, bool flipped, const ir::Isa& isa) {
-  const TransformShape shape{.results = results, .point = point, .tile = kPixel};
-  return emit_routine("winograd_filter", isa, shape, [&](TransformEmitter& e) {
-    e.lines().prepare_filter();
-    e.emit(kFilterStep, [&] { e.filter(flipped); });
-  });
+  return TransformEmitter({.results = results, .point = point, .tile = kPixel}, isa)
+      .filter(flipped);
 }
 
 Routine emit_winograd_filter_gradient(std::int64_t point, const ir::Isa& isa) {
-  const TransformShape shape{.point = point, .tile = kPixel};
-  return emit_routine("winograd_filter_gradient", isa, shape, [](TransformEmitter& e) {
-    e.lines().prepare_filter_gradient();
-    e.emit(kFilterStep, [&] { e.filter_gradient(); });
-  });
+  return TransformEmitter({.point = point, .tile = kPixel}, isa).filter_gradient();
 }
 
 }  // namespace taper::codegen

@@ -261,7 +261,7 @@ TEST_P(MasmTest, BroadcastsAndConstants) {
                 const Gp p = pointer(m, 0);
                 m.load_scalar(d, {p, 20});
                 m.store_scalar(m.stack(4), d);
-                m.broadcast_i32(d, m.stack(4));
+                m.broadcast(d, m.stack(4));
                 m.release(p);
               }),
               [&](std::size_t) { return to_bits(a[5]); });
