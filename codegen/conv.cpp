@@ -160,10 +160,6 @@ class ConvKernel final : public Kernel {
     const ConvRow& from = walk_.rows[static_cast<std::size_t>(row)];
     const ConvTable& table = walk_.tables[from.table];
     const std::int64_t source = image * walk_.image + from.source_row * walk_.row;
-    const auto a =
-        reinterpret_cast<std::uintptr_t>(call.buffers[0]) + static_cast<std::uintptr_t>(source);
-    const auto b = reinterpret_cast<std::uintptr_t>(call.buffers[1]);
-    const auto c = reinterpret_cast<std::uintptr_t>(call.buffers[2 + operands_]);
     const std::int64_t pixel = walk_.result_pixel;
     const std::int64_t plane = walk_.result_height * walk_.result_width * pixel;
     const std::int64_t c_row = image * blocks() * plane + row * walk_.result_width * pixel;
@@ -177,14 +173,14 @@ class ConvKernel final : public Kernel {
     for (auto i = static_cast<std::size_t>(pieces.first); i < end; ++i) {
       const RowPiece& piece = pieces_[i];
       const auto& tiles = piece.groups[static_cast<std::size_t>(group)];
-      tile.a = a + static_cast<std::uintptr_t>(piece.source);
+      tile.a = address(call.buffers[0], source + piece.source);
       for (const ConvTile& t : tiles) {
         if (pointwise_ && group == 0 && i + 1 < pieces_.size())
           ask_for_pixels(static_cast<const std::byte*>(call.buffers[0]) + source, pieces_[i + 1],
                          &t - tiles.data(), std::ssize(tiles));
         const std::int64_t c_offset = c_row + piece.result + t.block * plane;
-        tile.b = b + static_cast<std::uintptr_t>(t.block * walk_.weight_block);
-        tile.c = c + static_cast<std::uintptr_t>(c_offset);
+        tile.b = address(call.buffers[1], t.block * walk_.weight_block);
+        tile.c = address(call.buffers[2 + operands_], c_offset);
         tiles_.bind_operands(tile, call.buffers + 2, c_offset * ir::kBlock / pixel,
                              t.block * ir::kBlock);
         tiles_.run(t.routine, tile);

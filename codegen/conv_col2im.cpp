@@ -159,10 +159,9 @@ class Col2imKernel final : public BatchKernel {
     tile.tail_count = static_cast<std::int64_t>(entries_.size()) - whole;
     tile.scratch = scratch;
     for (const ColumnTile& t : column_tiles_) {
-      tile.a = reinterpret_cast<std::uintptr_t>(gradient + t.pixels.first * kBlock);
-      tile.b = reinterpret_cast<std::uintptr_t>(weights + t.block * kBlock);
-      tile.c =
-          reinterpret_cast<std::uintptr_t>(columns + t.pixels.first * pitch_ + t.block * kBlock);
+      tile.a = address(gradient + t.pixels.first * kBlock);
+      tile.b = address(weights + t.block * kBlock);
+      tile.c = address(columns + t.pixels.first * pitch_ + t.block * kBlock);
       tiles_.run(t.routine, tile);
     }
   }

@@ -28,8 +28,8 @@ struct GemmTile {
   Panel panel;
 };
 
-std::uintptr_t element(const void* base, std::int64_t elements) {
-  return reinterpret_cast<std::uintptr_t>(base) + static_cast<std::uintptr_t>(elements * kF32);
+std::intptr_t element(const void* base, std::int64_t elements) {
+  return address(base, elements * kF32);
 }
 
 // Packed at a time, so that they stay in the second-level cache.
@@ -38,7 +38,7 @@ constexpr std::size_t kPackedPieces = 16;
 // Where a call finds its operands, packed or not: row 0 of a (of a packed piece its first row),
 // column 0 of b; and what is left of the scratch memory.
 struct Operands {
-  std::uintptr_t a = 0, b = 0;
+  std::intptr_t a = 0, b = 0;
   std::int64_t k = 0;
   float* free = nullptr;
 };
@@ -223,10 +223,9 @@ class GemmKernel final : public Kernel {
     const std::int64_t c = row * spec_.c_m + panel.block * spec_.c_block;
     const std::int64_t b_block = packing_.b ? operands.k * ir::kBlock : spec_.b_block;
     TileCall tile;
-    tile.a = operands.a + static_cast<std::uintptr_t>(row * a_row_ * kF32);
-    tile.b = operands.b + static_cast<std::uintptr_t>(panel.block * b_block * kF32);
-    tile.c = reinterpret_cast<std::uintptr_t>(call.buffers[2 + spec_.epilogue.operands.size()]) +
-             static_cast<std::uintptr_t>(c * result_size_);
+    tile.a = operands.a + row * a_row_ * kF32;
+    tile.b = operands.b + panel.block * b_block * kF32;
+    tile.c = address(call.buffers[2 + spec_.epilogue.operands.size()], c * result_size_);
     const auto [whole, rest] = divide(operands.k, kUnrolledSteps);
     tile.count = whole;
     tile.tail_count = rest;

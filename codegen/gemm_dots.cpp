@@ -17,7 +17,7 @@ namespace taper::codegen {
 namespace {
 
 struct DotsArgs {
-  std::uintptr_t a = 0, b = 0, result = 0;
+  std::intptr_t a = 0, b = 0, result = 0;
   OperandPointers operands;  // as far as there are any
 };
 
@@ -154,16 +154,12 @@ class DotsKernel final : public Kernel {
 
   void run(const Call& call) const override {
     const auto size = static_cast<std::int64_t>(ir::byte_size(spec_.epilogue.result));
-    const auto pointer = [&](std::size_t buffer, std::int64_t bytes) {
-      return reinterpret_cast<std::uintptr_t>(call.buffers[buffer]) +
-             static_cast<std::uintptr_t>(bytes);
-    };
     DotsArgs args;
-    args.a = pointer(0, 0);
+    args.a = address(call.buffers[0]);
     for (std::int64_t block = call.begin; block < call.end; ++block) {
       const std::int64_t column = block * kLanes;
-      args.b = pointer(1, column * spec_.b_k * kF32);
-      args.result = pointer(2 + spec_.epilogue.operands.size(), column * size);
+      args.b = address(call.buffers[1], column * spec_.b_k * kF32);
+      args.result = address(call.buffers[2 + spec_.epilogue.operands.size()], column * size);
       set_operand_pointers(args.operands, spec_.epilogue, call.buffers + 2, column, column);
       (spec_.n - column < kLanes ? routines_.back() : routines_.front())(&args);
     }

@@ -56,6 +56,12 @@ struct Call {
   std::byte* scratch = nullptr;
 };
 
+// `bytes` behind `base`, as routines are given it: an integer, because where padding comes first it
+// may lie before the buffer.
+inline std::intptr_t address(const void* base, std::int64_t bytes = 0) {
+  return reinterpret_cast<std::intptr_t>(base) + bytes;
+}
+
 // How work units relate to the batch. Consecutive `images` kernels need no barrier between them:
 // unit i of each touches only image (row) i of batched buffers.
 enum class Partition : std::uint8_t { images, units };

@@ -15,9 +15,9 @@ namespace taper::codegen {
 namespace {
 
 struct PoolArgs {
-  std::uintptr_t input;  // first tap inside the input
-  std::uintptr_t result;
-  std::uintptr_t indices;
+  std::intptr_t input;  // first tap inside the input
+  std::intptr_t result;
+  std::intptr_t indices;
   std::int64_t count;  // whole windows: how many
   WindowArgs window;   // in bytes
   OperandPointers operands;
@@ -25,10 +25,6 @@ struct PoolArgs {
 
 std::int64_t element_size(const ir::PoolSpec& spec) {
   return static_cast<std::int64_t>(ir::byte_size(spec.dtype));
-}
-
-std::uintptr_t address(const void* base, std::int64_t bytes) {
-  return reinterpret_cast<std::uintptr_t>(base) + static_cast<std::uintptr_t>(bytes);
 }
 
 class PoolEmitter : RoutineEmitter {

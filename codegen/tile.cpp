@@ -312,8 +312,7 @@ void TileSet::bind_operands(TileCall& call, void* const* buffers, std::int64_t c
     std::int64_t offset = 0;
     if (operand.access == ir::EpilogueAccess::same) offset = c_offset * size;
     if (operand.access == ir::EpilogueAccess::channel) offset = channel * size;
-    call.operands[i] =
-        reinterpret_cast<std::uintptr_t>(buffers[i]) + static_cast<std::uintptr_t>(offset);
+    call.operands[i] = address(buffers[i], offset);
   }
 }
 

@@ -62,7 +62,7 @@ inline constexpr int kMaxEpilogueOperands = 12;
 
 // What a routine is called with.
 struct TileCall {
-  std::uintptr_t a = 0, b = 0, c = 0;
+  std::intptr_t a = 0, b = 0, c = 0;
   const TileEntry* entries = nullptr;
   std::int64_t count = 0;
   const TileEntry* tail_entries = nullptr;
@@ -70,7 +70,7 @@ struct TileCall {
   void* scratch = nullptr;  // kTileScratch bytes
   // Of the epilogue, at the tile's first element. Set by bind_operands alone: clearing them whole
   // would cost every small tile.
-  std::uintptr_t operands[kMaxEpilogueOperands];
+  std::intptr_t operands[kMaxEpilogueOperands];
 };
 inline constexpr std::size_t kTileScratch = 4096;
 

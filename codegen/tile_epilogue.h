@@ -19,7 +19,7 @@ std::vector<TileVector> tile_vectors(const TileShape& shape, const ir::Isa& isa)
 
 // Where a TileCall has the pointer of operand `i` of the epilogue.
 inline std::int64_t operand_pointer(std::size_t i) {
-  return static_cast<std::int64_t>(offsetof(TileCall, operands) + i * sizeof(std::uintptr_t));
+  return static_cast<std::int64_t>(offsetof(TileCall, operands) + i * sizeof(std::intptr_t));
 }
 
 // Emits the epilogue; `accumulators` (row-major, one per row and vector) are given back to the

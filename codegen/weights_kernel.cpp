@@ -109,11 +109,10 @@ class WeightsKernel : public Kernel {
     for (std::int64_t image = 0; image < images; image += group_) {
       for (std::int64_t u = call.begin; u < call.end; ++u) {
         const Unit& unit = units_[static_cast<std::size_t>(u)];
-        const WeightsTileArgs args{
-            reinterpret_cast<std::intptr_t>(call.buffers[0]) + image * input + unit.input,
-            reinterpret_cast<std::intptr_t>(call.buffers[1]) + image * gradient + unit.gradient,
-            reinterpret_cast<std::intptr_t>(call.buffers[2]) + unit.result,
-            std::min(group_, images - image), image == 0 ? 1 : 0};
+        const WeightsTileArgs args{address(call.buffers[0], image * input + unit.input),
+                                   address(call.buffers[1], image * gradient + unit.gradient),
+                                   address(call.buffers[2], unit.result),
+                                   std::min(group_, images - image), image == 0 ? 1 : 0};
         routines_[unit.routine](&args);
       }
     }

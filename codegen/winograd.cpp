@@ -143,14 +143,11 @@ class WinogradKernel final : public Kernel {
     return {call.begin * panel_, std::min(call.end * panel_, walk_.result_blocks())};
   }
 
-  static std::uintptr_t address(const Call& call, std::size_t buffer) {
-    return reinterpret_cast<std::uintptr_t>(call.buffers[buffer]);
+  std::intptr_t source_points(const Call& call) const {
+    return address(call.scratch + kWinogradScratch + kTileScratch);
   }
-  std::uintptr_t source_points(const Call& call) const {
-    return reinterpret_cast<std::uintptr_t>(call.scratch) + kWinogradScratch + kTileScratch;
-  }
-  std::uintptr_t result_points(const Call& call) const {
-    return source_points(call) + static_cast<std::uintptr_t>(points_ * source_point_);
+  std::intptr_t result_points(const Call& call) const {
+    return source_points(call) + points_ * source_point_;
   }
 
   void transform_inputs(const Call& call, const TileGroup& group) const {
@@ -160,10 +157,8 @@ class WinogradKernel final : public Kernel {
                                   std::int64_t y, std::int64_t tile) {
       args.count = run.count;
       for (std::int64_t block = 0; block < walk_.source_blocks(); ++block) {
-        args.image = address(call, 0) +
-                     static_cast<std::uintptr_t>(walk_.source_at(image, block, y, run.first));
-        args.points =
-            source_points(call) + static_cast<std::uintptr_t>((block * capacity_ + tile) * kPixel);
+        args.image = address(call.buffers[0], walk_.source_at(image, block, y, run.first));
+        args.points = source_points(call) + (block * capacity_ + tile) * kPixel;
         inputs_[routine](&args);
       }
     });
@@ -181,15 +176,14 @@ class WinogradKernel final : public Kernel {
     const std::int64_t tiles = group.count * walk_.tiles_x;
     for (std::int64_t block = 0; block < count; block += panel_) {
       const std::size_t width = count - block >= panel_ ? 0 : 1;
-      tile.b = address(call, 1) + static_cast<std::uintptr_t>(((first + block) * points_ + point) *
-                                                              walk_.source_channels * kPixel);
+      tile.b = address(call.buffers[1],
+                       ((first + block) * points_ + point) * walk_.source_channels * kPixel);
       const std::int64_t result = point * result_point_ + block * capacity_ * kPixel;
       std::int64_t rows = rows_;
       for (std::int64_t t = 0; t < tiles; t += rows) {
         if (few_) rows = next_piece(tiles - t, rows_);
-        tile.a =
-            source_points(call) + static_cast<std::uintptr_t>(point * source_point_ + t * kPixel);
-        tile.c = result_points(call) + static_cast<std::uintptr_t>(result + t * kPixel);
+        tile.a = source_points(call) + point * source_point_ + t * kPixel;
+        tile.c = result_points(call) + result + t * kPixel;
         products_.run(panels_[static_cast<std::size_t>(rows)][width], tile);
       }
     }
@@ -227,10 +221,8 @@ class WinogradKernel final : public Kernel {
       args.count = run.count;
       for (std::int64_t b = 0; b < blocks; ++b) {
         const std::int64_t offset = walk_.result_at(image, block + b, y, run.first);
-        args.image =
-            address(call, 2 + epilogue_.operands.size()) + static_cast<std::uintptr_t>(offset);
-        args.points =
-            result_points(call) + static_cast<std::uintptr_t>((b * capacity_ + tile) * kPixel);
+        args.image = address(call.buffers[2 + epilogue_.operands.size()], offset);
+        args.points = result_points(call) + (b * capacity_ + tile) * kPixel;
         set_operand_pointers(args.operands, epilogue_, call.buffers + 2, offset / kF32,
                              (block + b) * ir::kBlock);
         outputs_[routine](&args);

@@ -25,13 +25,11 @@ class WinogradFilterKernel final : public Kernel {
   std::vector<const Routine*> routines() const override { return {&routine_}; }
 
   void run(const Call& call) const override {
-    const auto filters = reinterpret_cast<std::uintptr_t>(call.buffers[gradient_ ? 1 : 0]);
-    const auto points = reinterpret_cast<std::uintptr_t>(call.buffers[gradient_ ? 0 : 1]);
     for (std::int64_t block = call.begin; block < call.end; ++block) {
-      const auto filter = static_cast<std::uintptr_t>(block * channels_ * kPixel);
+      const std::int64_t filter = block * channels_ * kPixel;
       TransformArgs args;
-      args.image = filters + filter * static_cast<std::uintptr_t>(taps_);
-      args.points = points + filter * static_cast<std::uintptr_t>(points_);
+      args.image = address(call.buffers[gradient_ ? 1 : 0], filter * taps_);
+      args.points = address(call.buffers[gradient_ ? 0 : 1], filter * points_);
       args.count = channels_;
       args.scratch = call.scratch;
       routine_(&args);

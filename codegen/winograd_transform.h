@@ -39,10 +39,10 @@ struct TransformShape {
 };
 
 struct TransformArgs {
-  std::uintptr_t image = 0;   // pixel (0, 0) of the first tile, which may lie outside the image
-  std::uintptr_t points = 0;  // point (0, 0) of the first tile
-  std::int64_t count = 0;     // tiles, > 0
-  void* scratch = nullptr;    // kWinogradScratch bytes
+  std::intptr_t image = 0;   // pixel (0, 0) of the first tile, which may lie outside the image
+  std::intptr_t points = 0;  // point (0, 0) of the first tile
+  std::int64_t count = 0;    // tiles, > 0
+  void* scratch = nullptr;   // kWinogradScratch bytes
   OperandPointers operands{};
 };
 

@@ -129,11 +129,11 @@ class WinogradWeightsKernel final : public Kernel {
     }
   }
 
-  std::uintptr_t source_points(const Call& call) const {
-    return reinterpret_cast<std::uintptr_t>(call.scratch) + kWinogradScratch + kTileScratch;
+  std::intptr_t source_points(const Call& call) const {
+    return address(call.scratch + kWinogradScratch + kTileScratch);
   }
-  std::uintptr_t result_points(const Call& call) const {
-    return source_points(call) + static_cast<std::uintptr_t>(kPatch * source_point_);
+  std::intptr_t result_points(const Call& call) const {
+    return source_points(call) + kPatch * source_point_;
   }
   // Bytes from the start of the sums to those of a row of points and a block of output channels.
   std::int64_t sums_at(std::int64_t points, std::int64_t block) const {
@@ -154,7 +154,6 @@ class WinogradWeightsKernel final : public Kernel {
   }
 
   void transform_inputs(const Call& call, const TileGroup& group, std::int64_t points) const {
-    const auto images = reinterpret_cast<std::uintptr_t>(call.buffers[0]);
     TransformArgs args;
     args.scratch = call.scratch;
     const std::size_t first = first_routine(points);
@@ -162,9 +161,8 @@ class WinogradWeightsKernel final : public Kernel {
                                   std::int64_t y, std::int64_t tile) {
       args.count = run.count;
       for (std::int64_t b = 0; b < walk_.source_blocks(); ++b) {
-        const std::int64_t at = walk_.source_at(image, b, y, run.first);
-        args.image = images + static_cast<std::uintptr_t>(at);
-        args.points = source_points(call) + static_cast<std::uintptr_t>(tile * tile_ + b * kPixel);
+        args.image = address(call.buffers[0], walk_.source_at(image, b, y, run.first));
+        args.points = source_points(call) + tile * tile_ + b * kPixel;
         inputs_[first + routine](&args);
       }
     });
@@ -172,7 +170,6 @@ class WinogradWeightsKernel final : public Kernel {
 
   void transform_gradients(const Call& call, const TileGroup& group, std::int64_t points,
                            std::int64_t panel) const {
-    const auto images = reinterpret_cast<std::uintptr_t>(call.buffers[1]);
     TransformArgs args;
     args.scratch = call.scratch;
     const std::size_t first = first_routine(points);
@@ -181,9 +178,8 @@ class WinogradWeightsKernel final : public Kernel {
       args.count = run.count;
       for (std::int64_t b = 0; b < blocks_of_panel(panel); ++b) {
         const std::int64_t at = walk_.result_at(image, panel * panel_ + b, y, run.first);
-        args.image = images + static_cast<std::uintptr_t>(at);
-        args.points =
-            result_points(call) + static_cast<std::uintptr_t>((b * capacity_ + tile) * kPixel);
+        args.image = address(call.buffers[1], at);
+        args.points = result_points(call) + (b * capacity_ + tile) * kPixel;
         gradients_[first + routine](&args);
       }
     });
@@ -200,20 +196,19 @@ class WinogradWeightsKernel final : public Kernel {
 
   void accumulate(const Call& call, const TileGroup& group, std::int64_t row, std::int64_t column,
                   std::int64_t panel) const {
-    const auto sums = reinterpret_cast<std::uintptr_t>(call.buffers[2]);
     const std::int64_t tiles = group.count * walk_.tiles_x;
     TileCall tile;
     tile.count = tiles / kUnrolledTiles;
     tile.tail_count = tiles % kUnrolledTiles;
     tile.scratch = call.scratch + kWinogradScratch;
-    const auto a = source_points(call) + static_cast<std::uintptr_t>(column * source_point_);
-    const auto b = result_points(call) + static_cast<std::uintptr_t>(column * result_point_);
+    const std::intptr_t a = source_points(call) + column * source_point_;
+    const std::intptr_t b = result_points(call) + column * result_point_;
     const std::int64_t point = column * walk_.source_channels * kPixel;
     for (const Product& product : product_lists_[panel == panels_ - 1 ? 1 : 0]) {
-      tile.a = a + static_cast<std::uintptr_t>(product.channel * kF32);
-      tile.b = b + static_cast<std::uintptr_t>(product.block * capacity_ * kPixel);
-      tile.c = sums + static_cast<std::uintptr_t>(sums_at(row, panel * panel_ + product.block) +
-                                                  point + product.channel * kPixel);
+      tile.a = a + product.channel * kF32;
+      tile.b = b + product.block * capacity_ * kPixel;
+      tile.c = address(call.buffers[2], sums_at(row, panel * panel_ + product.block) + point +
+                                            product.channel * kPixel);
       products_.run(product.routine, tile);
     }
   }
