@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -22,10 +21,8 @@ constexpr int kOutlived = 8;  // calls before the bytes of an early result are u
 
 // A dense copy of one whole buffer of `type`.
 ir::CopySpec whole_copy(const ir::TensorType& type) {
-  ir::Indices dims = ir::physical(type).dims;
   const bool batched = type.has_batch();
-  const auto inner = std::accumulate(dims.begin() + (batched ? 1 : 0), dims.end(), ir::Dim{1},
-                                     std::multiplies<>());
+  const ir::Dim inner = ir::byte_size(type, 1) / static_cast<ir::Dim>(ir::byte_size(type.dtype));
   ir::CopyPart part;
   part.dims = batched ? ir::Indices{ir::kBatch, inner} : ir::Indices{inner};
   part.source = batched ? ir::Indices{inner, 1} : ir::Indices{1};
