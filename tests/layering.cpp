@@ -18,7 +18,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxFileLines = 400;
-constexpr std::size_t kMaxProductLines = 31'700, kMaxToolLines = 4'000;
+constexpr std::size_t kMaxProductLines = 31'500, kMaxToolLines = 4'000;
 
 // The stages, and the other stages that each may include.
 const std::map<std::string, std::set<std::string>> kStages{
