@@ -1,8 +1,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <span>
 #include <system_error>
 
@@ -13,32 +13,15 @@
 namespace taper::codegen {
 namespace {
 
-bool write_all(int file, std::span<const std::uint8_t> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = write(file, bytes.data(), bytes.size());
-    if (written <= 0) return false;
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
-  }
-  return true;
-}
-
-// A mapping of an anonymous file, which the system writes: no page is ever writable here. Null when
-// the system refuses. The private mapping keeps a forked child's memory apart.
-void* map_file(const std::vector<std::uint8_t>& bytes, std::size_t mapped) {
-  const int file = memfd_create("taper-code", MFD_CLOEXEC);
-  if (file < 0) return nullptr;
-  void* executable = MAP_FAILED;
-  if (write_all(file, bytes))
-    executable = mmap(nullptr, mapped, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_POPULATE, file, 0);
-  close(file);
-  return executable == MAP_FAILED ? nullptr : executable;
-}
+using Parts = std::span<const CodeMemory::Part>;
 
 // One mapping, first writable, then executable.
-void* map_protected(const std::vector<std::uint8_t>& bytes, std::size_t mapped) {
-  void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+void* map_protected(Parts parts, std::size_t mapped) {
+  void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
   if (memory == MAP_FAILED) return nullptr;
-  std::memcpy(memory, bytes.data(), bytes.size());
+  for (const auto& [offset, bytes] : parts)
+    std::ranges::copy(bytes, static_cast<std::uint8_t*>(memory) + offset);
   if (mprotect(memory, mapped, PROT_READ | PROT_EXEC) == 0) return memory;
   const int reason = errno;
   munmap(memory, mapped);
@@ -46,13 +29,45 @@ void* map_protected(const std::vector<std::uint8_t>& bytes, std::size_t mapped) 
   return nullptr;
 }
 
+bool write_all(int file, CodeMemory::Part part) {
+  while (!part.bytes.empty()) {
+    const ssize_t written =
+        pwrite(file, part.bytes.data(), part.bytes.size(), static_cast<off_t>(part.offset));
+    if (written <= 0) return false;
+    part = {part.offset + static_cast<std::size_t>(written),
+            part.bytes.subspan(static_cast<std::size_t>(written))};
+  }
+  return true;
+}
+
+// A mapping of an anonymous file, which the system writes: no page is ever writable here. Null when
+// the system refuses. The private mapping keeps a forked child's memory apart.
+void* map_file(Parts parts, std::size_t mapped) {
+  const int file = memfd_create("taper-code", MFD_CLOEXEC);
+  if (file < 0) return nullptr;
+  void* executable = MAP_FAILED;
+  const auto write = [&](const CodeMemory::Part& part) { return write_all(file, part); };
+  if (std::ranges::all_of(parts, write))
+    executable = mmap(nullptr, mapped, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_POPULATE, file, 0);
+  close(file);
+  return executable == MAP_FAILED ? nullptr : executable;
+}
+
+constexpr auto kMappings = {map_protected, map_file};  // the faster one first
+
+void* map(Parts parts, std::size_t mapped) {
+  void* memory = nullptr;
+  for (const auto mapping : kMappings)
+    if (memory == nullptr) memory = mapping(parts, mapped);
+  return memory;
+}
+
 }  // namespace
 
-CodeMemory::CodeMemory(const std::vector<std::uint8_t>& bytes) : size_(bytes.size()) {
+CodeMemory::CodeMemory(Parts parts) : size_(parts.back().offset + parts.back().bytes.size()) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
   mapped_ = (std::max<std::size_t>(size_, 1) + page - 1) / page * page;
-  executable_ = map_file(bytes, mapped_);
-  if (executable_ == nullptr) executable_ = map_protected(bytes, mapped_);
+  executable_ = map(parts, mapped_);
   if (executable_ == nullptr)
     throw Error("the system grants no executable memory ({} bytes): {}", mapped_,
                 std::generic_category().message(errno));
@@ -62,13 +77,9 @@ CodeMemory::CodeMemory(const std::vector<std::uint8_t>& bytes) : size_(bytes.siz
 
 bool CodeMemory::allowed() {
   static const bool granted = [] {
-    for (const auto map : {map_protected, map_file}) {  // the cheaper one first
-      void* const page = map({0}, 1);
-      if (page == nullptr) continue;
-      munmap(page, 1);
-      return true;
-    }
-    return false;
+    void* const page = map({}, 1);
+    if (page != nullptr) munmap(page, 1);
+    return page != nullptr;
   }();
   return granted;
 }
@@ -83,19 +94,20 @@ CodeMemory::Function CodeMemory::entry(std::size_t offset) const {
 
 void publish(std::span<const std::shared_ptr<const Kernel>> kernels) {
   constexpr auto kLine = static_cast<std::size_t>(ir::kCacheLine);
-  std::vector<std::uint8_t> bytes;
-  std::vector<std::pair<Routine::Code*, std::size_t>> entries;
+  std::vector<CodeMemory::Part> parts;
+  std::vector<Routine::Code*> codes;
+  std::size_t end = 0;
   for (const auto& kernel : kernels)
     for (const Routine* routine : kernel->routines()) {
-      bytes.resize((bytes.size() + kLine - 1) / kLine * kLine);
-      entries.emplace_back(routine->code.get(), bytes.size());
-      bytes.insert(bytes.end(), routine->code->bytes.begin(), routine->code->bytes.end());
+      codes.push_back(routine->code.get());
+      parts.push_back({(end + kLine - 1) / kLine * kLine, routine->code->bytes});
+      end = parts.back().offset + parts.back().bytes.size();
     }
-  if (entries.empty()) return;
-  const auto memory = std::make_shared<const CodeMemory>(bytes);
-  for (const auto& [code, offset] : entries) {
-    code->memory = memory;
-    code->entry = memory->entry(offset);
+  if (parts.empty()) return;
+  const auto memory = std::make_shared<const CodeMemory>(parts);
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    codes[i]->memory = memory;
+    codes[i]->entry = memory->entry(parts[i].offset);
   }
 }
 

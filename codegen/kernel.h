@@ -1,6 +1,7 @@
 // A compiled kernel and how the runtime calls it.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -13,11 +14,17 @@
 
 namespace taper::codegen {
 
-// Code that may be executed. The memory is never writable and executable at once: memfd dual
-// mapping, else mprotect; throws taper::Error where the system forbids both.
+// Code that may be executed. The memory is never writable and executable at once: mprotect, which
+// is the fastest, else a mapped memfd; throws taper::Error where the system forbids both.
 class CodeMemory {
  public:
-  explicit CodeMemory(const std::vector<std::uint8_t>& bytes);
+  struct Part {
+    std::size_t offset = 0;
+    std::span<const std::uint8_t> bytes;
+  };
+  explicit CodeMemory(std::span<const Part> parts);  // by offset
+  explicit CodeMemory(std::span<const std::uint8_t> bytes)
+      : CodeMemory(std::array{Part{0, bytes}}) {}
   ~CodeMemory();
   CodeMemory(const CodeMemory&) = delete;
   CodeMemory& operator=(const CodeMemory&) = delete;

@@ -3,6 +3,8 @@
 #include <map>
 #include <mutex>
 
+#include "codegen/parallel.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -83,6 +85,7 @@ FlushDenormals::~FlushDenormals() {
 
 ThreadPool::ThreadPool(int threads) : done_(threads) {
   for (int i = 1; i < threads; ++i) workers_.emplace_back([this, i] { work(i); });
+  codegen::spread_over_cpus(workers_);
 }
 
 ThreadPool::~ThreadPool() {
