@@ -1,5 +1,6 @@
 // The planner, updates, the thread pool, the environment, and what a step must not do: allocate.
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <taper/taper.h>
 
 #include <algorithm>
@@ -357,6 +358,21 @@ TEST(ThreadPool, RunsEveryThreadOfEveryRegion) {
       pool.run([](void* context, int t) { ++static_cast<int*>(context)[t]; }, counts.data());
     EXPECT_EQ(counts, std::vector<int>(static_cast<std::size_t>(threads), 1000));
   }
+}
+
+// They are moved off their maker's CPU once, and then belong nowhere.
+TEST(ThreadPool, ThreadsMayRunWhereTheirMakerMay) {
+  struct Masks {
+    cpu_set_t own, maker;
+    static void look(void* context, int t) {
+      cpu_set_t& mask =
+          t == 0 ? static_cast<Masks*>(context)->maker : static_cast<Masks*>(context)->own;
+      sched_getaffinity(0, sizeof mask, &mask);
+    }
+  } masks;
+  ThreadPool pool(2);
+  pool.run(Masks::look, &masks);
+  EXPECT_TRUE(CPU_EQUAL(&masks.own, &masks.maker));
 }
 
 TEST(ThreadPool, ServesSeveralCallers) {
