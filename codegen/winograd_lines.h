@@ -1,64 +1,78 @@
-// The one-dimensional transforms of winograd_transform.h, as emitted code. Each takes the registers
-// that hold a line of values and hands every value of its result to `store` as soon as it is known;
-// what it hands over is free again when `store` returns.
+// The one-dimensional transforms of winograd_transform.h, as emitted code.
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <utility>
 #include <vector>
 
 #include "codegen/masm.h"
 
 namespace taper::codegen {
 
-class WinogradLines {
+class LineTransform {
  public:
-  // Of tiles of `results` x `results`; those of F(2x2) have no gradients.
-  WinogradLines(Masm& m, int results) : m_(m), results_(results) {}
   using Line = std::vector<Vec>;
   using Store = std::function<void(int index, Vec value)>;
+
+  LineTransform(Masm& m, std::vector<float> constants) : m_(m), values_(std::move(constants)) {}
+  virtual ~LineTransform() = default;
+  LineTransform(const LineTransform&) = delete;
+  LineTransform& operator=(const LineTransform&) = delete;
+
+  void prepare();  // takes the registers of its constants
+  void release();  // gives them back
+
+  // Transforms the registers of a line. Every value of the result is handed to `store` as soon as
+  // it is known, and is free again when `store` returns.
+  virtual void apply(const Line& line, const Store& store) = 0;
+
+ protected:
+  Vec constant(std::size_t i) const { return constants_[i]; }
+  Vec temporary();
+  void done();  // gives the temporaries back
+
+  Masm& m_;
+
+ private:
+  std::vector<float> values_;  // of the constants
+  Line constants_, temporaries_;
+};
+
+// One whose results can be had some at a time.
+class GroupedTransform : public LineTransform {
+ public:
   // Indices of results that are computed together: one, or two that share most of their work.
   using Group = std::vector<int>;
 
-  // Take the registers of the constants that the transform needs.
-  void prepare_input();
-  void prepare_output();
-  void prepare_gradient();
-  void prepare_filter();  // and for its gradient
-  void release();         // gives them back
+  GroupedTransform(Masm& m, std::vector<float> constants, std::vector<Group> groups)
+      : LineTransform(m, std::move(constants)), groups_(std::move(groups)) {}
 
-  void input(const Line& d, const Store& store);            // 6 -> 6 (4 -> 4): B^T
-  void output(const Line& m, const Store& store);           // 6 -> 4 (4 -> 2): A^T
-  void gradient(const Line& y, const Store& store);         // 4 -> 6: A
-  void filter(const Line& g, const Store& store);           // 3 -> 6 (3 -> 4): G
-  void filter_gradient(const Line& u, const Store& store);  // 6 -> 3: G^T
+  // All results, in groups.
+  const std::vector<Group>& groups() const { return groups_; }
+  // The elements of the line that the results of a group, or of one of its members, depend on.
+  virtual std::vector<int> needs(const Group& group) const = 0;
+  // These results, in registers that the caller releases.
+  virtual Line values(const Group& group, const Line& line) = 0;
 
-  // All results of input() and gradient(), and of output(), in groups.
-  const std::vector<Group>& point_groups() const;
-  const std::vector<Group>& output_groups() const;
+  void apply(const Line& line, const Store& store) final;
 
-  // The results of a group, or of one of its members, in registers that the caller releases, and
-  // the elements of the line that they depend on.
-  Line input_values(const Group& group, const Line& d);
-  Line gradient_values(const Group& group, const Line& y);
-  Line output_values(const Group& group, const Line& m);
-  std::vector<int> input_needs(const Group& group) const;
-  std::vector<int> gradient_needs(const Group& group) const;
-  std::vector<int> output_needs(const Group& group) const;
+ protected:
+  // Odd members are even + odd, the others even - odd.
+  Line sums_and_differences(const Group& group, Vec even, Vec odd);
 
  private:
-  Vec constant(float value);
-  Vec temporary();
-  void done();  // gives the temporaries back
-  void hand_over(const Group& group, const Line& values, const Store& store);
-  Line sums_and_differences(const Group& group, Vec even, Vec odd);
-  Line small_input_values(const Group& group, const Line& d);
-  Line small_output_values(const Group& group, const Line& m);
-  void small_filter(const Line& g, const Store& store);
-  bool small() const { return results_ == 2; }
-
-  Masm& m_;
-  int results_;
-  Line constants_, temporaries_;
+  std::vector<Group> groups_;
 };
+
+struct WinogradLines {
+  std::unique_ptr<GroupedTransform> input;         // B^T: 6 -> 6 (4 -> 4)
+  std::unique_ptr<GroupedTransform> output;        // A^T: 6 -> 4 (4 -> 2)
+  std::unique_ptr<LineTransform> filter;           // G: 3 -> 6 (3 -> 4)
+  std::unique_ptr<GroupedTransform> gradient;      // A: 4 -> 6
+  std::unique_ptr<LineTransform> filter_gradient;  // G^T: 6 -> 3
+};
+WinogradLines lines_of_4x4(Masm& m);  // F(4x4, 3x3)
+WinogradLines lines_of_2x2(Masm& m);  // F(2x2, 3x3), which has no gradients
 
 }  // namespace taper::codegen

@@ -11,7 +11,7 @@
 namespace taper::codegen {
 namespace {
 
-using Line = WinogradLines::Line;
+using Line = LineTransform::Line;
 constexpr int kTaps = 3;
 constexpr std::int64_t kFilterStep = kTaps * kPixel * kTaps;
 // Two lines of six values, the constants and the temporaries of a transform, and an epilogue.
@@ -21,28 +21,22 @@ class TransformEmitter : RoutineEmitter {
  public:
   TransformEmitter(const TransformShape& shape, const ir::Isa& isa)
       : RoutineEmitter(isa),
-        lines_(m_, shape.results),
+        lines_(shape.results == 2 ? lines_of_2x2(m_) : lines_of_4x4(m_)),
         shape_(shape),
         patch_(ir::winograd_patch(shape.results)) {}
 
   Routine input() {
     begin("winograd_input");
     prepare_zero();
-    lines_.prepare_input();
-    return each_tile([&] {
-      to_points(patch_, &WinogradLines::input_needs, &WinogradLines::input_values,
-                &WinogradLines::input);
-    });
+    lines_.input->prepare();
+    return each_tile([&] { to_points(patch_, *lines_.input); });
   }
 
   Routine gradient() {
     begin("winograd_gradient");
     prepare_zero();
-    lines_.prepare_gradient();
-    return each_tile([&] {
-      to_points(shape_.results, &WinogradLines::gradient_needs, &WinogradLines::gradient_values,
-                &WinogradLines::gradient);
-    });
+    lines_.gradient->prepare();
+    return each_tile([&] { to_points(shape_.results, *lines_.gradient); });
   }
 
   Routine output(const ir::Epilogue& epilogue) {
@@ -52,18 +46,18 @@ class TransformEmitter : RoutineEmitter {
 
   Routine filter(bool flipped) {
     begin("winograd_filter");
-    lines_.prepare_filter();
+    lines_.filter->prepare();
     return each(kFilterStep, [&] { emit_filter(flipped); });
   }
 
   Routine filter_gradient() {
     begin("winograd_filter_gradient");
-    lines_.prepare_filter();
+    lines_.filter_gradient->prepare();
     return each(kFilterStep, [&] { emit_filter_gradient(); });
   }
 
  private:
-  using Group = WinogradLines::Group;
+  using Group = GroupedTransform::Group;
 
   // A loop over the tiles (filters) of a call, and in it over the vectors of 16 channels.
   template <class Body>
@@ -89,25 +83,26 @@ class TransformEmitter : RoutineEmitter {
   }
 
   void emit_output(const ir::Epilogue& epilogue) {
-    lines_.prepare_output();
+    GroupedTransform& output = *lines_.output;
+    output.prepare();
     const bool direct = fits_beside_lines(epilogue);
-    for (const Group& rows : groups(lines_.output_groups())) {
+    for (const Group& rows : groups(output.groups())) {
       std::vector<Line> lines = empty_lines(rows, patch_);
       for (int j = 0; j < patch_; ++j) {
-        const Line sums = points_column(j, lines_.output_needs(rows));
-        put(lines, j, lines_.output_values(rows, sums));
+        const Line sums = points_column(j, output.needs(rows));
+        put(lines, j, output.values(rows, sums));
         release(sums);
       }
       for (std::size_t r = 0; r < rows.size(); ++r) {
         const int i = rows[r];
-        lines_.output(lines[r], [&](int k, Vec v) {
+        output.apply(lines[r], [&](int k, Vec v) {
           if (i >= shape_.rows.end || k >= shape_.columns.end) return;
           direct ? finish(epilogue, v, i, k) : m_.store(scratch(i, k), v);
         });
         release(lines[r]);
       }
     }
-    lines_.release();
+    output.release();
     if (!direct) finish_all(epilogue);
   }
 
@@ -119,12 +114,12 @@ class TransformEmitter : RoutineEmitter {
     for (int x = 0; x < kTaps; ++x) {
       Line g;
       for (int y = 0; y < kTaps; ++y) g.push_back(loaded(tap(y, x)));
-      lines_.filter(g, [&](int i, Vec v) { m_.store(scratch(i, x), v); });
+      lines_.filter->apply(g, [&](int i, Vec v) { m_.store(scratch(i, x), v); });
       release(g);
     }
     for (int i = 0; i < patch_; ++i) {
       const Line g = scratch_row(i, kTaps, {0, kTaps});
-      lines_.filter(g, [&](int k, Vec v) { m_.store(point(i, k), v); });
+      lines_.filter->apply(g, [&](int k, Vec v) { m_.store(point(i, k), v); });
       release(g);
     }
   }
@@ -132,12 +127,12 @@ class TransformEmitter : RoutineEmitter {
   void emit_filter_gradient() {
     for (int j = 0; j < patch_; ++j) {
       const Line u = points_column(j, {0, 1, 2, 3, 4, 5});
-      lines_.filter_gradient(u, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
+      lines_.filter_gradient->apply(u, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
       release(u);
     }
     for (int y = 0; y < kTaps; ++y) {
       const Line u = scratch_row(y, patch_, {0, patch_});
-      lines_.filter_gradient(u, [&](int x, Vec v) {
+      lines_.filter_gradient->apply(u, [&](int x, Vec v) {
         m_.store({image_, (y * kTaps + x) * kPixel + offset()}, v);
       });
       release(u);
@@ -152,18 +147,16 @@ class TransformEmitter : RoutineEmitter {
 
   // A tile of `size` x `size` pixels: some rows of its first transform, of the elements of a column
   // that they need, then the second transform along each.
-  void to_points(int size, std::vector<int> (WinogradLines::*needs)(const Group&) const,
-                 Line (WinogradLines::*values)(const Group&, const Line&),
-                 void (WinogradLines::*along)(const Line&, const WinogradLines::Store&)) {
-    for (const Group& rows : groups(lines_.point_groups())) {
+  void to_points(int size, GroupedTransform& transform) {
+    for (const Group& rows : groups(transform.groups())) {
       std::vector<Line> lines = empty_lines(rows, size);
       for (int j = shape_.columns.first; j < shape_.columns.end; ++j) {
-        const Line pixels = column(j, size, (lines_.*needs)(rows));
-        put(lines, j, (lines_.*values)(rows, pixels));
+        const Line pixels = column(j, size, transform.needs(rows));
+        put(lines, j, transform.values(rows, pixels));
         release(pixels);
       }
       for (std::size_t r = 0; r < rows.size(); ++r) {
-        (lines_.*along)(lines[r], [&](int k, Vec v) { m_.store(point(rows[r], k), v); });
+        transform.apply(lines[r], [&](int k, Vec v) { m_.store(point(rows[r], k), v); });
         release(lines[r]);
       }
     }

@@ -1,0 +1,197 @@
+// The lines of F(4x4, 3x3), with the points 0, +-1, +-2 and infinity.
+#include "codegen/winograd_lines.h"
+
+namespace taper::codegen {
+namespace {
+
+class Input4x4 final : public GroupedTransform {
+ public:
+  explicit Input4x4(Masm& m) : GroupedTransform(m, {4, 2}, {{0}, {1, 2}, {3, 4}, {5}}) {}
+
+  std::vector<int> needs(const Group& group) const override {
+    if (group[0] == 0) return {0, 2, 4};
+    if (group[0] == 5) return {1, 3, 5};
+    return {1, 2, 3, 4};
+  }
+
+  // 4 d0 - 5 d2 + d4, d4 - 4 d2 +- (d3 - 4 d1), d4 - d2 +- 2 (d3 - d1), 4 d1 - 5 d3 + d5.
+  Line values(const Group& group, const Line& d) override {
+    const Vec four = constant(0), two = constant(1);
+    const Vec p = m_.vec(), q = temporary();
+    Line values{p};
+    if (group[0] == 0) {
+      m_.sub(p, d[4], d[2]);
+      m_.sub(q, d[0], d[2]);
+      m_.fma(p, four, q);
+    } else if (group[0] == 5) {
+      m_.sub(q, d[3], d[1]);
+      m_.add(q, q, q);
+      m_.sub(p, d[5], d[3]);
+      m_.fnma(p, two, q);
+    } else if (group[0] < 3) {
+      m_.move(p, d[4]);
+      m_.fnma(p, four, d[2]);
+      m_.move(q, d[3]);
+      m_.fnma(q, four, d[1]);
+      values = sums_and_differences(group, p, q);
+    } else {
+      m_.sub(p, d[4], d[2]);
+      m_.sub(q, d[3], d[1]);
+      m_.add(q, q, q);
+      values = sums_and_differences(group, p, q);
+    }
+    done();
+    return values;
+  }
+};
+
+class Output4x4 final : public GroupedTransform {
+ public:
+  explicit Output4x4(Masm& m) : GroupedTransform(m, {2, 4, 8}, {{0, 2}, {1, 3}}) {}
+
+  std::vector<int> needs(const Group& group) const override {
+    std::vector<int> all{1, 2, 3, 4};
+    if (group[0] == 0) all.push_back(0);
+    if (group.back() == 3) all.push_back(5);
+    return all;
+  }
+
+  // m0 + m1 + m2 + m3 + m4, m1 - m2 + 2 (m3 - m4), m1 + m2 + 4 (m3 + m4),
+  // m1 - m2 + 8 (m3 - m4) + m5.
+  Line values(const Group& group, const Line& m) override {
+    const Vec two = constant(0), four = constant(1), eight = constant(2);
+    const Vec near = m_.vec(), far = temporary();
+    const bool even = group[0] % 2 == 0, both = group.size() == 2;
+    if (even) {
+      m_.add(near, m[1], m[2]);
+      m_.add(far, m[3], m[4]);
+    } else {
+      m_.sub(near, m[1], m[2]);
+      m_.sub(far, m[3], m[4]);
+    }
+    Line values;
+    if (group[0] < 2) {
+      const Vec first = both ? m_.vec() : near;
+      values.push_back(first);
+      if (even) {
+        m_.add(first, m[0], near);
+        m_.add(first, first, far);
+      } else {
+        if (both) m_.move(first, near);
+        m_.fma(first, two, far);
+      }
+    }
+    if (group.back() >= 2) {
+      m_.fma(near, even ? four : eight, far);
+      if (!even) m_.add(near, near, m[5]);
+      values.push_back(near);
+    }
+    done();
+    return values;
+  }
+};
+
+class Gradient4x4 final : public GroupedTransform {
+ public:
+  explicit Gradient4x4(Masm& m) : GroupedTransform(m, {4}, {{0}, {1, 2}, {3, 4}, {5}}) {}
+
+  std::vector<int> needs(const Group& group) const override {
+    if (group[0] == 0) return {0};
+    if (group[0] == 5) return {3};
+    return {0, 1, 2, 3};
+  }
+
+  // y0, y0 +- y1 + y2 +- y3, y0 +- 2 y1 + 4 y2 +- 8 y3, y3.
+  Line values(const Group& group, const Line& y) override {
+    const Vec even = m_.vec(), odd = temporary();
+    Line values{even};
+    if (group[0] == 0 || group[0] == 5) {
+      m_.move(even, group[0] == 0 ? y[0] : y[3]);
+    } else if (group[0] < 3) {
+      m_.add(even, y[0], y[2]);
+      m_.add(odd, y[1], y[3]);
+      values = sums_and_differences(group, even, odd);
+    } else {
+      const Vec four = constant(0);
+      m_.move(even, y[0]);
+      m_.fma(even, four, y[2]);
+      m_.move(odd, y[1]);
+      m_.fma(odd, four, y[3]);
+      m_.add(odd, odd, odd);
+      values = sums_and_differences(group, even, odd);
+    }
+    done();
+    return values;
+  }
+};
+
+class Filter4x4 final : public LineTransform {
+ public:
+  explicit Filter4x4(Masm& m) : LineTransform(m, {1.0f / 4, 1.0f / 6, 1.0f / 12, 1.0f / 24}) {}
+
+  void apply(const Line& g, const Store& store) override {
+    const Vec quarter = constant(0), sixth = constant(1);
+    const Vec twelfth = constant(2), small = constant(3);
+    const Vec p = temporary(), q = temporary(), t = temporary();
+    m_.mul(t, g[0], quarter);
+    store(0, t);
+    m_.add(p, g[0], g[2]);
+    m_.mul(p, p, sixth);
+    m_.mul(q, g[1], sixth);
+    m_.zero(t);
+    m_.sub(t, t, p);
+    m_.sub(t, t, q);
+    store(1, t);
+    m_.sub(t, q, p);
+    store(2, t);
+    m_.mul(p, g[0], small);
+    m_.fma(p, g[2], sixth);
+    m_.mul(q, g[1], twelfth);
+    m_.add(t, p, q);
+    store(3, t);
+    m_.sub(t, p, q);
+    store(4, t);
+    store(5, g[2]);
+    done();
+  }
+};
+
+class FilterGradient4x4 final : public LineTransform {
+ public:
+  explicit FilterGradient4x4(Masm& m)
+      : LineTransform(m, {1.0f / 4, 1.0f / 6, 1.0f / 12, 1.0f / 24}) {}
+
+  void apply(const Line& u, const Store& store) override {
+    const Vec quarter = constant(0), sixth = constant(1);
+    const Vec twelfth = constant(2), small = constant(3);
+    const Vec sum = temporary(), other = temporary(), t = temporary();
+    m_.add(sum, u[1], u[2]);
+    m_.add(other, u[3], u[4]);
+    m_.mul(t, u[0], quarter);
+    m_.fnma(t, sum, sixth);
+    m_.fma(t, other, small);
+    store(0, t);
+    m_.sub(other, other, sum);
+    m_.move(t, u[5]);
+    m_.fma(t, other, sixth);
+    store(2, t);
+    m_.sub(sum, u[2], u[1]);
+    m_.sub(other, u[3], u[4]);
+    m_.mul(t, sum, sixth);
+    m_.fma(t, other, twelfth);
+    store(1, t);
+    done();
+  }
+};
+
+}  // namespace
+
+WinogradLines lines_of_4x4(Masm& m) {
+  return {.input = std::make_unique<Input4x4>(m),
+          .output = std::make_unique<Output4x4>(m),
+          .filter = std::make_unique<Filter4x4>(m),
+          .gradient = std::make_unique<Gradient4x4>(m),
+          .filter_gradient = std::make_unique<FilterGradient4x4>(m)};
+}
+
+}  // namespace taper::codegen
