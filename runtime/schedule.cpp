@@ -106,7 +106,7 @@ std::vector<bool> place_barriers(const Plan& plan,
     barriers.push_back(conflicts(chain));
     if (!barriers.back()) continue;
     since = chain.first;
-    copying = false;
+    if (chain.end > plan.kept) copying = false;  // else most runs leave this barrier out
   }
   return barriers;
 }

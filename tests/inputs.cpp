@@ -85,11 +85,16 @@ TEST(Inputs, MayBeSeparateImages) {
     }
 }
 
+// Also where threads met before it in the first run alone, which computed from weights.
 TEST(Inputs, AreAllThereBeforeAKernelReadsAcrossImages) {
   constexpr std::size_t kWide = 1 << 16;
   Tape tape;
   const Tensor images = tape.input("images", {N, static_cast<Dim>(kWide)});
-  Function function = compile(mean(images, {0}), {.max_batch = kMaxBatch, .threads = 2});
+  const auto weight = std::make_shared<Variable>("w", ir::TensorType{DType::f32, {64, 64}});
+  const Tensor powers = exp(tape.parameter(weight));
+  Function function =
+      compile({mean(images, {0}), matmul(powers, powers)}, {.max_batch = kMaxBatch, .threads = 2});
+  EXPECT_EQ(function.report().barriers, 2u);
   for (int run = 0; run < 20; ++run) {
     const std::vector<float> image(kWide, static_cast<float>(run));
     const std::vector<const std::byte*> addresses(kMaxBatch,
