@@ -179,6 +179,9 @@ struct Compilation {
         p.constants.emplace(static_cast<int>(i), constant_storage(p.selected[buffer.value]));
     }
     set_layouts(p);
+    for (const Buffer& buffer : p.plan.buffers)
+      if (buffer.place == Buffer::Place::variable)
+        p.bound.emplace(buffer.name, p.variables.at(buffer.name)->bind());
   }
 
   static void set_layouts(Program& p) {
@@ -217,7 +220,7 @@ struct Compilation {
       case Buffer::Place::arena:
         return p.arena.get() + buffer.offset;
       case Buffer::Place::variable:
-        return p.variables.at(buffer.name)->bind();
+        return p.bound.at(buffer.name).get();
       case Buffer::Place::constant:
         return p.constants.at(index).get();
     }

@@ -18,7 +18,7 @@
 namespace taper::runtime {
 
 // The storage of a parameter or a state tensor, shared by all executables that bind it. The first
-// executable to bind it fixes the physical layout.
+// of them fixes the physical layout, for as long as any is left.
 class Variable {
  public:
   Variable(std::string name, ir::TensorType type);  // zeros; type.shape is static
@@ -40,19 +40,19 @@ class Variable {
     zeros_ = false;
     return data_.get();
   }
-  // For an executable to hold: the layout stays from now on.
-  void* bind() {
-    bound_ = true;
+  // The data, for an executable to hold: the layout stays until it lets go.
+  std::shared_ptr<void> bind() {
     zeros_ = false;
-    return data_.get();
+    return {holders_, data_.get()};
   }
-  bool is_bound() const { return bound_; }
+  bool is_bound() const { return holders_.use_count() > 1; }
 
  private:
   std::string name_;
   ir::TensorType type_;
   AlignedBytes data_;
-  bool zeros_ = true, bound_ = false;
+  std::shared_ptr<void> holders_ = std::make_shared<char>();
+  bool zeros_ = true;
   std::uint64_t version_ = 0;
 };
 

@@ -41,7 +41,8 @@ struct Executable::Program {
   std::vector<std::shared_ptr<const codegen::Kernel>> kernels;
   std::vector<ScheduledCall> schedule;
   std::vector<Chain> chains;
-  std::map<int, AlignedBytes> constants;  // by buffer
+  std::map<int, AlignedBytes> constants;               // by buffer
+  std::map<std::string, std::shared_ptr<void>> bound;  // variables, by name
   AlignedBytes arena;
   std::vector<AlignedBytes> scratch;  // by thread
   std::shared_ptr<ThreadPool> pool;

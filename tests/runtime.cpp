@@ -100,7 +100,7 @@ TEST(Variables, LayoutChangesKeepTheContents) {
 }
 
 // A product would have its matrix in blocks, but an executable holds it as it is.
-TEST(Variables, KeepTheirLayoutOnceBound) {
+TEST(Variables, KeepTheirLayoutWhileBound) {
   Tape tape;
   const nn::Linear linear(24, 20);
   const auto weight = linear.parameters()[0].second;
@@ -110,6 +110,19 @@ TEST(Variables, KeepTheirLayoutOnceBound) {
   EXPECT_EQ(weight->data(), storage);
   weight->write(std::vector<float>(20 * 24, 3));
   EXPECT_EQ(twice()[479], 6.0f);
+  EXPECT_NEAR(product(std::vector<float>(24, 1))[19], 72, 1);
+}
+
+TEST(Variables, TakeTheLayoutOfALaterProgramWhenNoneIsLeft) {
+  Tape tape;
+  const nn::Linear linear(24, 20);
+  const auto weight = linear.parameters()[0].second;
+  weight->write(std::vector<float>(20 * 24, 3));
+  EXPECT_EQ(compile(tape.parameter(weight) * 2)()[479], 6.0f);
+  EXPECT_FALSE(weight->is_bound());
+  Function product = compile(linear(tape.input("x", {N, 24})), {.max_batch = 4});
+  EXPECT_TRUE(weight->is_bound());
+  EXPECT_NE(weight->type().layout, ir::Layout::plain);
   EXPECT_NEAR(product(std::vector<float>(24, 1))[19], 72, 1);
 }
 
