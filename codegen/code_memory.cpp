@@ -53,7 +53,7 @@ void* map_file(Parts parts, std::size_t mapped) {
   return executable == MAP_FAILED ? nullptr : executable;
 }
 
-constexpr auto kMappings = {map_protected, map_file};  // the faster one first
+constexpr auto kMappings = {map_protected, map_file};  // the one without a file first
 
 void* map(Parts parts, std::size_t mapped) {
   void* memory = nullptr;

@@ -14,15 +14,15 @@
 
 namespace taper::codegen {
 
-// Code that may be executed. The memory is never writable and executable at once: mprotect, which
-// is the fastest, else a mapped memfd; throws taper::Error where the system forbids both.
+// Code that may be executed. The memory is never writable and executable at once: mprotect, else a
+// mapped memfd; throws taper::Error where the system forbids both.
 class CodeMemory {
  public:
   struct Part {
     std::size_t offset = 0;
     std::span<const std::uint8_t> bytes;
   };
-  explicit CodeMemory(std::span<const Part> parts);  // by offset
+  explicit CodeMemory(std::span<const Part> parts);  // at least one, by offset
   explicit CodeMemory(std::span<const std::uint8_t> bytes)
       : CodeMemory(std::array{Part{0, bytes}}) {}
   ~CodeMemory();

@@ -113,14 +113,13 @@ void Executable::Program::run_generated(std::span<const InputBytes> inputs) {
       this);
 }
 
-void Executable::Program::copy_inputs(int thread, int threads) {
+void Executable::Program::copy_inputs(int thread, int threads) const {
   const ir::Dim begin = batch * thread / threads, end = batch * (thread + 1) / threads;
   for (std::size_t i = 0; i < given.size(); ++i)
     if (inputs_at[i].by_images) given[i].copy(begin, end, batch, inputs_at[i].data);
 }
 
 void Executable::Program::run_thread(int thread, int threads) {
-  copy_inputs(thread, threads);
   codegen::Call call;
   call.batch = batch;
   call.scratch = scratch[static_cast<std::size_t>(thread)].get();

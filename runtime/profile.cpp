@@ -16,7 +16,6 @@ struct ProfiledRun {
   std::vector<Events> events;  // by thread
 
   void run(int thread) {
-    program.copy_inputs(thread, threads);
     Events& mine = events[static_cast<std::size_t>(thread)];
     codegen::Call call;
     call.batch = program.batch;

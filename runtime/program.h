@@ -78,7 +78,7 @@ struct Executable::Program {
   void run_interpreter(std::span<const InputBytes> inputs);
   void choose_runner();
   void run_observed(std::span<const InputBytes> inputs);
-  void copy_inputs(int thread, int threads);
+  void copy_inputs(int thread, int threads) const;
   void run_thread(int thread, int threads);
   // A run with the clock read around every kernel call and every wait.
   struct Recording {
@@ -86,10 +86,11 @@ struct Executable::Program {
     std::vector<ProfileEvent> events;
   };
   Recording record(std::span<const InputBytes> inputs);
-  // Calls wait(c) before call c where the threads must meet, and run(c, begin, end) for each part
-  // of this thread's share of its units.
+  // Copies this thread's share of the inputs, then calls wait(c) before call c where the threads
+  // must meet, and run(c, begin, end) for each part of this thread's share of its units.
   template <class Wait, class Run>
   void walk(int thread, int threads, const Wait& wait, const Run& run) const {
+    copy_inputs(thread, threads);
     for (const Chain& chain : std::span(chains).subspan(first_chain)) {
       const ScheduledCall& first = schedule[chain.first];
       if (first.barrier_before && threads > 1) wait(chain.first);

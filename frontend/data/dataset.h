@@ -37,7 +37,6 @@ class Array {
 
   std::int64_t size() const { return size_; }
   const SampleType& sample() const { return sample_; }
-  std::span<const std::byte> bytes() const { return bytes_; }
   std::span<const std::byte> operator[](std::int64_t index) const {
     return bytes_.subspan(static_cast<std::size_t>(index) * sample_bytes_, sample_bytes_);
   }
