@@ -11,8 +11,6 @@ namespace taper::quantize {
 namespace {
 
 constexpr int kTurns = 7;
-// Of all turns together: short layers take more of them, as their time is a small difference.
-constexpr auto kLeastTime = std::chrono::milliseconds(10);
 
 // A layer with its activation, or without its product: what remains is bringing the input into the
 // layout of kernels and reading the result, which is not to be counted.
@@ -82,8 +80,7 @@ Duration measure(const ir::Graph& graph, const Candidate& layer,
                     {graph, layer, {true, false}, options}};
   double shortest[4];
   std::fill(std::begin(shortest), std::end(shortest), std::numeric_limits<double>::infinity());
-  const auto end = std::chrono::steady_clock::now() + kLeastTime;
-  for (int turn = 0; turn < kTurns || std::chrono::steady_clock::now() < end; ++turn)
+  for (int turn = 0; turn < kTurns; ++turn)
     for (std::size_t i = 0; i < 4; ++i) shortest[i] = std::min(shortest[i], probes[i].run());
   return {std::max(shortest[0] - shortest[1], 0.0), std::max(shortest[2] - shortest[3], 0.0)};
 }
