@@ -150,10 +150,11 @@ struct Calibration::State {
     if (!layer.reason.empty()) return layer;
     layer.integers = true;
     if (!options.measure) return layer;
-    const Duration time = measure(graph, candidate, options.compile);
-    layer.f32_seconds = time.f32;
-    layer.integer_seconds = time.integers;
-    layer.integers = time.integers < time.f32;
+    const std::optional<Duration> time = measure(graph, candidate, options.compile);
+    if (!time) return layer;
+    layer.f32_seconds = time->f32;
+    layer.integer_seconds = time->integers;
+    layer.integers = time->integers < time->f32;
     if (!layer.integers) layer.reason = "it is faster in f32";
     return layer;
   }

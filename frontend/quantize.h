@@ -20,7 +20,7 @@ struct Options {
   // minimum and the maximum.
   double percentile = 99.99;
   // Layers that run no faster in bytes on this host stay f32. The choice is a measurement: false
-  // quantizes whatever can be, the same on every host.
+  // quantizes whatever can be, the same on every host, as does a host that runs the interpreter.
   bool measure = true;
   CompileOptions compile = {};  // of the calibration and the measurement
 };
@@ -31,7 +31,7 @@ struct Layer {
   bool integers = false;
   std::string reason;                           // why it stays f32
   double low = 0, high = 0;                     // range of its input
-  double f32_seconds = 0, integer_seconds = 0;  // a call at max_batch; 0: not measured
+  double f32_seconds = 0, integer_seconds = 0;  // of its kernels at max_batch; 0: not measured
 };
 
 struct Quantized {

@@ -1,8 +1,9 @@
 #include "frontend/quantize_measure.h"
 
 #include <algorithm>
-#include <chrono>
 #include <limits>
+#include <variant>
+#include <vector>
 
 #include "frontend/compile.h"
 #include "frontend/ops.h"
@@ -12,42 +13,48 @@ namespace {
 
 constexpr int kTurns = 7;
 
-// A layer with its activation, or without its product: what remains is bringing the input into the
-// layout of kernels and reading the result, which is not to be counted.
-struct Probed {
-  bool integers = false, product = true;
-};
-
+// The layer with its activation, and the time of the kernels that compute it: what brings its input
+// into their layout and reads their result is not of the layer.
 class Probe {
  public:
-  Probe(const ir::Graph& graph, const Candidate& layer, const Probed& what, CompileOptions options)
-      : options_(std::move(options)) {
-    options_.dump = {};
+  Probe(const ir::Graph& graph, const Candidate& layer, bool integers,
+        const CompileOptions& options)
+      : executable_(
+            runtime::compile(graph_of(tape_, {recorded(graph, layer, integers)}, Mode::evaluate),
+                             tape_.variables(), options)),
+        batch_(options.max_batch),
+        bytes_(static_cast<std::size_t>(
+            ir::byte_size(executable_.input_types().front(), options.max_batch))) {}
+
+  bool has_kernels() const { return executable_.report().isa != "interpreter"; }
+
+  double run() {
+    const runtime::InputBytes x(bytes_);
+    std::vector<double> seconds(static_cast<std::size_t>(executable_.report().threads));
+    for (const runtime::ProfileEvent& event : executable_.profile({&x, 1}, batch_))
+      if (!event.wait && multiplies(executable_.kernel(event.call)))
+        seconds[static_cast<std::size_t>(event.thread)] += event.end - event.begin;
+    return *std::ranges::max_element(seconds);
+  }
+
+ private:
+  static bool multiplies(const ir::KernelSpec& spec) {
+    return std::holds_alternative<ir::ConvSpec>(spec) || std::holds_alternative<ir::GemmSpec>(spec);
+  }
+
+  // Followed by a maximum of the whole image, which takes any layout and keeps bytes.
+  Tensor recorded(const ir::Graph& graph, const Candidate& layer, bool integers) {
     const ir::Node& node = graph[layer.node];
     const Shape& shape = graph[node.operands[0]].type.shape;
-    const Tensor x = tape_.input("x", shape, what.integers ? DType::u8 : DType::f32);
-    Tensor y = x;
-    if (what.product) y = activated(node, x, graph[node.operands[1]].type.shape);
+    const Tensor x = tape_.input("x", shape, integers ? DType::u8 : DType::f32);
+    Tensor y = activated(node, x, graph[node.operands[1]].type.shape);
     if (y.shape().size() == 4) {
       const ir::Pair whole{y.shape()[2], y.shape()[3]};
       y = max_pool2d(y, {.kernel = whole, .stride = whole});
     }
-    function_.emplace(taper::compile(cast(y, DType::f32), options_));
-    const auto count = static_cast<std::size_t>(ir::element_count(shape, options_.max_batch));
-    if (what.integers)
-      bytes_.assign(count, 1);
-    else
-      floats_.assign(count, 1);
+    return cast(y, DType::f32);
   }
 
-  double run() {
-    const auto start = std::chrono::steady_clock::now();
-    const InputView x = bytes_.empty() ? InputView(floats_) : InputView(bytes_);
-    function_->run({&x, 1});
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  }
-
- private:
   Tensor activated(const ir::Node& node, const Tensor& x, const Shape& shape) {
     const bool integers = x.dtype() == DType::u8;
     const auto weight =
@@ -63,26 +70,26 @@ class Probe {
     return integers ? cast(y + 0.5, DType::u8) : y;
   }
 
-  CompileOptions options_;
   Tape tape_;
-  std::optional<Function> function_;
-  std::vector<float> floats_;
-  std::vector<std::uint8_t> bytes_;
+  runtime::Executable executable_;
+  Dim batch_;
+  std::vector<std::byte> bytes_;  // zeros: no kernel's time depends on values
 };
 
 }  // namespace
 
-Duration measure(const ir::Graph& graph, const Candidate& layer,
-                 const runtime::CompileOptions& options) {
-  Probe probes[] = {{graph, layer, {false, true}, options},
-                    {graph, layer, {false, false}, options},
-                    {graph, layer, {true, true}, options},
-                    {graph, layer, {true, false}, options}};
-  double shortest[4];
-  std::fill(std::begin(shortest), std::end(shortest), std::numeric_limits<double>::infinity());
-  for (int turn = 0; turn < kTurns; ++turn)
-    for (std::size_t i = 0; i < 4; ++i) shortest[i] = std::min(shortest[i], probes[i].run());
-  return {std::max(shortest[0] - shortest[1], 0.0), std::max(shortest[2] - shortest[3], 0.0)};
+std::optional<Duration> measure(const ir::Graph& graph, const Candidate& layer,
+                                runtime::CompileOptions options) {
+  options.dump = {};
+  Probe f32(graph, layer, false, options), integers(graph, layer, true, options);
+  if (!f32.has_kernels() || !integers.has_kernels()) return std::nullopt;
+  constexpr double kNever = std::numeric_limits<double>::infinity();
+  Duration shortest{kNever, kNever};
+  for (int turn = 0; turn < kTurns; ++turn) {
+    shortest.f32 = std::min(shortest.f32, f32.run());
+    shortest.integers = std::min(shortest.integers, integers.run());
+  }
+  return shortest;
 }
 
 }  // namespace taper::quantize

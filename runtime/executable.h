@@ -118,6 +118,8 @@ class Executable {
   // never asks whether it is profiled. The events of each thread are in order. Throws taper::Error,
   // also where the interpreter runs, which has no kernels.
   std::vector<ProfileEvent> profile(std::span<const InputBytes> inputs, ir::Dim batch);
+  // What kernel call `call` of the plan computes.
+  const ir::KernelSpec& kernel(std::size_t call) const;
   // Output `index` of the last run, row-major, valid until the next run.
   std::span<const float> output(std::size_t index) const;
 

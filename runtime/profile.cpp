@@ -84,6 +84,10 @@ void Executable::Program::run_observed(std::span<const InputBytes> inputs) {
   observer->add(start, {{.begin = 0, .end = seconds}}, batch);
 }
 
+const ir::KernelSpec& Executable::kernel(std::size_t call) const {
+  return *program_->plan.calls[call].spec;
+}
+
 std::vector<ProfileEvent> Executable::profile(std::span<const InputBytes> inputs, ir::Dim batch) {
   if (program_->options.interpret)
     throw Error("profile: the interpreter runs, which has no kernels");
