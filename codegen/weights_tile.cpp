@@ -150,8 +150,17 @@ class WeightsEmitter : RoutineEmitter {
     const std::int64_t ahead = pixels * kPixel + kPrefetchBytes;
     for (std::int64_t b = 0; b < blocks_; ++b)
       m_.prefetch({gradient_, b * spec_.oh * spec_.ow * kPixel + ahead});
-    if (spec_.input == ir::Layout::c16)
-      m_.prefetch({input_, pixels * spec_.stride[1] * column_ + kPrefetchBytes});
+    if (spec_.input != ir::Layout::c16) return;
+    // The rows and columns that no output pixel before this one has read.
+    const std::int64_t last = std::ranges::max_element(tile_.rows, {}, &WeightRow::ky)->ky;
+    for (std::int64_t row = std::max<std::int64_t>(0, last - spec_.stride[0] + 1); row <= last;
+         ++row) {
+      for (std::int64_t x = 0; x < spec_.stride[1]; ++x) {
+        const std::int64_t column = pixels * spec_.stride[1] + x;
+        m_.prefetch(
+            {input_, (row * spec_.dilation[0] * spec_.iw + column) * column_ + kPrefetchBytes});
+      }
+    }
   }
 
   Address input_address(const WeightRow& row, std::int64_t x) const {
