@@ -111,6 +111,9 @@ class Masm {
   virtual void fma_broadcast(Vec acc, Vec a, Address scalar) = 0;  // acc += a * splat(f32), needs
                                                                    // isa().broadcast_registers free
   virtual void fnma(Vec acc, Vec a, Vec b) = 0;                    // acc -= a * b
+  // fma where only the first half of the lanes counts; the others of acc are unspecified then. Half
+  // the work where the FMA units are narrower than a vector.
+  virtual void fma_half(Vec acc, Vec a, Vec b) { fma(acc, a, b); }
   // i32 lanes: acc += the sum of the four products of the u8 in the lane of a and the i8 in that of
   // b, exact. acc is neither a nor b.
   virtual void dot_u8_i8(Vec acc, Vec a, Vec b) = 0;

@@ -51,6 +51,7 @@ class MasmX86 final
 
  public:
 #include "codegen/masm_overrides.def"
+  void fma_half(Vec acc, Vec a, Vec b) override;
 };
 
 }  // namespace taper::codegen

@@ -128,6 +128,11 @@ void MasmX86::fma_broadcast(Vec acc, Vec a, Address scalar) {
   a_.vfmadd231ps(v(acc), v(a), v(temp()));
 }
 
+void MasmX86::fma_half(Vec acc, Vec a, Vec b) {
+  if (!wide()) return fma(acc, a, b);
+  a_.vfmadd231ps(half(acc), half(a), half(b));
+}
+
 void MasmX86::move(Vec d, Vec s) {
   if (d != s) a_.vmovaps(v(d), v(s));
 }

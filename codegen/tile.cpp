@@ -105,8 +105,7 @@ class TileEmitter : RoutineEmitter {
   void take_registers() {
     const StepRegisters step = step_registers(m_.isa(), shape_.rows, width());
     broadcasts_kept_ = step.broadcasts_kept;
-    const bool embedded = !broadcasts_kept_ && width() == 1 && !shape_.integers;
-    const int count = embedded ? 1 : step.count;
+    const int count = embedded() ? 1 : step.count;
     for (int i = 0; i < count; ++i) operands_.push_back(m_.vec());
     for (Gp* r : {&a_, &b_, &count_, &inner_}) *r = m_.gp();
     if (!shape_.uniform) b_ahead_ = m_.gp();
@@ -212,6 +211,10 @@ class TileEmitter : RoutineEmitter {
       emit_vectors_first(a, b, tap);
   }
 
+  // Broadcasts are operands of the multiplications.
+  bool embedded() const {
+    return !broadcasts_kept_ && width() == 1 && !shape_.integers && !vectors_[0].half;
+  }
   bool rows_ahead() const { return shape_.rows_ahead && shape_.rows >= kFewestRowsAhead; }
 
   void prefetch(Address b) {
@@ -222,13 +225,12 @@ class TileEmitter : RoutineEmitter {
   void emit_vectors_first(Address a, Address b, const TileTap& tap) {
     for (int v = 0; v < width(); ++v) m_.load(operand(v), b + vectors_[index(v)].b);
     for (int row = tap.first_row; row < tap.end_row; ++row) {
-      if (width() == 1 && !shape_.integers) {
+      if (embedded()) {
         m_.fma_broadcast(accumulator(row, 0), operand(0), a + row * shape_.a_row);
         continue;
       }
       m_.broadcast(operand(width()), a + row * shape_.a_row);
-      for (int v = 0; v < width(); ++v)
-        accumulate(accumulator(row, v), operand(width()), operand(v));
+      for (int v = 0; v < width(); ++v) accumulate(row, v, operand(width()), operand(v));
     }
   }
 
@@ -238,13 +240,16 @@ class TileEmitter : RoutineEmitter {
     for (int v = 0; v < width(); ++v) {
       m_.load(operand(shape_.rows), b + vectors_[index(v)].b);
       for (int row = tap.first_row; row < tap.end_row; ++row)
-        accumulate(accumulator(row, v), operand(row), operand(shape_.rows));
+        accumulate(row, v, operand(row), operand(shape_.rows));
     }
   }
 
-  void accumulate(Vec acc, Vec a, Vec b) {
+  void accumulate(int row, int v, Vec a, Vec b) {
+    const Vec acc = accumulator(row, v);
     if (shape_.integers)
       m_.dot_u8_i8(acc, a, b);
+    else if (vectors_[index(v)].half)
+      m_.fma_half(acc, b, a);
     else
       m_.fma(acc, b, a);
   }

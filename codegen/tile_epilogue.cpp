@@ -131,7 +131,7 @@ std::vector<TileVector> tile_vectors(const TileShape& shape, const ir::Isa& isa)
       const std::int64_t inside_c = lane * shape.result_size;
       const int lanes = shape.whole_blocks ? isa.lanes : std::min(isa.lanes, columns - lane);
       vectors.push_back({block * shape.b_block + inside, block * shape.c_block + inside_c,
-                         block * 16 + lane, lanes});
+                         block * 16 + lane, lanes, 2 * (columns - lane) <= isa.lanes});
     }
   }
   return vectors;

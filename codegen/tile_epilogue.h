@@ -13,7 +13,8 @@ namespace taper::codegen {
 struct TileVector {
   std::int64_t b = 0, c = 0;  // bytes from the tile's b and c
   std::int64_t column = 0;
-  int lanes = 0;  // lanes that may be stored to
+  int lanes = 0;      // lanes that may be stored to
+  bool half = false;  // the columns end in its first half
 };
 std::vector<TileVector> tile_vectors(const TileShape& shape, const ir::Isa& isa);
 

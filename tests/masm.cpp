@@ -222,6 +222,19 @@ TEST_P(MasmTest, SelectIsBitwise) {
               want);
 }
 
+TEST_P(MasmTest, FusedMultiplyAddOfTheFirstHalf) {
+  const Lanes a = random_lanes(12), b = random_lanes(13);
+  const Lanes sum = run_lanes(isa_, a, b, [](Masm& m, Vec d, Vec x, Vec y) {
+    m.constant(d, 0.1f);
+    m.fma_half(d, x, y);
+  });
+  const auto lanes = static_cast<std::size_t>(isa_.lanes);
+  for (std::size_t i = 0; i < sum.size(); ++i) {
+    if (i % lanes >= lanes / 2) continue;
+    EXPECT_EQ(to_bits(sum[i]), to_bits(std::fma(a[i], b[i], 0.1f))) << i;
+  }
+}
+
 TEST_P(MasmTest, FusedMultiplyAdd) {
   const Lanes a = random_lanes(12), b = random_lanes(13);
   expect_bits(run_lanes(isa_, a, b,
