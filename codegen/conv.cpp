@@ -52,10 +52,12 @@ class ConvKernel final : public Kernel {
                    spec.input == ir::Layout::c16),
         operands_(spec.epilogue.operands.size()),
         walk_(conv_walk(spec)),
+        limits_(spec.integers ? large_tiles(isa)
+                              : tiles_of(isa, walk_.channels * spec.kh * spec.kw)),
         tiles_(isa, spec.epilogue, spec.pass == ir::ConvPass::forward ? "conv" : "conv_data") {
     const std::int64_t weights = blocks() * walk_.weight_block;
     for (const ConvColumns& columns : walk_.columns)
-      for (const Piece& piece : split_evenly(columns.count, isa.tile_rows))
+      for (const Piece& piece : split_evenly(columns.count, limits_.rows))
         add_piece(isa, columns, piece, weights > kLargeWeights);
   }
 
@@ -126,7 +128,7 @@ class ConvKernel final : public Kernel {
   // Panels of large weights hold the same blocks for all pieces, whatever their sizes.
   std::vector<std::vector<ConvTile>> panel_groups(const ir::Isa& isa, TileShape& shape,
                                                   bool large) {
-    const int widest = max_tile_blocks(isa, large ? isa.tile_rows : shape.rows);
+    const int widest = max_tile_blocks(isa, limits_, large ? limits_.rows : shape.rows);
     const std::vector<Piece> panels = split_evenly(blocks(), widest);
     const auto count = static_cast<std::int64_t>(panels.size());
     const std::int64_t most = large ? kLargeWeights / (widest * walk_.weight_block) : count;
@@ -193,6 +195,7 @@ class ConvKernel final : public Kernel {
   bool pointwise_;
   std::size_t operands_;
   ConvWalk walk_;
+  TileLimits limits_;
   TileSet tiles_;
   std::vector<RowPiece> pieces_;
 };

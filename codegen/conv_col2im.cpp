@@ -62,11 +62,12 @@ class Col2imKernel final : public BatchKernel {
         columns_(spec.ic * spec.kh * spec.kw),
         pitch_(blocks_of(columns_) * kBlock),
         rows_(rows_at_once(spec.oh, spec.ow, bands_ > 1 ? kBandPixelsAtOnce : kPixelsAtOnce)),
+        limits_(tiles_of(isa, spec.oc)),
         tiles_(isa, {}, "conv_col2im") {
     for (std::int64_t block = 0; block < blocks_of(spec.oc); ++block)
       entries_.push_back({block * plane() * kPixel, block * kBlock * pitch_ * kF32});
     for (std::size_t i = 1; i < entries_.size(); ++i) ask_ahead(entries_[i - 1], entries_[i]);
-    for (const Piece& piece : split_evenly(rows_ * spec.ow, isa.tile_rows)) add_tiles(isa, piece);
+    for (const Piece& piece : split_evenly(rows_ * spec.ow, limits_.rows)) add_tiles(isa, piece);
     for (std::int64_t kw = 0; kw < spec.kw; ++kw) runs_.push_back(run_of(kw));
   }
 
@@ -128,7 +129,8 @@ class Col2imKernel final : public BatchKernel {
     shape.steps = static_cast<int>(kBlock);
     shape.tail_steps = static_cast<int>(spec_.oc % kBlock);
     shape.rows_ahead = spec_.oc > kBlock;
-    for (const Piece& p : split_evenly(pitch_ / kBlock, max_tile_blocks(isa, shape.rows))) {
+    for (const Piece& p :
+         split_evenly(pitch_ / kBlock, max_tile_blocks(isa, limits_, shape.rows))) {
       shape.blocks = static_cast<int>(p.size);
       column_tiles_.push_back({piece, p.first, tiles_.add(shape)});
     }
@@ -191,6 +193,7 @@ class Col2imKernel final : public BatchKernel {
   std::int64_t bands_;            // of an image
   std::int64_t columns_, pitch_;  // of a pixel; what the columns of the next one are apart
   std::int64_t rows_;             // of the gradient at once
+  TileLimits limits_;
   TileSet tiles_;
   std::vector<TileEntry> entries_;  // blocks of channels
   std::vector<ColumnTile> column_tiles_;

@@ -49,16 +49,16 @@ class GemmKernel final : public Kernel {
       : spec_(spec),
         result_size_(static_cast<std::int64_t>(ir::byte_size(spec.epilogue.result))),
         packing_(spec),
-        tile_rows_(isa.tile_rows),
+        limits_(spec.integers ? large_tiles(isa) : small_tiles(isa)),
         tiles_(isa, spec.epilogue, "gemm") {
     a_row_ = packing_.piece ? 0 : packing_.rows ? packed_row_pitch(spec) : spec.a_m;
-    panels_.resize(static_cast<std::size_t>(tile_rows_) + 1);
+    panels_.resize(static_cast<std::size_t>(limits_.rows) + 1);
     if (spec.m == kBatch) {
-      for (int rows = 1; rows <= tile_rows_; ++rows)
-        if (has_tile_of(rows, tile_rows_)) add_panels(isa, rows, rows);
+      for (int rows = 1; rows <= limits_.rows; ++rows)
+        if (has_tile_of(rows, limits_.rows)) add_panels(isa, rows, rows);
       return;
     }
-    pieces_ = split_evenly(spec.m, tile_rows_);
+    pieces_ = split_evenly(spec.m, limits_.rows);
     for (const Piece& p : pieces_) {
       // The same panels for all pieces, so that b is packed once.
       add_panels(isa, static_cast<int>(p.size), static_cast<int>(pieces_.front().size));
@@ -76,10 +76,10 @@ class GemmKernel final : public Kernel {
   std::size_t scratch_bytes(std::int64_t batch) const override {
     const std::int64_t k = reduction(batch);
     std::int64_t elements = 0;
-    if (packing_.rows) elements += tile_rows_ * packed_row_pitch(spec_);
+    if (packing_.rows) elements += limits_.rows * packed_row_pitch(spec_);
     if (packing_.piece) {
       elements += static_cast<std::int64_t>(kPackedPieces) *
-                  packed_piece_elements(k, packed_piece_pitch(tile_rows_));
+                  packed_piece_elements(k, packed_piece_pitch(limits_.rows));
     }
     if (packing_.b) elements += blocks_of(spec_.n) * ir::kBlock * k;
     return kTileScratch + static_cast<std::size_t>(elements * kF32);
@@ -100,9 +100,9 @@ class GemmKernel final : public Kernel {
     if (spec_.n == 0) return;
     Operands operands = prepare(call);
     for (std::int64_t row = call.begin; row < call.end;) {
-      const std::int64_t size = next_piece(call.end - row, tile_rows_);
+      const std::int64_t size = next_piece(call.end - row, limits_.rows);
       std::int64_t end = row + size;
-      while (end < call.end && next_piece(call.end - end, tile_rows_) == size) end += size;
+      while (end < call.end && next_piece(call.end - end, limits_.rows) == size) end += size;
       run_rows(call, operands, row, end, size);
       row = end;
     }
@@ -120,7 +120,7 @@ class GemmKernel final : public Kernel {
     std::vector<Panel>& list = panels_[static_cast<std::size_t>(rows)];
     if (!list.empty()) return;
     const std::int64_t blocks = blocks_of(spec_.n);
-    for (const Piece& p : split_evenly(blocks, max_tile_blocks(isa, widest))) {
+    for (const Piece& p : split_evenly(blocks, max_tile_blocks(isa, limits_, widest))) {
       TileShape shape;
       shape.rows = rows;
       shape.blocks = static_cast<int>(p.size);
@@ -128,7 +128,7 @@ class GemmKernel final : public Kernel {
         shape.last_columns = static_cast<int>(spec_.n - (blocks - 1) * ir::kBlock);
       shape.whole_blocks = spec_.c_padded || shape.last_columns == ir::kBlock;
       shape.a_row = (packing_.piece ? 1 : a_row_) * kF32;
-      shape.a_step = (packing_.piece ? packed_piece_pitch(tile_rows_) : spec_.a_k) * kF32;
+      shape.a_step = (packing_.piece ? packed_piece_pitch(limits_.rows) : spec_.a_k) * kF32;
       shape.b_block = (packing_.b ? ir::kBlock : spec_.b_block) * kF32;
       shape.b_step = (packing_.b ? p.size * ir::kBlock : spec_.b_k) * kF32;
       shape.integers = spec_.integers;
@@ -145,7 +145,7 @@ class GemmKernel final : public Kernel {
 
   void add_copies(const ir::Isa& isa) {
     if (packing_.piece) {
-      const std::int64_t pitch = packed_piece_pitch(tile_rows_);
+      const std::int64_t pitch = packed_piece_pitch(limits_.rows);
       piece_copy_.emplace_back(StripShape{1, pitch, pitch, spec_.a_k}, isa);
     }
     if (!packing_.b || pieces_.empty()) return;
@@ -180,7 +180,7 @@ class GemmKernel final : public Kernel {
     Operands operands = prepare(call);
     const auto per_piece = static_cast<std::int64_t>(panels(pieces_.front().size).size());
     const auto end_piece = static_cast<std::size_t>(divide_up(call.end, per_piece));
-    const std::int64_t pitch = packed_piece_pitch(tile_rows_);
+    const std::int64_t pitch = packed_piece_pitch(limits_.rows);
     const auto first_piece = static_cast<std::size_t>(divide(call.begin, per_piece).quotient);
     for (std::size_t piece = first_piece; piece < end_piece; ++piece) {
       const std::size_t packed = (piece - first_piece) % kPackedPieces;
@@ -238,7 +238,7 @@ class GemmKernel final : public Kernel {
   std::int64_t result_size_;  // bytes of an element
   GemmPacking packing_;
   std::int64_t a_row_ = 0;  // elements from row to row of a, packed or not
-  int tile_rows_;
+  TileLimits limits_;
   TileSet tiles_;
   std::vector<std::vector<Panel>> panels_;  // by rows of the tile
   std::vector<Piece> pieces_;               // of the rows, unless they are the batch

@@ -95,8 +95,17 @@ class TileSet {
   std::vector<Routine> routines_;
 };
 
-// Most column blocks that fit the registers of `isa` beside `rows` rows.
-int max_tile_blocks(const ir::Isa& isa, int rows);
+// How large the register tiles of a kernel may get: rows, and accumulators in all. Large tiles load
+// least for each product; small ones do not hold one another up at their ends (see ir::Isa).
+struct TileLimits {
+  int rows = 1, vectors = 1;
+};
+TileLimits large_tiles(const ir::Isa& isa);
+TileLimits small_tiles(const ir::Isa& isa);
+// Small ones for sums of few steps.
+TileLimits tiles_of(const ir::Isa& isa, std::int64_t steps);
+// Most column blocks beside `rows` rows that fit the limits and the registers of `isa`.
+int max_tile_blocks(const ir::Isa& isa, TileLimits limits, int rows);
 
 // Register tiles over a number of rows that only the run knows have 1, 2, 4, ... rows or one of the
 // largest numbers, up to `most`, which make up a large total: what a small one loses does not pay

@@ -31,12 +31,13 @@ class WinogradKernel final : public Kernel {
     group_rows_ =
         std::max<std::int64_t>(1, (large ? kLargeGroupTiles : kGroupTiles) / walk_.tiles_x);
     const std::int64_t tiles = group_rows_ * walk_.tiles_x;
-    rows_ = split_evenly(tiles, isa.tile_rows).front().size;
+    const TileLimits limits = tiles_of(isa, walk_.source_channels);
+    rows_ = split_evenly(tiles, limits.rows).front().size;
     few_ = large || images_ != ir::kBatch;
     by_panels_ = large && images_ != ir::kBatch;
-    if (few_) rows_ = isa.tile_rows;
+    if (few_) rows_ = limits.rows;
     capacity_ = divide_up(tiles, rows_) * rows_;
-    panel_ = std::min<std::int64_t>(max_tile_blocks(isa, static_cast<int>(rows_)),
+    panel_ = std::min<std::int64_t>(max_tile_blocks(isa, limits, static_cast<int>(rows_)),
                                     walk_.result_blocks());
     source_point_ = point_step(walk_.source_blocks() * capacity_ * kPixel);
     together_ = large ? walk_.result_blocks() : panel_;

@@ -82,6 +82,7 @@ class WinogradWeightsKernel final : public Kernel {
   }
 
   void add_products(const ir::Isa& isa) {
+    const TileLimits limits = large_tiles(isa);
     TileShape shape;
     shape.accumulate = true;
     shape.uniform = true;
@@ -94,10 +95,10 @@ class WinogradWeightsKernel final : public Kernel {
     shape.c_block = kPoints * walk_.source_channels * kPixel;
     for (const std::int64_t blocks : {panel_, blocks_of_panel(panels_ - 1)}) {
       std::vector<Product> list;
-      for (const Piece& rows : split_evenly(walk_.source_channels, isa.tile_rows)) {
+      for (const Piece& rows : split_evenly(walk_.source_channels, limits.rows)) {
         shape.rows = static_cast<int>(rows.size);
         shape.taps = {{0, 0, 0, shape.rows}};
-        for (const Piece& p : split_evenly(blocks, max_tile_blocks(isa, shape.rows))) {
+        for (const Piece& p : split_evenly(blocks, max_tile_blocks(isa, limits, shape.rows))) {
           shape.blocks = static_cast<int>(p.size);
           list.push_back({rows.first, p.first, products_.add(shape)});
         }

@@ -68,13 +68,15 @@ CpuFeatures ask_processor() {
 
 }  // namespace
 
-const Isa kAvx2{"avx2", Architecture::x86_64, 8, 16, 1, 6, 1, IntegerDot::none};
-const Isa kAvx512{"avx512", Architecture::x86_64, 16, 32, 2, 14, 2, IntegerDot::none};
-const Isa kAvx512Vnni{"avx512_vnni", Architecture::x86_64, 16, 32, 2, 14, 2, IntegerDot::mixed};
+using enum Architecture;
+using enum IntegerDot;
+const Isa kAvx2{"avx2", x86_64, 8, 16, 1, 6, 1, 6, 12, none};
+const Isa kAvx512{"avx512", x86_64, 16, 32, 2, 14, 2, 16, 16, none};
+const Isa kAvx512Vnni{"avx512_vnni", x86_64, 16, 32, 2, 14, 2, 16, 16, mixed};
 // The emitter takes one register more for itself.
-const Isa kNeon{"neon", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::none};
-const Isa kNeonDot{"neon_dot", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::signed_bytes};
-const Isa kNeonI8mm{"neon_i8mm", Architecture::aarch64, 4, 31, 1, 6, 1, IntegerDot::mixed};
+const Isa kNeon{"neon", aarch64, 4, 31, 1, 6, 1, 6, 28, none};
+const Isa kNeonDot{"neon_dot", aarch64, 4, 31, 1, 6, 1, 6, 28, signed_bytes};
+const Isa kNeonI8mm{"neon_i8mm", aarch64, 4, 31, 1, 6, 1, 6, 28, mixed};
 
 std::span<const Isa* const> all_isas() {
   static constexpr std::array kAll{&kAvx512Vnni, &kAvx512, &kAvx2, &kNeonI8mm, &kNeonDot, &kNeon};

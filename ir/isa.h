@@ -23,6 +23,9 @@ struct Isa {
   int broadcast_registers;  // registers a register tile keeps for broadcast operands
   int tile_rows;            // register tile of a contraction: rows (pixels) ...
   int tile_blocks;          // ... by 16-wide blocks
+  // The same of a small one, and vectors in all: each ends as a store, so few that the processor
+  // buffers them, and the next tile need not wait.
+  int small_tile_rows, small_tile_vectors;
   IntegerDot integer_dot;
   int vectors_per_block() const { return 16 / lanes; }
 };

@@ -53,6 +53,10 @@ TEST(Isa, RowsAreConsistent) {
     // A tile needs its accumulators, one vector of weights per column and the broadcast registers.
     const int tile = accumulators + isa->broadcast_registers + isa->tile_blocks;
     EXPECT_LE(tile, isa->vector_registers) << isa->name;
+    EXPECT_LE(isa->small_tile_rows * isa->vectors_per_block(), isa->small_tile_vectors)
+        << isa->name;
+    EXPECT_LE(isa->small_tile_vectors + isa->broadcast_registers, isa->vector_registers)
+        << isa->name;
     EXPECT_EQ(&isa_named(isa->name), isa);
   }
 }
