@@ -7,6 +7,7 @@
 #include "codegen/gemm_pack.h"
 #include "codegen/sizes.h"
 #include "codegen/tile.h"
+#include "ir/ahead.h"
 
 namespace taper::codegen {
 namespace {
@@ -197,8 +198,10 @@ class GemmKernel final : public Kernel {
       if (packing_.rows) pack_tile_rows(call, operands, rows.first, rows.size);
       const auto first = static_cast<std::int64_t>(piece) * per_piece;
       const std::int64_t end = std::min(call.end, first + per_piece);
-      for (std::int64_t unit = std::max(call.begin, first); unit < end; ++unit)
+      for (std::int64_t unit = std::max(call.begin, first); unit < end; ++unit) {
         run_tile(call, operands, rows.first, units_[static_cast<std::size_t>(unit)].panel);
+        ir::take_lines_over(call.written_later, unit - call.begin, call.end - call.begin);
+      }
     }
   }
 

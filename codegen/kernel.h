@@ -61,6 +61,9 @@ struct Call {
   std::int64_t batch = 0;
   std::int64_t begin = 0, end = 0;  // range of work units
   std::byte* scratch = nullptr;
+  // Cache lines that this thread writes in a later call, and that others have read. A product over
+  // the batch takes them over while it multiplies.
+  std::span<std::byte> written_later = {};
 };
 
 // `bytes` behind `base`, as routines are given it: an integer, because where padding comes first it
@@ -82,6 +85,11 @@ class Kernel {
   virtual Partition partition() const { return Partition::units; }
   virtual std::size_t scratch_bytes([[maybe_unused]] std::int64_t batch) const { return 0; }
   virtual void run(const Call& call) const = 0;
+  // What a call writes of its result `index`, where that is one run of bytes.
+  virtual std::span<std::byte> written([[maybe_unused]] const Call& call,
+                                       [[maybe_unused]] std::size_t index) const {
+    return {};
+  }
   virtual std::vector<const Routine*> routines() const = 0;
 };
 

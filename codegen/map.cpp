@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "codegen/map_routine.h"
 #include "codegen/sizes.h"
@@ -92,6 +93,7 @@ class MapKernel final : public Kernel {
   MapKernel(const ir::MapSpec& spec, const ir::Isa& isa) {
     const std::size_t inputs = static_cast<std::size_t>(spec.expr.inputs);
     const std::size_t outputs = spec.expr.outputs.size(), segments = spec.segments.size();
+    outputs_ = std::ssize(spec.expr.outputs);
     std::vector<std::vector<MapAccess>> patterns;
     for (std::size_t s = 0; s < segments; ++s) {
       const std::vector<ir::Stream> streams = streams_of(spec, spec.segments[s]);
@@ -127,16 +129,39 @@ class MapKernel final : public Kernel {
     }
     std::int64_t first = 0;
     for (const Walk& walk : walks_) {
-      const std::int64_t begin = std::max<std::int64_t>(call.begin * kChunk - first, 0);
-      const std::int64_t end = std::min(call.end * kChunk - first, walk.elements(call.batch));
+      const auto [begin, end] = share(walk, first, call);
       if (begin < end) run_elements(walk, call, begin, end);
       first += walk.places(call.batch);
     }
   }
 
+  std::span<std::byte> written(const Call& call, std::size_t index) const override {
+    if (by_images_) return {};
+    const auto [segment, output] = std::ldiv(static_cast<std::int64_t>(index), outputs_);
+    std::int64_t first = 0;
+    for (std::int64_t s = 0; s < segment; ++s)
+      first += walks_[static_cast<std::size_t>(s)].places(call.batch);
+    const Walk& walk = walks_[static_cast<std::size_t>(segment)];
+    const std::size_t stream = walk.buffers.size() - static_cast<std::size_t>(outputs_ - output);
+    const auto [begin, end] = share(walk, first, call);
+    const std::int64_t size = walk.strides[stream].back();
+    if (begin >= end) return {};
+    auto* result = static_cast<std::byte*>(call.buffers[walk.buffers[stream]]);
+    return {result + begin * size, result + end * size};
+  }
+
   std::vector<const Routine*> routines() const override { return with_routines({routines_}); }
 
  private:
+  struct Share {
+    std::int64_t begin, end;
+  };
+  // The elements of a walk whose places start at `first` that a call works on.
+  static Share share(const Walk& walk, std::int64_t first, const Call& call) {
+    return {std::max<std::int64_t>(call.begin * kChunk - first, 0),
+            std::min(call.end * kChunk - first, walk.elements(call.batch))};
+  }
+
   static std::vector<MapAccess> accesses(const Walk& walk, const std::vector<ir::Stream>& streams,
                                          std::size_t inputs) {
     std::vector<MapAccess> pattern;
@@ -189,6 +214,7 @@ class MapKernel final : public Kernel {
 
   std::vector<Walk> walks_;
   std::vector<Routine> routines_;
+  std::int64_t outputs_ = 0;  // of a segment
   bool by_images_ = false;
 };
 

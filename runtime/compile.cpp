@@ -238,13 +238,15 @@ struct Compilation {
     }
     for (std::size_t i = 0; i < barriers.size(); ++i)
       p.schedule[p.chains[i].first].barrier_before = barriers[i];
+    take_over_early(p.plan, p.schedule, p.options.threads, p.options.max_batch);
     p.pool = ThreadPool::shared(p.options.threads);
     p.barrier = std::make_unique<Barrier>(p.options.threads);
   }
 
   static ScheduledCall bind_call(const Program& p, const PlannedCall& planned,
                                  const codegen::Kernel* kernel) {
-    ScheduledCall call{.kernel = kernel, .buffers = {}, .locals = {}, .bound = {}};
+    ScheduledCall call{
+        .kernel = kernel, .buffers = {}, .locals = {}, .bound = {}, .written_later = {}};
     for (const int index : planned.buffers) {
       const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
       if (buffer.thread_bytes > 0)

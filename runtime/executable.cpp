@@ -129,6 +129,7 @@ void Executable::Program::run_thread(int thread, int threads) {
         call.begin = begin;
         call.end = end;
         call.buffers = operands(c, thread, begin);
+        if (threads > 1) call.written_later = schedule[c].later(thread);
         schedule[c].kernel->run(call);
       });
 }

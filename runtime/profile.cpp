@@ -34,6 +34,7 @@ struct ProfiledRun {
           call.begin = begin;
           call.end = end;
           call.buffers = program.operands(c, thread, begin);
+          if (threads > 1) call.written_later = scheduled.later(thread);
           record(c, false, [&] { scheduled.kernel->run(call); });
         });
   }

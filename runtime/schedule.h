@@ -1,6 +1,7 @@
 // Where threads must wait for one another: the barriers between the calls of a plan.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "codegen/kernel.h"
@@ -19,7 +20,13 @@ struct ScheduledCall {
     std::int64_t thread_bytes, image_bytes;
   };
   std::vector<Local> locals;
-  std::vector<std::vector<void*>> bound;  // by thread: buffers for its current group
+  std::vector<std::vector<void*>> bound;            // by thread: buffers for its current group
+  std::vector<std::span<std::byte>> written_later;  // by thread, see codegen::Call; or none
+
+  std::span<std::byte> later(int thread) const {
+    return written_later.empty() ? std::span<std::byte>()
+                                 : written_later[static_cast<std::size_t>(thread)];
+  }
 };
 
 // Calls [first, end) of a plan. A thread runs `images` of its images through all of them, then the
@@ -47,6 +54,12 @@ inline ir::Dim largest_group(const Chain& chain) {
 std::vector<bool> place_barriers(const Plan& plan,
                                  const std::vector<const codegen::Kernel*>& kernels,
                                  const std::vector<Chain>& chains);
+
+// An update writes weights that other threads have just read, and each of its stores waits until
+// their caches have let the line go: longer than it computes. The largest product between the last
+// reader of a variable and its update gets the lines to take over, where it hides these waits.
+void take_over_early(const Plan& plan, std::vector<ScheduledCall>& schedule, int threads,
+                     ir::Dim max_batch);
 
 // The whole plan in order, one call a chain.
 std::vector<Chain> single_calls(const Plan& plan);

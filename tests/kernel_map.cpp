@@ -187,6 +187,25 @@ TEST(KernelMap, Segments) {
     spec.segments.push_back(
         {{n}, {dense, dense, dense, dense, scalar, scalar}, {dense, dense, dense}});
   check(spec);
+
+  // What calls say that they write: shares without gaps of the whole result.
+  const auto kernel = codegen::compile(spec, *host_isas().front());
+  std::vector<std::byte> memory(9000 * sizeof(float));
+  std::vector<void*> buffers(spec.segments.size() * 9, memory.data());
+  const std::int64_t units = kernel->units(1);
+  for (std::size_t result = 0; result < spec.segments.size() * 3; ++result) {
+    const std::int64_t elements = spec.segments[result / 3].dims[0];
+    auto* next = memory.data();
+    for (std::int64_t unit = 0; unit < units; ++unit) {
+      const codegen::Call call{
+          .buffers = buffers.data(), .batch = 1, .begin = unit, .end = unit + 1};
+      const std::span<std::byte> written = kernel->written(call, result);
+      if (written.empty()) continue;
+      EXPECT_EQ(written.data(), next);
+      next += written.size();
+    }
+    EXPECT_EQ(next, memory.data() + elements * 4) << result;
+  }
 }
 
 TEST(KernelMap, MoreTensorsThanRegisters) {
