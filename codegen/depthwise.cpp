@@ -8,7 +8,6 @@
 #include "codegen/expr.h"
 #include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
-#include "codegen/weights_kernel.h"
 #include "ir/error.h"
 
 namespace taper::codegen {
@@ -238,8 +237,7 @@ std::shared_ptr<const Kernel> compile_depthwise(const ir::ConvSpec& spec, const 
     throw Error("depthwise: groups, input and output channels differ or the input is not c16 in " +
                 ir::to_string(spec));
   }
-  if (spec.pass == ir::ConvPass::backward_weights)
-    return make_weights_kernel(spec, isa, "depthwise_weights");
+  if (spec.pass == ir::ConvPass::backward_weights) return compile_conv_weights(spec, isa);
   return std::make_shared<DepthwiseKernel>(spec, isa);
 }
 

@@ -1,10 +1,13 @@
-#include "codegen/weights_kernel.h"
-
+// Weight gradients of dense and depthwise convolutions, as one kernel over tiles. Order of the
+// sums, a function of the shape alone: within an image each weight is one FMA chain from zero over
+// the output pixels (oh, then ow) whose tap is not padding; the images' values are then added in
+// image order to the first image's. A unit is one tile of weights.
 #include <algorithm>
 #include <limits>
 #include <utility>
 #include <vector>
 
+#include "codegen/conv_walk.h"
 #include "codegen/sizes.h"
 #include "codegen/weights_tile.h"
 #include "ir/error.h"
@@ -83,8 +86,11 @@ struct Unit {
 
 class WeightsKernel : public Kernel {
  public:
-  WeightsKernel(const ir::ConvSpec& spec, const ir::Isa& isa, std::string name)
-      : spec_(spec), isa_(isa), name_(std::move(name)), plain_(spec.input == ir::Layout::plain) {
+  WeightsKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
+      : spec_(spec),
+        isa_(isa),
+        name_(depthwise() ? "depthwise_weights" : "conv_weights"),
+        plain_(spec.input == ir::Layout::plain) {
     check();
     std::vector<Part> parts = plan(1);
     if (!depthwise() && weights_tile_rows(spec_, isa, 2) >= kRowsOfTwoBlocks) {
@@ -235,9 +241,8 @@ class WeightsKernel : public Kernel {
 
 }  // namespace
 
-std::shared_ptr<const Kernel> make_weights_kernel(const ir::ConvSpec& spec, const ir::Isa& isa,
-                                                  const std::string& name) {
-  return std::make_shared<WeightsKernel>(spec, isa, name);
+std::shared_ptr<const Kernel> compile_conv_weights(const ir::ConvSpec& spec, const ir::Isa& isa) {
+  return std::make_shared<WeightsKernel>(flattened(spec), isa);
 }
 
 }  // namespace taper::codegen
