@@ -190,7 +190,7 @@ class PoolKernel final : public BatchKernel {
   void run_row(const Call& call, std::int64_t plane, std::int64_t y) const {
     const WindowRange& rows = windows_.rows[static_cast<std::size_t>(y)];
     PoolArgs args{};
-    const auto bind = [&](std::int64_t x) {
+    const auto run = [&](std::int64_t x, std::int64_t count, bool whole) {
       const WindowRange& columns = windows_.columns[static_cast<std::size_t>(x)];
       const std::int64_t from = ((plane * spec_.ih + rows.first) * spec_.iw + columns.first);
       const std::int64_t to = ((plane * spec_.oh + y) * spec_.ow + x) * kLanes;
@@ -199,20 +199,13 @@ class PoolKernel final : public BatchKernel {
       args.input = address(call.buffers[0], from * kLanes * size);
       args.result = address(results[0], to * size);
       if (spec_.indices) args.indices = address(results[1], to);
+      args.count = count;
       set_window_args(args.window, spec_, rows, columns, kLanes * size);
       set_operand_pointers(args.operands, spec_.epilogue, call.buffers + 1, to,
                            plane % blocks_of(spec_.channels) * kLanes);
+      (whole ? routines_.front() : routines_.back())(&args);
     };
-    const auto clipped = [&](std::int64_t x) {
-      bind(x);
-      routines_.back()(&args);
-    };
-    const auto run = [&](std::int64_t x, std::int64_t count) {
-      bind(x);
-      args.count = count;
-      routines_.front()(&args);
-    };
-    windows_.visit_row(rows.whole && routines_.size() > 1, clipped, run);
+    windows_.visit_row(rows.whole && routines_.size() > 1, run);
   }
 
   ir::PoolSpec spec_;

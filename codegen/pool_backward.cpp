@@ -125,17 +125,12 @@ class PoolBackwardKernel final : public BatchKernel {
   }
 
   void run_row(const Call& call, std::int64_t plane, std::int64_t y) const {
-    const auto clipped = [&](std::int64_t x) {
-      const PoolBackwardArgs args = bind(call, plane, y, x);
-      clipped_(&args);
-    };
-    const auto run = [&](std::int64_t x, std::int64_t count) {
+    const bool unrolled = windows_.rows[static_cast<std::size_t>(y)].whole && !whole_.empty();
+    windows_.visit_row(unrolled, [&](std::int64_t x, std::int64_t count, bool whole) {
       PoolBackwardArgs args = bind(call, plane, y, x);
       args.count = count;
-      whole_.front()(&args);
-    };
-    const bool whole = windows_.rows[static_cast<std::size_t>(y)].whole && !whole_.empty();
-    windows_.visit_row(whole, clipped, run);
+      (whole ? whole_.front() : clipped_)(&args);
+    });
   }
 
   ir::PoolSpec spec_;

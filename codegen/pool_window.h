@@ -25,15 +25,16 @@ struct PoolWindows {
   std::vector<WindowRange> rows, columns;
   std::int64_t whole_begin = 0, whole_end = 0;  // columns [whole_begin, whole_end) are whole
 
-  // Calls clipped(column) and run(first column, count), left to right, for one row of windows.
-  template <class Clipped, class Run>
-  void visit_row(bool unrolled, Clipped&& clipped, Run&& run) const {
+  // Calls run(first column, count, whole) for the windows of one row, left to right: one by one,
+  // but for those that are whole when `unrolled`.
+  template <class Run>
+  void visit_row(bool unrolled, Run&& run) const {
     const auto end = static_cast<std::int64_t>(columns.size());
     const std::int64_t stop = unrolled ? whole_begin : end;
-    for (std::int64_t c = 0; c < stop; ++c) clipped(c);
+    for (std::int64_t c = 0; c < stop; ++c) run(c, 1, false);
     if (!unrolled) return;
-    if (whole_begin < whole_end) run(whole_begin, whole_end - whole_begin);
-    for (std::int64_t c = whole_end; c < end; ++c) clipped(c);
+    if (whole_begin < whole_end) run(whole_begin, whole_end - whole_begin, true);
+    for (std::int64_t c = whole_end; c < end; ++c) run(c, 1, false);
   }
 };
 
