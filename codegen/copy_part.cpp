@@ -84,15 +84,12 @@ class CopyEmitter : RoutineEmitter {
     };
     const std::int64_t looped = count < 2 * kUnroll ? 0 : count / kUnroll * kUnroll;
     if (looped != 0) {
-      const Gp left = m_.gp();
-      const Label top = m_.label();
-      m_.move(left, looped / kUnroll);
-      m_.bind(top);
-      unrolled(kUnroll);
-      m_.add(source_, kUnroll * source_step);
-      m_.add(result_, kUnroll * result_step);
-      m_.loop(left, top);
-      m_.release(left);
+      const auto turn = [&] {
+        unrolled(kUnroll);
+        m_.add(source_, kUnroll * source_step);
+        m_.add(result_, kUnroll * result_step);
+      };
+      loop(looped / kUnroll, turn);
     }
     const std::int64_t rest = count - looped;
     unrolled(rest);

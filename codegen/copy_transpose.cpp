@@ -38,14 +38,11 @@ class TransposeEmitter : RoutineEmitter {
     };
     const std::int64_t whole = count / lanes_;
     if (whole > 0) {
-      const Gp left = m_.gp();
-      const Label top = m_.label();
-      m_.move(left, whole);
-      m_.bind(top);
-      tile(lanes_);
-      advance(lanes_);
-      m_.loop(left, top);
-      m_.release(left);
+      const auto turn = [&] {
+        tile(lanes_);
+        advance(lanes_);
+      };
+      loop(whole, turn);
     }
     if (count % lanes_ != 0) tile(static_cast<int>(count % lanes_));
     if (whole > 0) advance(-whole * lanes_);

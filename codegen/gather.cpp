@@ -37,38 +37,6 @@ void load_row(Masm& m, Gp row, Gp indices, Gp bytes, Gp base) {
   m.add(row, base);
 }
 
-void copy_row(Masm& m, Gp from, Gp to, std::int64_t columns) {
-  const std::int64_t lanes = m.isa().lanes;
-  const std::int64_t vectors = columns / lanes, step = lanes * kF32;
-  const Vec v = m.vec();
-  std::int64_t done = 0;
-  if (vectors > kUnrolled) {
-    const Gp target = m.gp(), count = m.gp();
-    m.move(target, to);
-    m.move(count, vectors);
-    const Label top = m.label();
-    m.bind(top);
-    m.load(v, {from});
-    m.store({target}, v);
-    m.add(from, step);
-    m.add(target, step);
-    m.loop(count, top);
-    m.add(from, -vectors * step);
-    m.release(target);
-    m.release(count);
-    done = vectors;
-  }
-  for (; done < vectors; ++done) {
-    m.load(v, {from, done * step});
-    m.store({to, done * step}, v);
-  }
-  if (columns % lanes != 0) {
-    m.load_tail(v, {from, vectors * step});
-    m.store_tail({to, vectors * step}, v);
-  }
-  m.release(v);
-}
-
 class GatherEmitter : RoutineEmitter {
  public:
   explicit GatherEmitter(const ir::Isa& isa) : RoutineEmitter(isa) {}
@@ -85,11 +53,41 @@ class GatherEmitter : RoutineEmitter {
     const Label top = m_.label();
     m_.bind(top);
     load_row(m_, row, indices, bytes, table);
-    copy_row(m_, row, result, columns);
+    copy_row(row, result, columns);
     m_.add(indices, kF32);
     m_.add(result, bytes);
     m_.loop(rows, top);
     return end();
+  }
+
+ private:
+  void copy_row(Gp from, Gp to, std::int64_t columns) {
+    const std::int64_t lanes = m_.isa().lanes;
+    const std::int64_t vectors = columns / lanes, step = lanes * kF32;
+    const Vec v = m_.vec();
+    std::int64_t done = 0;
+    if (vectors > kUnrolled) {
+      const Gp target = m_.gp();
+      m_.move(target, to);
+      loop(vectors, [&] {
+        m_.load(v, {from});
+        m_.store({target}, v);
+        m_.add(from, step);
+        m_.add(target, step);
+      });
+      m_.add(from, -vectors * step);
+      m_.release(target);
+      done = vectors;
+    }
+    for (; done < vectors; ++done) {
+      m_.load(v, {from, done * step});
+      m_.store({to, done * step}, v);
+    }
+    if (columns % lanes != 0) {
+      m_.load_tail(v, {from, vectors * step});
+      m_.store_tail({to, vectors * step}, v);
+    }
+    m_.release(v);
   }
 };
 

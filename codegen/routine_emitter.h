@@ -28,6 +28,17 @@ class RoutineEmitter {
     m_.load(g, {m_.args(), field});
     return g;
   }
+  // Emits a loop of `turns`, at least one.
+  template <class Body>
+  void loop(std::int64_t turns, const Body& body) {
+    const Gp left = m_.gp();
+    const Label top = m_.label();
+    m_.move(left, turns);
+    m_.bind(top);
+    body();
+    m_.loop(left, top);
+    m_.release(left);
+  }
   int halves() const { return m_.isa().vectors_per_block(); }
 
  private:

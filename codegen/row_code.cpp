@@ -79,15 +79,12 @@ class RowEmitter : RoutineEmitter {
     };
     const bool looped = full_ > kUnrolledBlocks;
     if (looped) {
-      const Gp count = m_.gp();
-      const Label top = m_.label();
-      m_.move(count, full_);
-      m_.bind(top);
-      block_body(0);
-      m_.add(x_, block);
-      m_.add(result_, block);
-      m_.loop(count, top);
-      m_.release(count);
+      const auto turn = [&] {
+        block_body(0);
+        m_.add(x_, block);
+        m_.add(result_, block);
+      };
+      loop(full_, turn);
     } else {
       for (std::int64_t b = 0; b < full_; ++b) block_body(b * block);
     }
