@@ -93,10 +93,7 @@ class ReduceKernel final : public Kernel {
     finish_ = emit_reduce_finish(isa, spec);
   }
 
-  std::int64_t units(std::int64_t batch) const override {
-    if (images_) return batch;
-    return per_image_;
-  }
+  std::int64_t units(std::int64_t batch) const override { return images_ ? batch : per_image_; }
   Partition partition() const override { return images_ ? Partition::images : Partition::units; }
   std::vector<const Routine*> routines() const override { return {&accumulate_, &finish_}; }
 

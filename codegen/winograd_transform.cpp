@@ -27,16 +27,12 @@ class TransformEmitter : RoutineEmitter {
 
   Routine input() {
     begin("winograd_input");
-    prepare_zero();
-    lines_.input->prepare();
-    return each_tile([&] { to_points(patch_, *lines_.input); });
+    return points_of_tiles(patch_, *lines_.input);
   }
 
   Routine gradient() {
     begin("winograd_gradient");
-    prepare_zero();
-    lines_.gradient->prepare();
-    return each_tile([&] { to_points(shape_.results, *lines_.gradient); });
+    return points_of_tiles(shape_.results, *lines_.gradient);
   }
 
   Routine output(const ir::Epilogue& epilogue) {
@@ -118,7 +114,7 @@ class TransformEmitter : RoutineEmitter {
       release(g);
     }
     for (int i = 0; i < patch_; ++i) {
-      const Line g = scratch_row(i, kTaps, {0, kTaps});
+      const Line g = scratch_row(i, kTaps);
       lines_.filter->apply(g, [&](int k, Vec v) { m_.store(point(i, k), v); });
       release(g);
     }
@@ -131,7 +127,7 @@ class TransformEmitter : RoutineEmitter {
       release(u);
     }
     for (int y = 0; y < kTaps; ++y) {
-      const Line u = scratch_row(y, patch_, {0, patch_});
+      const Line u = scratch_row(y, patch_);
       lines_.filter_gradient->apply(u, [&](int x, Vec v) {
         m_.store({image_, (y * kTaps + x) * kPixel + offset()}, v);
       });
@@ -139,13 +135,15 @@ class TransformEmitter : RoutineEmitter {
     }
   }
 
-  // For tiles that reach beyond the image.
-  void prepare_zero() {
+  // Tiles of `size` x `size` pixels, which may reach beyond the image.
+  Routine points_of_tiles(int size, GroupedTransform& transform) {
     zero_ = m_.vec();
     m_.zero(zero_);
+    transform.prepare();
+    return each_tile([&] { to_points(size, transform); });
   }
 
-  // A tile of `size` x `size` pixels: some rows of its first transform, of the elements of a column
+  // A tile: some rows of its first transform, of the elements of a column
   // that they need, then the second transform along each.
   void to_points(int size, GroupedTransform& transform) {
     for (const Group& rows : groups(transform.groups())) {
@@ -206,7 +204,6 @@ class TransformEmitter : RoutineEmitter {
     }
   }
 
-  static bool inside(Extent extent, int i) { return i >= extent.first && i < extent.end; }
   std::int64_t offset() const { return lane_ * kF32; }
   Address pixel(int i, int j) const {
     return {image_, i * shape_.image_row + j * kPixel + offset()};
@@ -228,7 +225,8 @@ class TransformEmitter : RoutineEmitter {
   Line column(int j, int rows, const std::vector<int>& needs) {
     Line line(static_cast<std::size_t>(rows), zero_);
     for (const int i : needs)
-      if (inside(shape_.rows, i)) line[static_cast<std::size_t>(i)] = loaded(pixel(i, j));
+      if (i >= shape_.rows.first && i < shape_.rows.end)
+        line[static_cast<std::size_t>(i)] = loaded(pixel(i, j));
     return line;
   }
   Line points_column(int j, const std::vector<int>& needs) {
@@ -236,10 +234,9 @@ class TransformEmitter : RoutineEmitter {
     for (const int i : needs) line[static_cast<std::size_t>(i)] = loaded(point(i, j));
     return line;
   }
-  Line scratch_row(int i, int columns, Extent extent) {
-    Line line(static_cast<std::size_t>(columns), zero_);
-    for (int j = 0; j < columns; ++j)
-      if (inside(extent, j)) line[static_cast<std::size_t>(j)] = loaded(scratch(i, j));
+  Line scratch_row(int i, int columns) {
+    Line line;
+    for (int j = 0; j < columns; ++j) line.push_back(loaded(scratch(i, j)));
     return line;
   }
   void release(const Line& line) {

@@ -34,13 +34,6 @@ std::vector<TileRun> tile_runs(int tile, std::int64_t source, std::int64_t resul
 
 }  // namespace
 
-std::int64_t WinogradWalk::source_blocks() const {
-  return blocks_of(source_channels);
-}
-std::int64_t WinogradWalk::result_blocks() const {
-  return blocks_of(result_channels);
-}
-
 std::int64_t WinogradWalk::source_at(std::int64_t image, std::int64_t block, std::int64_t y,
                                      std::int64_t x) const {
   const std::int64_t plane = (image * source_blocks() + block) * source_height;

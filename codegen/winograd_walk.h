@@ -31,8 +31,8 @@ struct WinogradWalk {
   std::vector<std::size_t> row_run;  // of each row of tiles
 
   int points() const { return ir::winograd_points(tile); }
-  std::int64_t source_blocks() const;
-  std::int64_t result_blocks() const;
+  std::int64_t source_blocks() const { return ir::blocks_of(source_channels); }
+  std::int64_t result_blocks() const { return ir::blocks_of(result_channels); }
   // Byte offsets of pixel (0, 0) of a tile; that of the source may lie outside.
   std::int64_t source_at(std::int64_t image, std::int64_t block, std::int64_t y,
                          std::int64_t x) const;
