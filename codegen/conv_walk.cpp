@@ -12,12 +12,9 @@ struct RowTap {
   auto operator<=>(const RowTap&) const = default;
 };
 
-// Floor modulo and division, for positions left of the source.
+// What divide_down leaves, for positions left of the source as well.
 std::int64_t modulo(std::int64_t a, std::int64_t b) {
   return (a % b + b) % b;
-}
-std::int64_t divide_down(std::int64_t a, std::int64_t b) {
-  return (a - modulo(a, b)) / b;
 }
 
 std::vector<RowTap> row_taps(const ir::ConvSpec& spec, std::int64_t y) {
@@ -27,7 +24,7 @@ std::vector<RowTap> row_taps(const ir::ConvSpec& spec, std::int64_t y) {
     const std::int64_t tap = kh * spec.dilation[0] - spec.pad_top;
     if (!forward && modulo(y - tap, spec.stride[0]) != 0) continue;
     const std::int64_t row =
-        forward ? y * spec.stride[0] + tap : divide_down(y - tap, spec.stride[0]);
+        forward ? y * spec.stride[0] + tap : ir::divide_down(y - tap, spec.stride[0]);
     if (row >= 0 && row < (forward ? spec.ih : spec.oh)) taps.push_back({kh, row});
   }
   return taps;
@@ -83,7 +80,7 @@ void add_columns(ConvWalk& walk, const ir::ConvSpec& spec) {
     ConvColumns some{phase, stride, divide_up(spec.iw - phase, stride), 1, {}};
     for (std::int64_t kw = 0; kw < spec.kw; ++kw) {
       const std::int64_t x = phase + spec.pad_left - kw * spec.dilation[1];
-      if (modulo(x, stride) == 0) some.taps.push_back({kw, divide_down(x, stride)});
+      if (modulo(x, stride) == 0) some.taps.push_back({kw, ir::divide_down(x, stride)});
     }
     walk.columns.push_back(some);
   }

@@ -23,11 +23,6 @@ void for_each_place(const TensorType& type, Dim batch, Visit visit) {
     visit(walk.index(), offset_of(memory, walk.coordinates()));
 }
 
-// floor(a / b) for b > 0.
-std::int64_t floor_div(std::int64_t a, std::int64_t b) {
-  return a / b - (a % b < 0);
-}
-
 }  // namespace
 
 Strides row_major(const Shape& shape) {
@@ -132,8 +127,8 @@ Results eval_pad(const EvalRequest& r) {
   std::int64_t x_start = 0, y_start = 0;
   for (std::size_t i = 0; i < to.size(); ++i) {
     const std::int64_t step = attrs.interior[i] + 1;
-    const std::int64_t begin = std::max<std::int64_t>(0, -floor_div(attrs.low[i], step));
-    const std::int64_t last = floor_div(y.type.shape[i] - 1 - attrs.low[i], step);
+    const std::int64_t begin = std::max<std::int64_t>(0, -divide_down(attrs.low[i], step));
+    const std::int64_t last = divide_down(y.type.shape[i] - 1 - attrs.low[i], step);
     box.push_back(std::max<std::int64_t>(0, std::min(x.type.shape[i] - 1, last) - begin + 1));
     x_start += begin * from[i];
     y_start += (begin * step + attrs.low[i]) * to[i];

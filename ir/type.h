@@ -42,6 +42,10 @@ inline constexpr Dim kGroup = 4;
 constexpr Dim divide_up(Dim a, Dim b) {
   return a / b + (a % b != 0);
 }
+// a / b, rounded down, for b > 0.
+constexpr Dim divide_down(Dim a, Dim b) {
+  return a / b - (a % b < 0);
+}
 // Blocks along an axis, the last of them padded.
 constexpr Dim blocks_of(Dim extent) {
   return divide_up(extent, kBlock);

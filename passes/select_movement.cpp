@@ -43,10 +43,6 @@ std::int64_t offset_along(const Dense& d, const Indices& offsets) {
   return offset;
 }
 
-std::int64_t floor_divide(std::int64_t a, std::int64_t b) {
-  return a >= 0 ? a / b : -((b - 1 - a) / b);
-}
-
 class Relayout {
  public:
   Relayout(const TensorType& from, const TensorType& to)
@@ -179,8 +175,8 @@ KernelSpec select_pad(const Lowering& lowering) {
     const auto axis = static_cast<std::size_t>(to.walk.axes[i]);
     const std::int64_t step = 1 + attrs.interior[axis];
     const std::int64_t low = to.walk.lanes[i] ? 0 : attrs.low[axis];
-    const std::int64_t begin = std::max<std::int64_t>(0, -floor_divide(low, step));
-    const std::int64_t last = std::min(dim - 1, floor_divide(to.walk.dims[i] - 1 - low, step));
+    const std::int64_t begin = std::max<std::int64_t>(0, -divide_down(low, step));
+    const std::int64_t last = std::min(dim - 1, divide_down(to.walk.dims[i] - 1 - low, step));
     if (dim != kBatch && last < begin) return spec;
     kept.dims.push_back(dim == kBatch ? dim : last - begin + 1);
     kept.source.push_back(from.strides[i]);
