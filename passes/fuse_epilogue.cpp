@@ -71,13 +71,13 @@ class EpilogueFusion {
     regions_.push_back(std::move(region));
   }
 
-  bool joinable(ValueId root, ValueId v) const {
+  bool can_join(ValueId root, ValueId v) const {
     const Node& node = graph_[v];
     const bool quantizes =
         node.op == Op::cast && is_contraction(graph_[root]) && node.type.dtype != DType::boolean;
-    return (traits(node.op).elementwise || quantizes) && node.type.shape == graph_[root].type.shape;
+    return (traits(node.op).elementwise || quantizes) && !taken_[v.index] &&
+           node.type.shape == graph_[root].type.shape;
   }
-  bool can_join(ValueId root, ValueId v) const { return joinable(root, v) && !taken_[v.index]; }
 
   bool fits(const std::set<ValueId>& members, ValueId exit, ValueId root) const {
     const FusedExpr fused = build_expr(graph_, members, {exit}, root);

@@ -79,9 +79,8 @@ ValueId softmax_by_reductions(Builder& b, Op op, ValueId x, std::int64_t axis) {
 }  // namespace
 
 Graph expand_structured(Graph graph) {
-  if (std::none_of(graph.nodes().begin(), graph.nodes().end(),
-                   [&](const Node& node) { return structured(node, graph); }))
-    return graph;
+  const auto is_structured = [&](const Node& node) { return structured(node, graph); };
+  if (std::ranges::none_of(graph.nodes(), is_structured)) return graph;
   const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
     const Node& node = graph[old];
     if (!structured(node, graph)) return std::nullopt;

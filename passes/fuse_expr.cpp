@@ -118,9 +118,8 @@ int max_live(const ir::Expr& expr, bool has_acc) {
 }
 
 int computations(const ir::Expr& expr) {
-  return static_cast<int>(std::count_if(
-      expr.instrs.begin(), expr.instrs.end(),
-      [](const ir::ExprInstr& i) { return i.op != ir::Op::constant; }));
+  const auto constants = std::ranges::count(expr.instrs, ir::Op::constant, &ir::ExprInstr::op);
+  return static_cast<int>(std::ssize(expr.instrs) - constants);
 }
 
 std::optional<ir::EpilogueAccess> epilogue_access(const ir::Node& root,

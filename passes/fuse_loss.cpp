@@ -40,28 +40,24 @@ void repeat_scalar_ops(Graph& graph) {
 }  // namespace
 
 Graph fuse_losses(Graph graph) {
-  std::map<ValueId, ValueId> backward;  // by the forward node
-  std::map<ValueId, ValueId> forward;
+  std::map<ValueId, std::pair<ValueId, ValueId>> pairs;  // loss and gradient, by each of them
   for (std::size_t i = 0; i < graph.size(); ++i) {
     const Node& loss = graph[graph.id(i)];
     if (loss.op != Op::cross_entropy) continue;
     for (std::size_t j = 0; j < graph.size(); ++j) {
       const Node& node = graph[graph.id(j)];
-      if (node.op != Op::cross_entropy_backward || forward.contains(graph.id(j))) continue;
+      if (node.op != Op::cross_entropy_backward || pairs.contains(graph.id(j))) continue;
       if (node.operands[0] != loss.operands[0] || node.operands[1] != loss.operands[1]) continue;
       if (depends_on(graph, node.operands[2], graph.id(i))) continue;
-      backward[graph.id(i)] = graph.id(j);
-      forward[graph.id(j)] = graph.id(i);
+      pairs[graph.id(i)] = pairs[graph.id(j)] = {graph.id(i), graph.id(j)};
       break;
     }
   }
-  if (backward.empty()) return graph;
+  if (pairs.empty()) return graph;
   const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
-    const auto as_loss = backward.find(old);
-    const auto as_gradient = forward.find(old);
-    if (as_loss == backward.end() && as_gradient == forward.end()) return std::nullopt;
-    const ValueId loss = as_loss != backward.end() ? old : as_gradient->second;
-    const ValueId gradient = backward.at(loss);
+    const auto pair = pairs.find(old);
+    if (pair == pairs.end()) return std::nullopt;
+    const auto [loss, gradient] = pair->second;
     const Operands operands = copy(graph[gradient].operands);
     const ValueId node =
         Builder(copy.to(), graph[loss].location).add_node(Op::cross_entropy_fused, operands);

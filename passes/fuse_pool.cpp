@@ -33,9 +33,8 @@ class PoolFusion {
   bool any() const { return !pool_of_.empty(); }
 
   Graph run() {
-    return DemandCopy(
-               graph_, [this](DemandCopy& copy, ValueId old) { return replace(copy, old); })
-        .run();
+    const auto rule = [this](DemandCopy& copy, ValueId old) { return replace(copy, old); };
+    return DemandCopy(graph_, rule).run();
   }
 
  private:
@@ -110,8 +109,7 @@ class PoolFusion {
 
 Graph fuse_pools(Graph graph) {
   PoolFusion fusion(graph);
-  if (!fusion.any()) return graph;
-  return fusion.run();
+  return fusion.any() ? fusion.run() : graph;
 }
 
 }  // namespace taper::passes

@@ -33,10 +33,7 @@ class Recomputation {
     for (std::size_t i = 0; i < graph.size(); ++i) cost_[i] = cost_of(graph.id(i));
   }
 
-  bool any() const {
-    return std::any_of(
-        cost_.begin(), cost_.end(), [](const auto cost) { return cost != 0; });
-  }
+  bool any() const { return std::ranges::count(cost_, 0) < std::ssize(cost_); }
 
   Graph run() {
     for (std::size_t i = 0; i < graph_.size(); ++i)
@@ -212,14 +209,12 @@ class PrologueFusion {
 
 Graph recompute_for_reductions(Graph graph) {
   Recomputation recomputation(graph);
-  if (!recomputation.any()) return graph;
-  return recomputation.run();
+  return recomputation.any() ? recomputation.run() : graph;
 }
 
 Graph fuse_prologues(Graph graph) {
   const PrologueFusion fusion(graph);
-  if (!fusion.any()) return graph;
-  return fusion.run();
+  return fusion.any() ? fusion.run() : graph;
 }
 
 }  // namespace taper::passes

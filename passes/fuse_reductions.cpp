@@ -114,8 +114,7 @@ class ReductionPairs {
         shape != graph_[b.operands[0]].type.shape)
       return false;
     const auto shared = [&](ValueId v) {
-      return graph_[v].type.shape == shape &&
-             std::find(b.operands.begin(), b.operands.end(), v) != b.operands.end();
+      return graph_[v].type.shape == shape && std::ranges::count(b.operands, v) > 0;
     };
     return std::any_of(a.operands.begin(), a.operands.end(), shared) &&
            joined(pair).operands.size() <= kMaxPrologueOperands;
@@ -161,8 +160,7 @@ class ReductionPairs {
 
 Graph pair_reductions(Graph graph) {
   const ReductionPairs pairs(graph);
-  if (!pairs.any()) return graph;
-  return pairs.run();
+  return pairs.any() ? pairs.run() : graph;
 }
 
 }  // namespace taper::passes

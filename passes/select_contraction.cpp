@@ -60,9 +60,9 @@ GemmSpec o16_result(const MatmulAttrs& attrs, const TensorType& a, const TensorT
 // Four integers at a time: see GemmSpec.
 void group_integers(GemmSpec& spec, const Lowering& lowering) {
   if (spec.k % kGroup != 0) {
-    throw Error("select: a product of integers needs a depth that is a multiple of 4, not " +
-                    std::to_string(spec.k),
-                lowering.node.location);
+    throw Error(lowering.node.location,
+                "select: a product of integers needs a depth that is a multiple of 4, not {}",
+                spec.k);
   }
   spec.integers = true;
   spec.k /= kGroup;

@@ -127,9 +127,8 @@ KernelSpec select_reduce(const Lowering& lowering) {
   const auto& attrs = std::get<ReduceAttrs>(lowering.node.attrs);
   const TensorType& input = lowering.operands[0];
   // The result, with its reduced dims kept, has the strides that it has without them.
-  Shape kept = input.shape;
-  for (const std::int64_t axis : attrs.axes) kept[static_cast<std::size_t>(axis)] = 1;
-  const TensorType result{lowering.node.type.dtype, kept, lowering.node.type.layout};
+  const TensorType result{lowering.node.type.dtype, with_ones(input.shape, attrs.axes),
+                          lowering.node.type.layout};
   const Walk walk = walk_of(input);
   const auto reduced = [&](std::size_t i) {
     return std::find(attrs.axes.begin(), attrs.axes.end(), walk.axes[i]) != attrs.axes.end();
@@ -152,8 +151,7 @@ KernelSpec select_reduce(const Lowering& lowering) {
     spec.inputs.push_back({lowering.operands[i].dtype, collapsed.streams[1 + i]});
   for (std::size_t i = 0; i < spec.dims.size(); ++i)
     spec.reduced.push_back(spec.dims[i] != 1 && reduced(collapsed.keep[i]));
-  const auto is_reduced = [](bool r) { return r; };
-  const bool alone = std::none_of(spec.reduced.begin(), spec.reduced.end(), is_reduced);
+  const bool alone = std::ranges::count(spec.reduced, true) == 0;
   if (alone && spec.prologue == Expr{}) return map_of(spec);
   return spec;
 }
@@ -169,11 +167,9 @@ Epilogue lower_epilogue(const Lowering& lowering, std::size_t own) {
   for (std::size_t i = own; i < lowering.operands.size(); ++i) {
     const TensorType& type = lowering.operands[i];
     const auto access = epilogue_access(lowering.node, type);
-    if (!access) {
-      throw Error("select: an epilogue of " + to_string(lowering.node.type) +
-                      " cannot read an operand " + to_string(type),
-                  lowering.node.location);
-    }
+    if (!access)
+      throw Error(lowering.node.location, "select: an epilogue of {} cannot read an operand {}",
+                  to_string(lowering.node.type), to_string(type));
     epilogue.operands.push_back({type.dtype, *access});
   }
   return epilogue;
