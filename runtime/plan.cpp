@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <optional>
+#include <span>
 #include <utility>
 
 #include "runtime/aligned.h"
@@ -23,14 +23,9 @@ constexpr int kOutlived = 8;  // calls before the bytes of an early result are u
 ir::CopySpec whole_copy(const ir::TensorType& type) {
   const bool batched = type.has_batch();
   const ir::Dim inner = ir::byte_size(type, 1) / static_cast<ir::Dim>(ir::byte_size(type.dtype));
-  ir::CopyPart part;
-  part.dims = batched ? ir::Indices{ir::kBatch, inner} : ir::Indices{inner};
-  part.source = batched ? ir::Indices{inner, 1} : ir::Indices{1};
-  part.result = part.source;
-  ir::CopySpec spec;
-  spec.dtype = type.dtype;
-  spec.parts.push_back(std::move(part));
-  return spec;
+  const ir::Indices dims = batched ? ir::Indices{ir::kBatch, inner} : ir::Indices{inner};
+  const ir::Indices strides = batched ? ir::Indices{inner, 1} : ir::Indices{1};
+  return {.dtype = type.dtype, .parts = {{.dims = dims, .source = strides, .result = strides}}};
 }
 
 // Whether the call reads `buffer` in its epilogue alone, element by element as it writes its
@@ -56,12 +51,8 @@ bool reads_in_place(const PlannedCall& call, int buffer, int result) {
   std::size_t operand = 0;
   std::size_t output = call.operands;
   for (const ir::MapSegment& segment : map->segments) {
-    const bool owner =
-        std::find(
-            call.buffers.begin() + static_cast<std::ptrdiff_t>(output),
-            call.buffers.begin() + static_cast<std::ptrdiff_t>(output + segment.outputs.size()),
-            result) !=
-        call.buffers.begin() + static_cast<std::ptrdiff_t>(output + segment.outputs.size());
+    const auto results = std::span(call.buffers).subspan(output, segment.outputs.size());
+    const bool owner = std::ranges::count(results, result) > 0;
     for (const ir::Stream& stream : segment.inputs) {
       if (call.buffers[operand++] != buffer) continue;
       if (!owner || stream.strides != segment.outputs.front().strides) return false;
@@ -88,14 +79,12 @@ class Planner {
   int buffer_of(ValueId id) const { return buffer_of_.at(id.index); }
   Buffer& buffer(int index) { return plan_.buffers[static_cast<std::size_t>(index)]; }
 
-  int add_buffer(Buffer::Place place, ir::TensorType type, std::string name, ValueId value) {
-    Buffer b;
-    b.place = place;
-    b.bytes = padded_bytes(type, max_batch_);
-    b.type = std::move(type);
-    b.name = std::move(name);
-    b.value = value;
-    plan_.buffers.push_back(std::move(b));
+  int add_buffer(Buffer::Place place, const ir::TensorType& type, std::string name, ValueId value) {
+    plan_.buffers.push_back({.place = place,
+                             .type = type,
+                             .name = std::move(name),
+                             .value = value,
+                             .bytes = padded_bytes(type, max_batch_)});
     return static_cast<int>(plan_.buffers.size()) - 1;
   }
 
@@ -123,11 +112,8 @@ class Planner {
   void place_kernel(ValueId id) {
     const ir::Node& node = graph_[id];
     const auto& attrs = std::get<ir::KernelAttrs>(node.attrs);
-    PlannedCall call;
-    call.spec = &*attrs.spec;
-    call.node = id;
+    PlannedCall call{&*attrs.spec, id, {}, node.operands.size()};
     for (const ValueId operand : node.operands) call.buffers.push_back(buffer_of(operand));
-    call.operands = call.buffers.size();
     for (std::size_t r = 0; r < attrs.results.size(); ++r) {
       const std::string name = attrs.results.size() == 1 ? fmt::format("%{}", id.index)
                                                          : fmt::format("%{}.{}", id.index, r);
@@ -145,11 +131,7 @@ class Planner {
 
   PlannedCall copy_call(int from, int to) {
     plan_.copies.push_back(std::make_unique<ir::KernelSpec>(whole_copy(buffer(from).type)));
-    PlannedCall call;
-    call.spec = plan_.copies.back().get();
-    call.buffers = {from, to};
-    call.operands = 1;
-    return call;
+    return {plan_.copies.back().get(), ir::kNoValue, {from, to}, 1};
   }
 
   // A copy of `from` made before anything else runs: the contents that it has at the start.
@@ -182,21 +164,20 @@ class Planner {
 
   // Makes the kernel that produces `value` write straight into `variable`, where that is safe.
   bool write_in_place(int value, int variable) {
-    if (std::find(plan_.outputs.begin(), plan_.outputs.end(), value) != plan_.outputs.end())
-      return false;
+    if (std::ranges::count(plan_.outputs, value) > 0) return false;
     if (buffer(value).place != Buffer::Place::arena ||
         buffer(value).bytes != buffer(variable).bytes)
       return false;
     std::size_t producer = 0;
     for (std::size_t c = 0; c < plan_.calls.size(); ++c) {
       const PlannedCall& call = plan_.calls[c];
-      const auto results = call.buffers.begin() + static_cast<std::ptrdiff_t>(call.operands);
-      if (std::find(results, call.buffers.end(), value) != call.buffers.end()) producer = c;
+      const auto results = std::span(call.buffers).subspan(call.operands);
+      if (std::ranges::count(results, value) > 0) producer = c;
     }
     for (std::size_t c = producer; c < plan_.calls.size(); ++c) {
       const PlannedCall& call = plan_.calls[c];
-      const auto operands_end = call.buffers.begin() + static_cast<std::ptrdiff_t>(call.operands);
-      if (std::find(call.buffers.begin(), operands_end, variable) == operands_end) continue;
+      const auto operands = std::span(call.buffers).first(call.operands);
+      if (std::ranges::count(operands, variable) == 0) continue;
       if (c > producer || !reads_in_place(call, variable, value)) return false;
     }
     for (PlannedCall& call : plan_.calls)
