@@ -1,11 +1,10 @@
 // The story of the compiler: bind, run the passes, plan, generate, schedule.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "codegen/element_bits.h"
@@ -28,9 +27,8 @@ constexpr std::int64_t kWorthThreads = 1 << 20;  // bytes of variables that are 
 Variable& bound(const Variables& variables, const ir::Node& node) {
   const auto found = variables.find(name_of(node));
   if (found == variables.end())
-    throw Error(fmt::format("compile: {} \"{}\" is bound to no variable", ir::traits(node.op).name,
-                            name_of(node)),
-                node.location);
+    throw Error(node.location, "compile: {} \"{}\" is bound to no variable",
+                ir::traits(node.op).name, name_of(node));
   return *found->second;
 }
 
@@ -42,10 +40,9 @@ ir::Graph with_storage_layouts(const ir::Graph& recorded, const Variables& varia
     if (!is_variable(node)) continue;
     const Variable& variable = bound(variables, node);
     if (variable.type().shape != node.type.shape || variable.type().dtype != node.type.dtype)
-      throw Error(
-          fmt::format("compile: {} \"{}\" is {} but its variable is {}", ir::traits(node.op).name,
-                      name_of(node), ir::to_string(node.type), ir::to_string(variable.type())),
-          node.location);
+      throw Error(node.location, "compile: {} \"{}\" is {} but its variable is {}",
+                  ir::traits(node.op).name, name_of(node), ir::to_string(node.type),
+                  ir::to_string(variable.type()));
     node.type.layout = variable.type().layout;
   }
   return graph;
@@ -56,9 +53,8 @@ void check_outputs(const ir::Graph& graph) {
     throw Error("compile: the graph has neither outputs nor updates");
   for (const ir::Output& output : graph.outputs)
     if (graph[output.value].type.dtype != ir::DType::f32)
-      throw Error(fmt::format("compile: output \"{}\" is {}; cast it to f32", output.name,
-                              ir::to_string(graph[output.value].type)),
-                  graph[output.value].location);
+      throw Error(graph[output.value].location, "compile: output \"{}\" is {}; cast it to f32",
+                  output.name, ir::to_string(graph[output.value].type));
 }
 
 // The input that `node` reads; checked elements must be one, so that a run can look before it
@@ -67,11 +63,10 @@ std::size_t checked_input(const ir::Graph& graph, const ir::Node& node, std::siz
                           const std::vector<std::string>& inputs) {
   const ir::Node& source = graph[node.operands[operand]];
   if (source.op != Op::input)
-    throw Error(fmt::format("{}: the {} must be an input of the graph", ir::traits(node.op).name,
-                            node.op == Op::in_range                                   ? "operand"
-                            : node.op == Op::gather || node.op == Op::gather_backward ? "indices"
-                                                                                      : "labels"),
-                node.location);
+    throw Error(node.location, "{}: the {} must be an input of the graph", ir::traits(node.op).name,
+                node.op == Op::in_range                                   ? "operand"
+                : node.op == Op::gather || node.op == Op::gather_backward ? "indices"
+                                                                          : "labels");
   return static_cast<std::size_t>(std::ranges::find(inputs, name_of(source)) - inputs.begin());
 }
 
@@ -79,19 +74,17 @@ std::vector<LabelCheck> find_labels(const ir::Graph& graph,
                                     const std::vector<std::string>& inputs) {
   std::vector<LabelCheck> checks;
   for (const ir::Node& node : graph.nodes()) {
-    if (node.op == Op::in_range)
-      checks.push_back({checked_input(graph, node, 0, inputs), std::get<ir::RangeAttrs>(node.attrs),
-                        node.location});
-    if (node.op == Op::gather || node.op == Op::gather_backward) {
-      const bool forward = node.op == Op::gather;
-      const ir::Shape& table = forward ? graph[node.operands[0]].type.shape : node.type.shape;
-      checks.push_back(
-          {checked_input(graph, node, 1, inputs), {.low = 0, .high = table[0]}, node.location});
-    }
-    if (node.op != Op::cross_entropy && node.op != Op::cross_entropy_backward) continue;
-    const ir::Dim classes = graph[node.operands[0]].type.shape[1];
-    checks.push_back(
-        {checked_input(graph, node, 1, inputs), {.low = 0, .high = classes}, node.location});
+    const auto check = [&](std::size_t operand, const ir::RangeAttrs& range) {
+      checks.push_back({checked_input(graph, node, operand, inputs), range, node.location});
+    };
+    const auto extent_of_first = [&](std::size_t axis) {
+      return graph[node.operands[0]].type.shape[axis];
+    };
+    if (node.op == Op::in_range) check(0, std::get<ir::RangeAttrs>(node.attrs));
+    if (node.op == Op::gather) check(1, {.low = 0, .high = extent_of_first(0)});
+    if (node.op == Op::gather_backward) check(1, {.low = 0, .high = node.type.shape[0]});
+    if (node.op == Op::cross_entropy || node.op == Op::cross_entropy_backward)
+      check(1, {.low = 0, .high = extent_of_first(1)});
   }
   return checks;
 }
@@ -298,11 +291,8 @@ struct Compilation {
     p.report.arena_bytes = static_cast<std::size_t>(p.plan.arena_bytes);
     p.report.kernels = p.schedule.size();
     for (const ScheduledCall& call : p.schedule) p.report.barriers += call.barrier_before;
-    std::vector<const codegen::Kernel*> distinct;
-    for (const auto& kernel : p.kernels) distinct.push_back(kernel.get());
-    std::sort(distinct.begin(), distinct.end());
-    distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-    for (const codegen::Kernel* kernel : distinct)
+    const std::vector<const codegen::Kernel*> kernels = kernels_of(p);
+    for (const codegen::Kernel* kernel : std::set(kernels.begin(), kernels.end()))
       for (const codegen::Routine* routine : kernel->routines())
         p.report.code_bytes += routine->code->bytes.size();
   }

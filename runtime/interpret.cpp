@@ -38,12 +38,9 @@ double load_element(ir::DType dtype, const std::byte* data, std::size_t i) {
 }
 
 bool is_finite(const std::vector<ir::Value>& results) {
-  return std::ranges::all_of(
-      results,
-      [](const ir::Value& value) {
-        return std::ranges::all_of(
-            value.data, [](double x) { return std::isfinite(x); });
-      });
+  const auto finite = [](double x) { return std::isfinite(x); };
+  const auto all = [&](const ir::Value& value) { return std::ranges::all_of(value.data, finite); };
+  return std::ranges::all_of(results, all);
 }
 
 // The first node that leads to `root` through values that are not finite, and that has no such
