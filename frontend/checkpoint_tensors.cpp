@@ -17,23 +17,10 @@ bool is_counter(std::string_view name) {
 }
 
 Type stored_type(ir::DType dtype) {
-  switch (dtype) {
-    case ir::DType::f32:
-      return Type::f32;
-    case ir::DType::f16:
-      return Type::f16;
-    case ir::DType::bf16:
-      return Type::bf16;
-    case ir::DType::i8:
-      return Type::i8;
-    case ir::DType::u8:
-      return Type::u8;
-    case ir::DType::i32:
-      return Type::i32;
-    case ir::DType::boolean:
-      break;
-  }
-  return Type::boolean;
+  // In the order of DType.
+  constexpr Type kTypes[] = {Type::f32, Type::f16, Type::bf16,   Type::i8,
+                             Type::u8,  Type::i32, Type::boolean};
+  return kTypes[static_cast<std::size_t>(dtype)];
 }
 
 bool fits(const safetensors::Entry& entry, const ir::TensorType& type) {

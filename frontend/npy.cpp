@@ -137,32 +137,13 @@ constexpr NpyType type_of() {
 
 template <class T>
 std::vector<T> NpyArray::to() const {
-  switch (type) {
-    case NpyType::boolean:
-    case NpyType::u8:
-      return converted<T, std::uint8_t>(*this);
-    case NpyType::i8:
-      return converted<T, std::int8_t>(*this);
-    case NpyType::i16:
-      return converted<T, std::int16_t>(*this);
-    case NpyType::u16:
-      return converted<T, std::uint16_t>(*this);
-    case NpyType::i32:
-      return converted<T, std::int32_t>(*this);
-    case NpyType::u32:
-      return converted<T, std::uint32_t>(*this);
-    case NpyType::i64:
-      return converted<T, std::int64_t>(*this);
-    case NpyType::u64:
-      return converted<T, std::uint64_t>(*this);
-    case NpyType::f16:
-      return converted<T, Half>(*this);
-    case NpyType::f32:
-      return converted<T, float>(*this);
-    case NpyType::f64:
-      return converted<T, double>(*this);
-  }
-  return {};
+  // In the order of NpyType; a boolean is a byte.
+  static constexpr std::vector<T> (*kConversions[])(const NpyArray&) = {
+      converted<T, std::uint8_t>,  converted<T, std::int8_t>,   converted<T, std::uint8_t>,
+      converted<T, std::int16_t>,  converted<T, std::uint16_t>, converted<T, std::int32_t>,
+      converted<T, std::uint32_t>, converted<T, std::int64_t>,  converted<T, std::uint64_t>,
+      converted<T, Half>,          converted<T, float>,         converted<T, double>};
+  return kConversions[static_cast<std::size_t>(type)](*this);
 }
 
 template <class T>
