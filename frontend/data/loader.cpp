@@ -108,17 +108,7 @@ class DataLoader::Reader {
 class DataLoader::ReadAhead {
  public:
   ReadAhead(Reader& reader, std::int64_t first)
-      : reader_(reader), thread_([this, first] { run(first); }) {}
-  ~ReadAhead() {
-    {
-      const std::lock_guard lock(mutex_);
-      stop_ = true;
-    }
-    changed_.notify_all();
-    thread_.join();
-  }
-  ReadAhead(const ReadAhead&) = delete;
-  ReadAhead& operator=(const ReadAhead&) = delete;
+      : reader_(reader), thread_([this, first](std::stop_token stop) { run(first, stop); }) {}
 
   // Swaps the next batch into `to`, whose memory the thread uses again.
   void take(Buffers& to) {
@@ -132,10 +122,10 @@ class DataLoader::ReadAhead {
   }
 
  private:
-  void run(std::int64_t first) {
+  void run(std::int64_t first, const std::stop_token& stop) {
     try {
       for (std::int64_t batch = first; batch < reader_.batches(); ++batch)
-        if (!read_one(batch)) return;
+        if (!read_one(batch, stop)) return;
     } catch (...) {
       const std::lock_guard lock(mutex_);
       failure_ = std::current_exception();
@@ -144,13 +134,13 @@ class DataLoader::ReadAhead {
   }
 
   // False when told to stop.
-  bool read_one(std::int64_t batch) {
+  bool read_one(std::int64_t batch, const std::stop_token& stop) {
     Buffers buffers;
     {
       std::unique_lock lock(mutex_);
       const auto room = static_cast<std::size_t>(reader_.prefetch());
-      changed_.wait(lock, [&] { return stop_ || ready_.size() < room; });
-      if (stop_) return false;
+      changed_.wait(lock, stop, [&] { return ready_.size() < room; });
+      if (stop.stop_requested()) return false;
       if (!spare_.empty()) {
         buffers = std::move(spare_.back());
         spare_.pop_back();
@@ -165,12 +155,11 @@ class DataLoader::ReadAhead {
 
   Reader& reader_;
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable_any changed_;
   std::deque<Buffers> ready_;
   std::vector<Buffers> spare_;
   std::exception_ptr failure_;
-  bool stop_ = false;
-  std::thread thread_;  // last: it uses the others
+  std::jthread thread_;  // last: it uses the others
 };
 
 DataLoader::DataLoader(Dataset dataset, LoaderOptions options)
@@ -201,10 +190,7 @@ void DataLoader::seek(Position position) {
 Batch DataLoader::next() {
   Buffers& current = reader_->current;
   if (position_.batch == batches()) {
-    current.size = 0;
-    current.inputs.clear();
-    current.images.clear();
-    current.targets.clear();
+    current = {};
     return reader_->batch_of(current);
   }
   if (reader_->prefetch() == 0) {
