@@ -17,17 +17,16 @@ namespace {
 // Replaces the chosen layers while the graph is recorded again.
 class Rewriting {
  public:
-  Rewriting(const Tape& from, std::map<ir::ValueId, Candidate> chosen,
-            std::map<ir::ValueId, ByteRange> ranges)
-      : from_(from), chosen_(std::move(chosen)), ranges_(std::move(ranges)) {}
+  // `chosen`: the layers, with the ranges of their inputs.
+  Rewriting(const Tape& from, std::map<ir::ValueId, ByteRange> chosen)
+      : from_(from), chosen_(std::move(chosen)) {}
 
   std::optional<ir::ValueId> operator()(Rerecording& recording, ir::ValueId old) {
     const auto it = chosen_.find(old);
     if (it == chosen_.end()) return std::nullopt;
     const ir::Node& node = recording.graph()[old];
-    const ByteRange range = ranges_.at(it->second.source);
-    const ir::ValueId x = bytes(recording, node.operands[0], range);
-    return product(recording, node, x, range);
+    const ir::ValueId x = bytes(recording, node.operands[0], it->second);
+    return product(recording, node, x, it->second);
   }
 
  private:
@@ -106,8 +105,7 @@ class Rewriting {
   }
 
   const Tape& from_;
-  std::map<ir::ValueId, Candidate> chosen_;
-  std::map<ir::ValueId, ByteRange> ranges_;
+  std::map<ir::ValueId, ByteRange> chosen_;
   std::map<ir::ValueId, ir::ValueId> bytes_;
 };
 
@@ -178,18 +176,14 @@ Quantized Calibration::finish() const {
   if (!s.observed.empty() && s.observed.front().empty())
     throw Error("quantize: nothing was observed; call observe() with sample inputs first");
   Quantized result{{std::make_unique<Tape>(), {}}, {}};
-  std::map<ir::ValueId, Candidate> chosen;
-  std::map<ir::ValueId, ByteRange> ranges;
+  std::map<ir::ValueId, ByteRange> chosen;
   for (const Candidate& candidate : s.layers) {
     const Layer layer = s.judge(candidate);
-    if (layer.integers) {
-      chosen.emplace(candidate.node, candidate);
-      ranges.emplace(candidate.source, byte_range(layer.low, layer.high));
-    }
+    if (layer.integers) chosen.emplace(candidate.node, byte_range(layer.low, layer.high));
     result.layers.push_back(layer);
   }
   Rerecording recording(s.graph, s.tape.inputs(), s.tape.variables(), *result.model.tape,
-                        Rewriting(s.tape, std::move(chosen), std::move(ranges)));
+                        Rewriting(s.tape, std::move(chosen)));
   result.model.outputs = recording.run();
   return result;
 }
