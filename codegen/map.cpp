@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "codegen/map_routine.h"
 #include "codegen/sizes.h"
@@ -90,17 +89,16 @@ std::vector<ir::Stream> streams_of(const ir::MapSpec& spec, const ir::MapSegment
 
 class MapKernel final : public Kernel {
  public:
-  MapKernel(const ir::MapSpec& spec, const ir::Isa& isa) {
-    const std::size_t inputs = static_cast<std::size_t>(spec.expr.inputs);
-    const std::size_t outputs = spec.expr.outputs.size(), segments = spec.segments.size();
-    outputs_ = std::ssize(spec.expr.outputs);
+  MapKernel(const ir::MapSpec& spec, const ir::Isa& isa) : outputs_(spec.expr.outputs.size()) {
+    const auto inputs = static_cast<std::size_t>(spec.expr.inputs);
+    const std::size_t segments = spec.segments.size();
     std::vector<std::vector<MapAccess>> patterns;
     for (std::size_t s = 0; s < segments; ++s) {
       const std::vector<ir::Stream> streams = streams_of(spec, spec.segments[s]);
       Walk& walk = walks_.emplace_back(make_walk(spec.segments[s], streams));
       for (std::size_t i = 0; i < inputs; ++i) walk.buffers.push_back(s * inputs + i);
-      for (std::size_t o = 0; o < outputs; ++o)
-        walk.buffers.push_back(segments * inputs + s * outputs + o);
+      for (std::size_t o = 0; o < outputs_; ++o)
+        walk.buffers.push_back(segments * inputs + s * outputs_ + o);
       const std::vector<MapAccess> pattern = accesses(walk, streams, inputs);
       const auto known = std::ranges::find(patterns, pattern);
       walk.routine = static_cast<std::size_t>(known - patterns.begin());
@@ -137,27 +135,24 @@ class MapKernel final : public Kernel {
 
   std::span<std::byte> written(const Call& call, std::size_t index) const override {
     if (by_images_) return {};
-    const auto [segment, output] = std::ldiv(static_cast<std::int64_t>(index), outputs_);
+    const std::size_t segment = index / outputs_;
     std::int64_t first = 0;
-    for (std::int64_t s = 0; s < segment; ++s)
-      first += walks_[static_cast<std::size_t>(s)].places(call.batch);
-    const Walk& walk = walks_[static_cast<std::size_t>(segment)];
-    const std::size_t stream = walk.buffers.size() - static_cast<std::size_t>(outputs_ - output);
+    for (std::size_t s = 0; s < segment; ++s) first += walks_[s].places(call.batch);
+    const Walk& walk = walks_[segment];
     const auto [begin, end] = share(walk, first, call);
-    const std::int64_t size = walk.strides[stream].back();
     if (begin >= end) return {};
+    const std::size_t stream = walk.buffers.size() - outputs_ + index % outputs_;
     auto* result = static_cast<std::byte*>(call.buffers[walk.buffers[stream]]);
+    const std::int64_t size = walk.strides[stream].back();
     return {result + begin * size, result + end * size};
   }
 
   std::vector<const Routine*> routines() const override { return with_routines({routines_}); }
 
  private:
-  struct Share {
-    std::int64_t begin, end;
-  };
   // The elements of a walk whose places start at `first` that a call works on.
-  static Share share(const Walk& walk, std::int64_t first, const Call& call) {
+  static std::pair<std::int64_t, std::int64_t> share(const Walk& walk, std::int64_t first,
+                                                     const Call& call) {
     return {std::max<std::int64_t>(call.begin * kChunk - first, 0),
             std::min(call.end * kChunk - first, walk.elements(call.batch))};
   }
@@ -214,7 +209,7 @@ class MapKernel final : public Kernel {
 
   std::vector<Walk> walks_;
   std::vector<Routine> routines_;
-  std::int64_t outputs_ = 0;  // of a segment
+  std::size_t outputs_;  // of a segment
   bool by_images_ = false;
 };
 

@@ -22,8 +22,6 @@ constexpr int kMostBlocks = 8;      // more would only lengthen the code
 // ahead, where there are so many FMAs in a step that the loads are free.
 constexpr int kStepsAhead = 16;
 constexpr int kFewestRowsAhead = 4;
-// Steps beside which waiting for stores does not count.
-constexpr std::int64_t kManySteps = 256;
 
 // Two ways to hold a step's operands beside the accumulators: all vectors of b and one broadcast
 // of a at a time, or all broadcasts and one vector at a time.
@@ -321,18 +319,6 @@ void TileSet::bind_operands(TileCall& call, void* const* buffers, std::int64_t c
     if (operand.access == ir::EpilogueAccess::channel) offset = channel * size;
     call.operands[i] = address(buffers[i], offset);
   }
-}
-
-TileLimits large_tiles(const ir::Isa& isa) {
-  return {isa.tile_rows, isa.vector_registers};
-}
-
-TileLimits small_tiles(const ir::Isa& isa) {
-  return {isa.small_tile_rows, isa.small_tile_vectors};
-}
-
-TileLimits tiles_of(const ir::Isa& isa, std::int64_t steps) {
-  return steps < kManySteps ? small_tiles(isa) : large_tiles(isa);
 }
 
 int max_tile_blocks(const ir::Isa& isa, TileLimits limits, int rows) {

@@ -100,10 +100,17 @@ class TileSet {
 struct TileLimits {
   int rows = 1, vectors = 1;
 };
-TileLimits large_tiles(const ir::Isa& isa);
-TileLimits small_tiles(const ir::Isa& isa);
+constexpr TileLimits large_tiles(const ir::Isa& isa) {
+  return {isa.tile_rows, isa.vector_registers};
+}
+constexpr TileLimits small_tiles(const ir::Isa& isa) {
+  return {isa.small_tile_rows, isa.small_tile_vectors};
+}
 // Small ones for sums of few steps.
-TileLimits tiles_of(const ir::Isa& isa, std::int64_t steps);
+constexpr TileLimits tiles_of(const ir::Isa& isa, std::int64_t steps) {
+  constexpr std::int64_t kManySteps = 256;
+  return steps < kManySteps ? small_tiles(isa) : large_tiles(isa);
+}
 // Most column blocks beside `rows` rows that fit the limits and the registers of `isa`.
 int max_tile_blocks(const ir::Isa& isa, TileLimits limits, int rows);
 

@@ -129,7 +129,8 @@ void Executable::Program::run_thread(int thread, int threads) {
         call.begin = begin;
         call.end = end;
         call.buffers = operands(c, thread, begin);
-        if (threads > 1) call.written_later = schedule[c].later(thread);
+        if (threads > 1)
+          call.written_later = schedule[c].written_later[static_cast<std::size_t>(thread)];
         schedule[c].kernel->run(call);
       });
 }

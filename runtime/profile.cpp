@@ -34,7 +34,8 @@ struct ProfiledRun {
           call.begin = begin;
           call.end = end;
           call.buffers = program.operands(c, thread, begin);
-          if (threads > 1) call.written_later = scheduled.later(thread);
+          if (threads > 1)
+            call.written_later = scheduled.written_later[static_cast<std::size_t>(thread)];
           record(c, false, [&] { scheduled.kernel->run(call); });
         });
   }

@@ -21,12 +21,7 @@ struct ScheduledCall {
   };
   std::vector<Local> locals;
   std::vector<std::vector<void*>> bound;            // by thread: buffers for its current group
-  std::vector<std::span<std::byte>> written_later;  // by thread, see codegen::Call; or none
-
-  std::span<std::byte> later(int thread) const {
-    return written_later.empty() ? std::span<std::byte>()
-                                 : written_later[static_cast<std::size_t>(thread)];
-  }
+  std::vector<std::span<std::byte>> written_later;  // by thread, see codegen::Call
 };
 
 // Calls [first, end) of a plan. A thread runs `images` of its images through all of them, then the

@@ -46,6 +46,7 @@ std::span<std::byte> whole_lines(std::span<std::byte> bytes) {
 
 void take_over_early(const Plan& plan, std::vector<ScheduledCall>& schedule, int threads,
                      ir::Dim max_batch) {
+  for (ScheduledCall& call : schedule) call.written_later.resize(static_cast<std::size_t>(threads));
   std::vector<std::int64_t> taken(schedule.size());  // bytes, by host
   for (std::size_t u = 0; u < schedule.size() && threads > 1; ++u) {
     const PlannedCall& update = plan.calls[u];
@@ -57,13 +58,12 @@ void take_over_early(const Plan& plan, std::vector<ScheduledCall>& schedule, int
       const double lines = static_cast<double>(buffer.bytes) / ir::kCacheLine;
       if (ir::flops(*plan.calls[*host].spec, max_batch) < kFlopsPerLine * lines) continue;
       taken[*host] = buffer.bytes;
-      std::vector<std::span<std::byte>>& shares = schedule[*host].written_later;
-      shares.clear();
       const codegen::Kernel& kernel = *schedule[u].kernel;
       codegen::Call call{.buffers = schedule[u].buffers.data(), .batch = max_batch};
-      for (int t = 0; t < threads; ++t) {
-        call.begin = std::exchange(call.end, kernel.units(max_batch) * (t + 1) / threads);
-        shares.push_back(whole_lines(kernel.written(call, i - update.operands)));
+      std::int64_t part = 0;
+      for (std::span<std::byte>& share : schedule[*host].written_later) {
+        call.begin = std::exchange(call.end, kernel.units(max_batch) * ++part / threads);
+        share = whole_lines(kernel.written(call, i - update.operands));
       }
     }
   }
