@@ -4,6 +4,7 @@
 
 #include "codegen/batch_kernel.h"
 #include "codegen/sizes.h"
+#include "ir/error.h"
 
 namespace taper::codegen {
 namespace {
