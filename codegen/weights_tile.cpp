@@ -153,13 +153,10 @@ class WeightsEmitter : RoutineEmitter {
     if (spec_.input != ir::Layout::c16) return;
     // The rows and columns that no output pixel before this one has read.
     const std::int64_t last = std::ranges::max_element(tile_.rows, {}, &WeightRow::ky)->ky;
-    for (std::int64_t row = std::max<std::int64_t>(0, last - spec_.stride[0] + 1); row <= last;
-         ++row) {
-      for (std::int64_t x = 0; x < spec_.stride[1]; ++x) {
-        const std::int64_t column = pixels * spec_.stride[1] + x;
-        m_.prefetch(
-            {input_, (row * spec_.dilation[0] * spec_.iw + column) * column_ + kPrefetchBytes});
-      }
+    for (std::int64_t up = 0; up < std::min(spec_.stride[0], last + 1); ++up) {
+      const std::int64_t row = (last - up) * spec_.dilation[0] * spec_.iw;
+      for (std::int64_t x = 0; x < spec_.stride[1]; ++x)
+        m_.prefetch({input_, (row + pixels * spec_.stride[1] + x) * column_ + kPrefetchBytes});
     }
   }
 
