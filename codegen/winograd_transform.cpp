@@ -143,8 +143,8 @@ class TransformEmitter : RoutineEmitter {
     return each_tile([&] { to_points(size, transform); });
   }
 
-  // A tile: some rows of its first transform, of the elements of a column
-  // that they need, then the second transform along each.
+  // A tile: some rows of its first transform, of the elements of a column that they need, then the
+  // second transform along each.
   void to_points(int size, GroupedTransform& transform) {
     for (const Group& rows : groups(transform.groups())) {
       std::vector<Line> lines = empty_lines(rows, size);

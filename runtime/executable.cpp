@@ -120,19 +120,9 @@ void Executable::Program::copy_inputs(int thread, int threads) const {
 }
 
 void Executable::Program::run_thread(int thread, int threads) {
-  codegen::Call call;
-  call.batch = batch;
-  call.scratch = scratch[static_cast<std::size_t>(thread)].get();
   walk(
       thread, threads, [&](std::size_t) { barrier->arrive_and_wait(); },
-      [&](std::size_t c, std::int64_t begin, std::int64_t end) {
-        call.begin = begin;
-        call.end = end;
-        call.buffers = operands(c, thread, begin);
-        if (threads > 1)
-          call.written_later = schedule[c].written_later[static_cast<std::size_t>(thread)];
-        schedule[c].kernel->run(call);
-      });
+      [&](std::size_t c, const codegen::Call& call) { schedule[c].kernel->run(call); });
 }
 
 }  // namespace taper::runtime

@@ -17,9 +17,6 @@ struct ProfiledRun {
 
   void run(int thread) {
     Events& mine = events[static_cast<std::size_t>(thread)];
-    codegen::Call call;
-    call.batch = program.batch;
-    call.scratch = program.scratch[static_cast<std::size_t>(thread)].get();
     const auto record = [&](std::size_t c, bool wait, const auto& action) {
       const Clock::time_point begin = Clock::now();
       action();
@@ -29,14 +26,8 @@ struct ProfiledRun {
     program.walk(
         thread, threads,
         [&](std::size_t c) { record(c, true, [&] { program.barrier->arrive_and_wait(); }); },
-        [&](std::size_t c, std::int64_t begin, std::int64_t end) {
-          const ScheduledCall& scheduled = program.schedule[c];
-          call.begin = begin;
-          call.end = end;
-          call.buffers = program.operands(c, thread, begin);
-          if (threads > 1)
-            call.written_later = scheduled.written_later[static_cast<std::size_t>(thread)];
-          record(c, false, [&] { scheduled.kernel->run(call); });
+        [&](std::size_t c, const codegen::Call& call) {
+          record(c, false, [&] { program.schedule[c].kernel->run(call); });
         });
   }
 

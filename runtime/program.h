@@ -87,10 +87,12 @@ struct Executable::Program {
   };
   Recording record(std::span<const InputBytes> inputs);
   // Copies this thread's share of the inputs, then calls wait(c) before call c where the threads
-  // must meet, and run(c, begin, end) for each part of this thread's share of its units.
+  // must meet, and run(c, call) for each part of this thread's share of its units.
   template <class Wait, class Run>
-  void walk(int thread, int threads, const Wait& wait, const Run& run) const {
+  void walk(int thread, int threads, const Wait& wait, const Run& run) {
     copy_inputs(thread, threads);
+    const auto t = static_cast<std::size_t>(thread);
+    codegen::Call call{.batch = batch, .scratch = scratch[t].get()};
     for (const Chain& chain : std::span(chains).subspan(first_chain)) {
       const ScheduledCall& first = schedule[chain.first];
       if (first.barrier_before && threads > 1) wait(chain.first);
@@ -99,7 +101,13 @@ struct Executable::Program {
       const std::int64_t end = threads == 1 ? units : units * (thread + 1) / threads;
       for (std::int64_t i = begin; i < end;) {
         const std::int64_t stop = group_end(chain, i, end);
-        for (std::size_t c = chain.first; c < chain.end; ++c) run(c, i, stop);
+        call.begin = i;
+        call.end = stop;
+        for (std::size_t c = chain.first; c < chain.end; ++c) {
+          call.buffers = operands(c, thread, i);
+          if (threads > 1) call.written_later = schedule[c].written_later[t];
+          run(c, call);
+        }
         i = stop;
       }
     }

@@ -50,9 +50,9 @@ std::vector<bool> place_barriers(const Plan& plan,
                                  const std::vector<const codegen::Kernel*>& kernels,
                                  const std::vector<Chain>& chains);
 
-// An update writes weights that other threads have just read, and each of its stores waits until
-// their caches have let the line go: longer than it computes. The largest product between the last
-// reader of a variable and its update gets the lines to take over, where it hides these waits.
+// An update writes weights that other threads have just read: their caches have to let each line
+// go. The largest product between the last reader of a variable and its update gets the lines to
+// take over, where it hides these waits.
 void take_over_early(const Plan& plan, std::vector<ScheduledCall>& schedule, int threads,
                      ir::Dim max_batch);
 

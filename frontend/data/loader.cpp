@@ -190,7 +190,10 @@ void DataLoader::seek(Position position) {
 Batch DataLoader::next() {
   Buffers& current = reader_->current;
   if (position_.batch == batches()) {
-    current = {};
+    current.size = 0;
+    current.inputs.clear();
+    current.images.clear();
+    current.targets.clear();
     return reader_->batch_of(current);
   }
   if (reader_->prefetch() == 0) {
