@@ -20,10 +20,12 @@ struct Extent {
 };
 
 // A segment as it is walked: dims of one element dropped, adjacent dims merged where every stream
-// goes on evenly. Row-major order, and so the linear index of an element, stays the same.
+// goes on evenly or begins its block again. Row-major order, and so the linear index of an element,
+// stays the same.
 struct Walk {
   std::vector<Extent> dims;
   std::vector<std::vector<std::int64_t>> strides;  // per stream: inputs, then outputs; in bytes
+  std::vector<bool> blocks;                        // per stream: see MapAccess
   std::vector<std::size_t> buffers;                // per stream
   std::size_t routine = 0;
 
@@ -36,23 +38,32 @@ struct Walk {
   std::int64_t places(std::int64_t batch) const { return blocks_of(elements(batch)) * kLanes; }
 };
 
-bool mergeable(const std::vector<ir::Stream>& streams, std::size_t outer, std::size_t inner,
-               const Extent& extent) {
-  return !extent.batched && std::ranges::all_of(
-                                streams,
-                                [&](const ir::Stream& s) {
-                                  return s.strides[outer] == s.strides[inner] * extent.size;
-                                });
+// Merges dim `outer` into the innermost so far, which walks as dim `inner`, if every stream allows.
+bool merge(Walk& walk, const std::vector<ir::Stream>& streams, std::size_t outer,
+           std::size_t inner) {
+  const Extent extent = walk.dims.back();
+  if (extent.batched) return false;
+  const bool innermost = walk.dims.size() == 1;
+  std::vector<bool> blocks = walk.blocks;
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    const std::int64_t out = streams[i].strides[outer], in = streams[i].strides[inner];
+    if (out == in * extent.size && !(innermost && blocks[i])) continue;
+    blocks[i] = innermost && (blocks[i] || (extent.size == kLanes && in == 1));
+    if (!blocks[i] || out != 0) return false;
+  }
+  walk.blocks = blocks;
+  return true;
 }
 
 Walk make_walk(const ir::MapSegment& segment, const std::vector<ir::Stream>& streams) {
   std::vector<std::size_t> kept;  // the spec's dim that a walk's dim steps by
   Walk walk;
+  walk.blocks.resize(streams.size());
   for (std::size_t i = segment.dims.size(); i-- > 0;) {
     const bool batched = segment.dims[i] == ir::kBatch;
     const Extent extent{batched ? 1 : segment.dims[i], batched};
     if (!batched && extent.size == 1) continue;
-    if (!kept.empty() && mergeable(streams, i, kept.back(), walk.dims.back())) {
+    if (!kept.empty() && merge(walk, streams, i, kept.back())) {
       walk.dims.back() = {walk.dims.back().size * extent.size, batched};
       continue;
     }
@@ -61,11 +72,12 @@ Walk make_walk(const ir::MapSegment& segment, const std::vector<ir::Stream>& str
   }
   std::ranges::reverse(walk.dims);
   std::ranges::reverse(kept);
-  for (const ir::Stream& s : streams) {
-    const auto size = static_cast<std::int64_t>(ir::byte_size(s.dtype));
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    const auto size = static_cast<std::int64_t>(ir::byte_size(streams[i].dtype));
     std::vector<std::int64_t>& strides = walk.strides.emplace_back();
-    for (const std::size_t dim : kept) strides.push_back(s.strides[dim] * size);
+    for (const std::size_t dim : kept) strides.push_back(streams[i].strides[dim] * size);
     if (kept.empty()) strides.push_back(size);
+    if (walk.blocks[i]) strides.back() = 0;
   }
   if (kept.empty()) walk.dims.emplace_back();
   return walk;
@@ -162,7 +174,8 @@ class MapKernel final : public Kernel {
     std::vector<MapAccess> pattern;
     for (std::size_t i = 0; i < streams.size(); ++i) {
       const auto size = static_cast<std::int64_t>(ir::byte_size(streams[i].dtype));
-      pattern.push_back({streams[i].dtype, walk.strides[i].back() / size});
+      const bool block = walk.blocks[i];
+      pattern.push_back({streams[i].dtype, block ? 1 : walk.strides[i].back() / size, block});
       if (i >= inputs && pattern.back().stride != 1)
         throw Error("map: an output that is not dense in its innermost dim");
     }

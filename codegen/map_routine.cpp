@@ -5,6 +5,7 @@
 
 #include "codegen/expr.h"
 #include "codegen/routine_emitter.h"
+#include "codegen/sizes.h"
 #include "ir/error.h"
 
 namespace taper::codegen {
@@ -53,6 +54,11 @@ class MapEmitter : RoutineEmitter {
   Address row_pointer(std::size_t i) const { return arg(element(field(&MapCall::pointers), i)); }
   Address current(std::size_t i) const { return arg(element(field(&MapCall::current), i)); }
   bool in_register(std::size_t i) const { return !(pointers_[i] == Gp{}); }
+  bool moves(std::size_t i) const { return streams_[i].stride != 0 && !streams_[i].block; }
+  // Whether all vectors of a row take the same value.
+  bool repeats(std::size_t i) const {
+    return streams_[i].block ? m_.isa().lanes == kLanes : streams_[i].stride == 0;
+  }
   std::int64_t bytes_per_element(std::size_t i) const {
     return static_cast<std::int64_t>(ir::byte_size(streams_[i].dtype)) * streams_[i].stride;
   }
@@ -61,7 +67,7 @@ class MapEmitter : RoutineEmitter {
   void keep_pointers() {
     std::size_t left = kPointerRegisters;
     for (std::size_t i = 0; i < streams_.size() && left > 0; ++i) {
-      if (streams_[i].stride == 0) continue;
+      if (!moves(i)) continue;
       pointers_[i] = m_.gp();
       --left;
     }
@@ -73,7 +79,7 @@ class MapEmitter : RoutineEmitter {
     int left = m_.free_vecs() - max_registers(expr_) - (random_ ? 2 : 0);
     kept_.resize(inputs_ + expr_.instrs.size());
     for (std::size_t i = 0; i < inputs_; ++i)
-      if (streams_[i].stride == 0 && left-- > 0) kept_[i] = m_.vec();
+      if (repeats(i) && left-- > 0) kept_[i] = m_.vec();
     for (std::size_t i = 0; i < expr_.instrs.size(); ++i) {
       if (expr_.instrs[i].op != ir::Op::constant || left-- <= 0) continue;
       kept_[inputs_ + i] = m_.vec();
@@ -90,9 +96,12 @@ class MapEmitter : RoutineEmitter {
     }
     for (std::size_t i = 0; i < inputs_; ++i)
       if (!(kept_[i] == Vec{})) load_input(kept_[i], i, 0, false);
-    const int lanes = m_.isa().lanes, unroll = unroll_factor();
-    if (unroll > 1) emit_loop(unroll * lanes);
-    emit_loop(lanes);
+    const bool blocks = std::ranges::any_of(streams_, &MapAccess::block);
+    const int least = blocks ? kLanes : m_.isa().lanes;
+    const int most = std::max(least, unroll_factor() * m_.isa().lanes);
+    if (most > least) emit_loop(most);
+    emit_loop(least);
+    if (blocks) return;
     const Label done = m_.label();
     m_.jump_if(Condition::less_equal, count_, 0, done);
     m_.set_tail(count_);
@@ -146,7 +155,7 @@ class MapEmitter : RoutineEmitter {
 
   // Valid until the temporary is used again.
   Address address(std::size_t i, int first) {
-    const std::int64_t offset = first * bytes_per_element(i);
+    const std::int64_t offset = (streams_[i].block ? first % kLanes : first) * bytes_per_element(i);
     if (in_register(i)) return {pointers_[i], offset};
     m_.load(temp_, current(i));
     return {temp_, offset};
@@ -182,7 +191,7 @@ class MapEmitter : RoutineEmitter {
 
   void advance(int elements) {
     for (std::size_t i = 0; i < streams_.size(); ++i) {
-      if (streams_[i].stride == 0) continue;
+      if (!moves(i)) continue;
       const Gp p = in_register(i) ? pointers_[i] : temp_;
       if (!in_register(i)) m_.load(p, current(i));
       m_.add(p, elements * bytes_per_element(i));

@@ -21,14 +21,16 @@ struct MapCall {
   std::array<std::int64_t, kMaxMapStreams> row_bytes;  // from one row to the next
 };
 
-// How the innermost dim walks a stream: 0 repeats, 1 is contiguous, others are strided.
+// How the innermost dim walks a stream: 0 repeats, 1 is contiguous, others are strided; or `block`,
+// the same 16 contiguous elements over and over.
 struct MapAccess {
   ir::DType dtype = ir::DType::f32;
   std::int64_t stride = 1;
+  bool block = false;
   bool operator==(const MapAccess&) const = default;
 };
 
-// `streams` holds inputs, then outputs; outputs have stride 1.
+// `streams` holds inputs, then outputs; outputs have stride 1. With blocks, rows are whole ones.
 Routine make_map_routine(const ir::Expr& expr, const std::vector<MapAccess>& streams,
                          const ir::Isa& isa, const std::string& name);
 
