@@ -114,6 +114,7 @@ class Masm {
   // fma where only the first half of the lanes counts; the others of acc are unspecified then. Half
   // the work where the FMA units are narrower than a vector.
   virtual void fma_half(Vec acc, Vec a, Vec b) { fma(acc, a, b); }
+  virtual void fma_half(Vec acc, Vec a, Address scalar) { fma_broadcast(acc, a, scalar); }
   // i32 lanes: acc += the sum of the four products of the u8 in the lane of a and the i8 in that of
   // b, exact. acc is neither a nor b.
   virtual void dot_u8_i8(Vec acc, Vec a, Vec b) = 0;

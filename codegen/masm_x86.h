@@ -52,6 +52,7 @@ class MasmX86 final
  public:
 #include "codegen/masm_overrides.def"
   void fma_half(Vec acc, Vec a, Vec b) override;
+  void fma_half(Vec acc, Vec a, Address scalar) override;
 };
 
 }  // namespace taper::codegen

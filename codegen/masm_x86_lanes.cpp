@@ -133,6 +133,11 @@ void MasmX86::fma_half(Vec acc, Vec a, Vec b) {
   a_.vfmadd231ps(half(acc), half(a), half(b));
 }
 
+void MasmX86::fma_half(Vec acc, Vec a, Address scalar) {
+  if (!wide()) return fma_broadcast(acc, a, scalar);
+  a_.vfmadd231ps(half(acc), half(a), mem(scalar)._1to8());
+}
+
 void MasmX86::move(Vec d, Vec s) {
   if (d != s) a_.vmovaps(v(d), v(s));
 }

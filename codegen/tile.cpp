@@ -212,9 +212,7 @@ class TileEmitter : RoutineEmitter {
   }
 
   // Broadcasts are operands of the multiplications.
-  bool embedded() const {
-    return !broadcasts_kept_ && width() == 1 && !shape_.integers && !vectors_[0].half;
-  }
+  bool embedded() const { return !broadcasts_kept_ && width() == 1 && !shape_.integers; }
   bool rows_ahead() const { return shape_.rows_ahead && shape_.rows >= kFewestRowsAhead; }
 
   void prefetch(Address b) {
@@ -226,7 +224,10 @@ class TileEmitter : RoutineEmitter {
     for (int v = 0; v < width(); ++v) m_.load(operand(v), b + vectors_[index(v)].b);
     for (int row = tap.first_row; row < tap.end_row; ++row) {
       if (embedded()) {
-        m_.fma_broadcast(accumulator(row, 0), operand(0), a + row * shape_.a_row);
+        if (vectors_[0].half)
+          m_.fma_half(accumulator(row, 0), operand(0), a + row * shape_.a_row);
+        else
+          m_.fma_broadcast(accumulator(row, 0), operand(0), a + row * shape_.a_row);
         continue;
       }
       m_.broadcast(operand(width()), a + row * shape_.a_row);

@@ -211,11 +211,13 @@ class WeightsKernel : public Kernel {
     const std::int64_t result_channel =
         depthwise() ? part.oc_block
                     : part.oc_block * spec_.ic + part.block_channel + origin.channel;
-    units_.push_back({routine({part.blocks, planes(part.blocks) > kGroupBytes, std::move(rows),
-                               std::move(runs)}),
-                      (down * spec_.iw - spec_.pad_left) * column() + channel + depthwise_block,
-                      (part.oc_block * spec_.oh + first_row) * spec_.ow * kPixel,
-                      (result_channel * spec_.kh + origin.ky) * spec_.kw * kPixel});
+    const std::int64_t columns = spec_.oc - (part.oc_block + part.blocks - 1) * ir::kBlock;
+    units_.push_back(
+        {routine({part.blocks, columns <= ir::kBlock / 2, planes(part.blocks) > kGroupBytes,
+                  std::move(rows), std::move(runs)}),
+         (down * spec_.iw - spec_.pad_left) * column() + channel + depthwise_block,
+         (part.oc_block * spec_.oh + first_row) * spec_.ow * kPixel,
+         (result_channel * spec_.kh + origin.ky) * spec_.kw * kPixel});
   }
 
   std::size_t routine(WeightsTile tile) {

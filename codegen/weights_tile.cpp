@@ -134,15 +134,20 @@ class WeightsEmitter : RoutineEmitter {
       const Address value = input_address(tile_.rows[r], x);
       const Vec* acc = &accumulators_[r * pixel_.size()];
       if (fused_broadcast(spec_, m_.isa(), blocks_)) {
-        m_.fma_broadcast(acc[0], pixel_[0], value);
+        is_half(0) ? m_.fma_half(acc[0], pixel_[0], value)
+                   : m_.fma_broadcast(acc[0], pixel_[0], value);
         continue;
       }
       if (!depthwise(spec_)) m_.broadcast(value_, value);
       for (std::size_t v = 0; v < pixel_.size(); ++v) {
         if (depthwise(spec_)) m_.load(value_, value + static_cast<std::int64_t>(v) * vector_bytes);
-        m_.fma(acc[v], pixel_[v], value_);
+        is_half(v) ? m_.fma_half(acc[v], pixel_[v], value_) : m_.fma(acc[v], pixel_[v], value_);
       }
     }
+  }
+
+  bool is_half(std::size_t v) const {
+    return tile_.half && v + 1 == pixel_.size() && m_.isa().vectors_per_block() == 1;
   }
 
   // A plain input has 16 pixels to a cache line: what it misses is little.

@@ -30,6 +30,7 @@ struct PixelRun {
 // its first output row, so that tiles at different places share their code.
 struct WeightsTile {
   std::int64_t blocks = 1;  // of output channels, side by side
+  bool half = false;        // the last of them has at most 8 channels
   bool stream = false;      // the planes of an image exceed the first-level cache: prefetch
   std::vector<WeightRow> rows;
   std::vector<PixelRun> vertical;
