@@ -54,11 +54,9 @@ class MapEmitter : RoutineEmitter {
   Address row_pointer(std::size_t i) const { return arg(element(field(&MapCall::pointers), i)); }
   Address current(std::size_t i) const { return arg(element(field(&MapCall::current), i)); }
   bool in_register(std::size_t i) const { return !(pointers_[i] == Gp{}); }
+  bool has_blocks() const { return std::ranges::any_of(streams_, &MapAccess::block); }
+  static std::size_t index(int i) { return static_cast<std::size_t>(i); }
   bool moves(std::size_t i) const { return streams_[i].stride != 0 && !streams_[i].block; }
-  // Whether all vectors of a row take the same value.
-  bool repeats(std::size_t i) const {
-    return streams_[i].block ? m_.isa().lanes == kLanes : streams_[i].stride == 0;
-  }
   std::int64_t bytes_per_element(std::size_t i) const {
     return static_cast<std::int64_t>(ir::byte_size(streams_[i].dtype)) * streams_[i].stride;
   }
@@ -76,14 +74,20 @@ class MapEmitter : RoutineEmitter {
   // Inputs that a row repeats, then constants, as far as registers go: loading them again for each
   // vector would leave the processor fewer vectors to look ahead to.
   void keep_values() {
+    const int vectors = has_blocks() ? m_.isa().vectors_per_block() : 1;
     int left = m_.free_vecs() - max_registers(expr_) - (random_ ? 2 : 0);
-    kept_.resize(inputs_ + expr_.instrs.size());
-    for (std::size_t i = 0; i < inputs_; ++i)
-      if (repeats(i) && left-- > 0) kept_[i] = m_.vec();
+    kept_.assign(index(vectors), std::vector<Vec>(inputs_ + expr_.instrs.size()));
+    for (std::size_t i = 0; i < inputs_; ++i) {
+      const int needed = streams_[i].block ? vectors : 1;
+      if (moves(i) || left < needed) continue;
+      left -= needed;
+      for (int v = 0; v < vectors; ++v) kept_[index(v)][i] = v < needed ? m_.vec() : kept_[0][i];
+    }
     for (std::size_t i = 0; i < expr_.instrs.size(); ++i) {
       if (expr_.instrs[i].op != ir::Op::constant || left-- <= 0) continue;
-      kept_[inputs_ + i] = m_.vec();
-      emit_constant(m_, kept_[inputs_ + i], expr_.instrs[i]);
+      const Vec constant = m_.vec();
+      for (std::vector<Vec>& kept : kept_) kept[inputs_ + i] = constant;
+      emit_constant(m_, constant, expr_.instrs[i]);
     }
   }
 
@@ -95,13 +99,14 @@ class MapEmitter : RoutineEmitter {
       if (!in_register(i)) m_.store(current(i), p);
     }
     for (std::size_t i = 0; i < inputs_; ++i)
-      if (!(kept_[i] == Vec{})) load_input(kept_[i], i, 0, false);
-    const bool blocks = std::ranges::any_of(streams_, &MapAccess::block);
-    const int least = blocks ? kLanes : m_.isa().lanes;
+      for (std::size_t v = 0; v < (streams_[i].block ? kept_.size() : 1); ++v)
+        if (const Vec kept = kept_[v][i]; !(kept == Vec{}))
+          load_input(kept, i, static_cast<int>(v) * m_.isa().lanes, false);
+    const int least = has_blocks() ? kLanes : m_.isa().lanes;
     const int most = std::max(least, unroll_factor() * m_.isa().lanes);
     if (most > least) emit_loop(most);
     emit_loop(least);
-    if (blocks) return;
+    if (has_blocks()) return;
     const Label done = m_.label();
     m_.jump_if(Condition::less_equal, count_, 0, done);
     m_.set_tail(count_);
@@ -132,14 +137,15 @@ class MapEmitter : RoutineEmitter {
     const auto load = [&](Vec d, int i) {
       load_input(d, static_cast<std::size_t>(i), first, tail);
     };
-    const Vec index = random_ ? load_index(first) : Vec{};
-    const std::vector<Vec> outputs = emit_expr(m_, expr_, kept_, load, index, types_);
+    const Vec element = random_ ? load_index(first) : Vec{};
+    const std::vector<Vec>& kept = kept_[index(first / m_.isa().lanes) % kept_.size()];
+    const std::vector<Vec> outputs = emit_expr(m_, expr_, kept, load, element, types_);
     for (std::size_t o = 0; o < outputs.size(); ++o) {
       const std::size_t i = inputs_ + o;
       store_lanes(m_, address(i, first), outputs[o], streams_[i].dtype, tail);
-      if (std::ranges::find(kept_, outputs[o]) == kept_.end()) m_.release(outputs[o]);
+      if (std::ranges::find(kept, outputs[o]) == kept.end()) m_.release(outputs[o]);
     }
-    if (random_) m_.release(index);
+    if (random_) m_.release(element);
   }
 
   Vec load_index(int first) {
@@ -236,7 +242,8 @@ class MapEmitter : RoutineEmitter {
   std::vector<DType> types_;  // of the inputs
   bool random_ = false;
   std::vector<Gp> pointers_;
-  std::vector<Vec> kept_;  // by value of the expression
+  // By vector of a block, where there are blocks, and value of the expression.
+  std::vector<std::vector<Vec>> kept_;
   Gp count_, temp_;
 };
 

@@ -146,9 +146,7 @@ class WeightsEmitter : RoutineEmitter {
     }
   }
 
-  bool is_half(std::size_t v) const {
-    return tile_.half && v + 1 == pixel_.size() && m_.isa().vectors_per_block() == 1;
-  }
+  bool is_half(std::size_t v) const { return tile_.half && v + 1 == pixel_.size(); }
 
   // A plain input has 16 pixels to a cache line: what it misses is little.
   void prefetch(std::int64_t pixels) {

@@ -228,10 +228,17 @@ TEST_P(MasmTest, FusedMultiplyAddOfTheFirstHalf) {
     m.constant(d, 0.1f);
     m.fma_half(d, x, y);
   });
+  const Lanes scaled = run_lanes(isa_, a, b, [](Masm& m, Vec d, Vec x, Vec) {
+    const Gp p = pointer(m, 1);
+    m.constant(d, 0.1f);
+    m.fma_half(d, x, codegen::Address{p, 12});
+    m.release(p);
+  });
   const auto lanes = static_cast<std::size_t>(isa_.lanes);
   for (std::size_t i = 0; i < sum.size(); ++i) {
     if (i % lanes >= lanes / 2) continue;
     EXPECT_EQ(to_bits(sum[i]), to_bits(std::fma(a[i], b[i], 0.1f))) << i;
+    EXPECT_EQ(to_bits(scaled[i]), to_bits(std::fma(a[i], b[3], 0.1f))) << i;
   }
 }
 
