@@ -234,6 +234,7 @@ struct Compilation {
     take_over_early(p.plan, p.schedule, p.options.threads, p.options.max_batch);
     p.pool = ThreadPool::shared(p.options.threads);
     p.barrier = std::make_unique<Barrier>(p.options.threads);
+    p.progress = std::vector<Progress>(static_cast<std::size_t>(p.options.threads));
   }
 
   static ScheduledCall bind_call(const Program& p, const PlannedCall& planned,

@@ -51,8 +51,8 @@ std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedul
     if (schedule[c].barrier_before) fmt::format_to(out, "---- barrier\n");
     if (chain != chains.end() && chain->first == c) {
       if (chain->images > 0)
-        fmt::format_to(out, "---- {} to {}, {} images at a time\n", c, chain->end - 1,
-                       chain->images);
+        fmt::format_to(out, "---- {} to {}, {} images at a time{}\n", c, chain->end - 1,
+                       chain->images, chain->computing > 0 ? ", threads in turn" : "");
       ++chain;
     }
     fmt::format_to(out, "{:3} {:<16} {:10.3f}  ", c, ir::lowering(*call.spec),

@@ -88,6 +88,7 @@ bool Executable::Program::prefers_one_thread() const {
 
 void Executable::Program::begin_run(std::span<const InputBytes> inputs) {
   given = inputs;
+  ++runs;
   for (std::size_t i = 0; i < inputs.size(); ++i)
     if (inputs_at[i].data != nullptr && !inputs_at[i].by_images)
       inputs[i].copy(0, 1, 1, inputs_at[i].data);
@@ -121,7 +122,7 @@ void Executable::Program::copy_inputs(int thread, int threads) const {
 
 void Executable::Program::run_thread(int thread, int threads) {
   walk(
-      thread, threads, [&](std::size_t) { barrier->arrive_and_wait(); },
+      thread, threads, [](std::size_t, const auto& action) { action(); },
       [&](std::size_t c, const codegen::Call& call) { schedule[c].kernel->run(call); });
 }
 

@@ -24,8 +24,7 @@ struct ProfiledRun {
       mine.push_back({static_cast<std::uint32_t>(c), thread, wait, since(begin), since(end)});
     };
     program.walk(
-        thread, threads,
-        [&](std::size_t c) { record(c, true, [&] { program.barrier->arrive_and_wait(); }); },
+        thread, threads, [&](std::size_t c, const auto& action) { record(c, true, action); },
         [&](std::size_t c, const codegen::Call& call) {
           record(c, false, [&] { program.schedule[c].kernel->run(call); });
         });

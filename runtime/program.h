@@ -47,6 +47,8 @@ struct Executable::Program {
   std::vector<AlignedBytes> scratch;  // by thread
   std::shared_ptr<ThreadPool> pool;
   std::unique_ptr<Barrier> barrier;
+  std::vector<Progress> progress;  // by thread, in all chains of all runs
+  std::uint64_t runs = 0;
   struct InputPlace {
     std::byte* data = nullptr;  // none: no kernel reads it any more
     bool by_images = false;     // each thread copies its share of the images
@@ -86,8 +88,9 @@ struct Executable::Program {
     std::vector<ProfileEvent> events;
   };
   Recording record(std::span<const InputBytes> inputs);
-  // Copies this thread's share of the inputs, then calls wait(c) before call c where the threads
-  // must meet, and run(c, call) for each part of this thread's share of its units.
+  // Copies this thread's share of the inputs, then calls wait(c, action) before call c where the
+  // action lets the thread wait for others, and run(c, call) for each part of this thread's share
+  // of its units.
   template <class Wait, class Run>
   void walk(int thread, int threads, const Wait& wait, const Run& run) {
     copy_inputs(thread, threads);
@@ -95,10 +98,15 @@ struct Executable::Program {
     codegen::Call call{.batch = batch, .scratch = scratch[t].get()};
     for (const Chain& chain : std::span(chains).subspan(first_chain)) {
       const ScheduledCall& first = schedule[chain.first];
-      if (first.barrier_before && threads > 1) wait(chain.first);
+      if (first.barrier_before && threads > 1)
+        wait(chain.first, [&] { barrier->arrive_and_wait(); });
       const std::int64_t units = first.kernel->units(batch);
       const std::int64_t begin = threads == 1 ? 0 : units * thread / threads;
       const std::int64_t end = threads == 1 ? units : units * (thread + 1) / threads;
+      const std::uint64_t point =
+          runs * chains.size() + static_cast<std::size_t>(&chain - &chains[0]);
+      if (chain.computing > 0 && t % 2 == 1 && end - begin >= kGroupsInTurn * chain.images)
+        wait(chain.first, [&] { progress[t - 1].await(point); });
       for (std::int64_t i = begin; i < end;) {
         const std::int64_t stop = group_end(chain, i, end);
         call.begin = i;
@@ -107,6 +115,7 @@ struct Executable::Program {
           call.buffers = operands(c, thread, i);
           if (threads > 1) call.written_later = schedule[c].written_later[t];
           run(c, call);
+          if (c + 1 == chain.computing && i == begin) progress[t].reach(point);
         }
         i = stop;
       }

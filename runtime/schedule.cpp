@@ -32,6 +32,9 @@ bool must_wait(const Plan& plan, const PlannedCall& before, const PlannedCall& a
   return false;
 }
 
+// Operations of a core while memory delivers a byte to it alone.
+constexpr double kFlopsPerByte = 4;
+
 // A call whose images all fit here finds them in the caches anyway.
 constexpr std::int64_t kCachedBytes = std::int64_t{2} << 20;
 // What a group of images may occupy of the caches that a thread has or shares.
@@ -46,6 +49,27 @@ std::int64_t image_bytes(const Plan& plan, const std::set<int>& buffers) {
     if (type.has_batch()) bytes += ir::byte_size(type, 1);
   }
   return bytes;
+}
+
+// See Chain::computing.
+std::size_t end_of_reading(const Plan& plan, const Chain& chain) {
+  std::set<int> read, written;
+  double flops = 0;
+  std::size_t end = chain.first;
+  for (std::size_t c = chain.first; c < chain.end; ++c) {
+    const PlannedCall& call = plan.calls[c];
+    const auto results = call.buffers.begin() + static_cast<std::ptrdiff_t>(call.operands);
+    written.insert(results, call.buffers.end());
+    if (c != end || !std::holds_alternative<ir::MapSpec>(*call.spec)) {
+      flops += ir::flops(*call.spec, 1);
+      continue;
+    }
+    read.insert(call.buffers.begin(), results);
+    ++end;
+  }
+  std::erase_if(read, [&](int buffer) { return written.contains(buffer); });
+  const auto bytes = static_cast<double>(image_bytes(plan, read));
+  return end > chain.first && flops >= kFlopsPerByte * bytes ? end : 0;
 }
 
 }  // namespace
@@ -70,6 +94,7 @@ std::vector<Chain> make_chains(const Plan& plan, const std::vector<const codegen
       buffers.insert(plan.calls[i].buffers.begin(), plan.calls[i].buffers.end());
     const ir::Dim fit = kGroupBytes / std::max<std::int64_t>(1, image_bytes(plan, buffers));
     chain.images = fit < kGroupStep ? std::max<ir::Dim>(1, fit) : fit / kGroupStep * kGroupStep;
+    chain.computing = end_of_reading(plan, chain);
   }
   return chains;
 }

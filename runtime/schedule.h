@@ -30,7 +30,14 @@ struct ScheduledCall {
 struct Chain {
   std::size_t first = 0, end = 0;
   ir::Dim images = 0;
+  // Calls [first, computing) wait for memory, the others for the multipliers; 0: nothing like it.
+  // One thread alone takes nearly all that memory delivers, so every other one starts when the one
+  // before it has come to `computing`, and from then on they take turns.
+  std::size_t computing = 0;
 };
+
+// Groups that a thread must have at least to make up for the late start.
+inline constexpr ir::Dim kGroupsInTurn = 3;
 
 // A run of units that would leave less than half a group at the end goes on to the end.
 inline ir::Dim group_end(const Chain& chain, ir::Dim begin, ir::Dim end) {

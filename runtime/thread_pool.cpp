@@ -15,6 +15,8 @@ namespace {
 // A wait is normally over within a microsecond; a longer one means that the other thread has lost
 // its CPU, and spinning on would take that CPU from it.
 constexpr int kSpins = 2000;
+// As long as a few milliseconds.
+constexpr int kPatientSpins = 50000;
 
 void pause() {
 #if defined(__x86_64__)
@@ -74,6 +76,10 @@ void Barrier::arrive_and_wait() {
   } else {
     phase_.wait_while(phase);
   }
+}
+
+void Progress::await(std::uint64_t point) const {
+  for (int i = 0; i < kPatientSpins && point_.load(std::memory_order_acquire) < point; ++i) pause();
 }
 
 FlushDenormals::FlushDenormals() : saved_(float_control()) {

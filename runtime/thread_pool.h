@@ -33,6 +33,17 @@ class Barrier {
   Event phase_;
 };
 
+// How far a thread has come in its work, for another one that had better be a little behind it.
+class Progress {
+ public:
+  void reach(std::uint64_t point) { point_.store(point, std::memory_order_release); }
+  // Until the thread is at `point` or beyond, or takes so long that it must have lost its CPU.
+  void await(std::uint64_t point) const;
+
+ private:
+  alignas(64) std::atomic<std::uint64_t> point_{0};
+};
+
 class ThreadPool {
  public:
   // A region's body: (context, thread index in [0, threads of the region)).
