@@ -6,6 +6,7 @@
 #include "codegen/copy_part.h"
 #include "codegen/element_bits.h"
 #include "codegen/kernel.h"
+#include "codegen/sizes.h"
 
 namespace taper::codegen {
 namespace {
@@ -23,9 +24,16 @@ class CopyKernel final : public Kernel {
       images_ = images_ && spec.result_batched;
       bits_ = element_bits(spec.dtype, spec.fill);
     }
-    for (const ir::CopyPart& part : spec.parts) {
-      parts_.emplace_back(part, spec.dtype, isa);
+    for (ir::CopyPart part : spec.parts) {
       if (part.dims.empty() || part.dims[0] != ir::kBatch) images_ = false;
+      if (spec.parts.size() == 1 && !spec.has_fill &&
+          in_planes(part.dims, {{{spec.dtype, part.source}, {spec.dtype, part.result}}})) {
+        planes_ = part.dims[1];
+        for (ir::Indices* list : {&part.dims, &part.source, &part.result})
+          list->erase(list->begin());
+        part.dims[0] = ir::kBatch;  // of all planes
+      }
+      parts_.emplace_back(part, spec.dtype, isa);
     }
   }
 
@@ -38,6 +46,7 @@ class CopyKernel final : public Kernel {
     return count;
   }
   Partition partition() const override { return images_ ? Partition::images : Partition::units; }
+  std::int64_t planes() const override { return planes_; }
   std::vector<const Routine*> routines() const override {
     std::vector<const Routine*> all;
     for (const CopyPartKernel& part : parts_)
@@ -50,18 +59,18 @@ class CopyKernel final : public Kernel {
     if (spec_.has_fill) fill(call);
     std::int64_t first_unit = 0;  // of the part
     for (std::size_t i = 0; i < parts_.size(); ++i) {
-      const std::int64_t steps = parts_[i].steps(call.batch);
+      const std::int64_t steps = parts_[i].steps(call.batch * planes_);
       std::int64_t first = 0, last = steps;
       if (images_) {
-        first = call.begin;
-        last = call.end;
+        first = call.begin * (planes_ / call.planes);
+        last = call.end * (planes_ / call.planes);
       } else if (!spec_.has_fill) {
         first = std::clamp<std::int64_t>(call.begin - first_unit, 0, steps);
         last = std::clamp<std::int64_t>(call.end - first_unit, 0, steps);
         first_unit += steps;
       }
       parts_[i].run(buffer(call, spec_.parts[i].operand), buffer(call, spec_.operands), first, last,
-                    call.batch);
+                    call.batch * planes_);
     }
   }
 
@@ -94,6 +103,7 @@ class CopyKernel final : public Kernel {
   ir::CopySpec spec_;
   std::vector<CopyPartKernel> parts_;
   bool images_ = false;
+  std::int64_t planes_ = 1;  // of an image, each one a step of the only part
   std::uint32_t bits_ = 0;
 };
 

@@ -204,15 +204,16 @@ class DepthwiseKernel final : public BatchKernel {
     routine_ = PlaneEmitter(spec_, isa).emit();
   }
 
+  std::int64_t planes() const override { return each(); }
   std::vector<const Routine*> routines() const override { return {&routine_}; }
 
   void run(const Call& call) const override {
-    const std::int64_t blocks = blocks_of(spec_.oc);
+    const std::int64_t blocks = blocks_of(spec_.oc), unit = each() / call.planes;
     const std::size_t operands = spec_.epilogue.operands.size();
     const auto* source = static_cast<const float*>(call.buffers[0]);
     const auto* weights = static_cast<const float*>(call.buffers[1]);
     auto* result = static_cast<float*>(call.buffers[2 + operands]);
-    for (std::int64_t plane = call.begin * each(); plane < call.end * each(); ++plane) {
+    for (std::int64_t plane = call.begin * unit; plane < call.end * unit; ++plane) {
       const std::int64_t block = plane % blocks, element = plane * result_ * ir::kBlock;
       DepthwiseArgs args{source + plane * source_ * ir::kBlock,
                          weights + block * spec_.kh * spec_.kw * ir::kBlock,

@@ -64,6 +64,7 @@ struct Call {
   // Cache lines that this thread writes in a later call, and that others have read. A product over
   // the batch takes them over while it multiplies.
   std::span<std::byte> written_later = {};
+  std::int64_t planes = 1;  // Kernel::planes(), where units are planes
 };
 
 // `bytes` behind `base`, as routines are given it: an integer, because where padding comes first it
@@ -83,6 +84,9 @@ class Kernel {
   virtual ~Kernel() = default;
   virtual std::int64_t units(std::int64_t batch) const = 0;
   virtual Partition partition() const { return Partition::units; }
+  // Equal parts that an image may be cut into, such as blocks of channels: unit i * planes + p then
+  // touches only part p of image i of every buffer that has a batch.
+  virtual std::int64_t planes() const { return 1; }
   virtual std::size_t scratch_bytes([[maybe_unused]] std::int64_t batch) const { return 0; }
   virtual void run(const Call& call) const = 0;
   // What a call writes of its result `index`, where that is one run of bytes.

@@ -121,6 +121,11 @@ class MapKernel final : public Kernel {
     }
     by_images_ =
         segments == 1 && !spec.segments[0].dims.empty() && spec.segments[0].dims[0] == ir::kBatch;
+    const std::vector<ir::Stream> streams =
+        segments == 1 ? streams_of(spec, spec.segments[0]) : std::vector<ir::Stream>{};
+    if (by_images_ && in_planes(spec.segments[0].dims, streams) &&
+        walks_[0].elements(1) / spec.segments[0].dims[1] % kLanes == 0)
+      planes_ = spec.segments[0].dims[1];
   }
 
   std::int64_t units(std::int64_t batch) const override {
@@ -130,11 +135,12 @@ class MapKernel final : public Kernel {
     return divide_up(count, kChunk);
   }
   Partition partition() const override { return by_images_ ? Partition::images : Partition::units; }
+  std::int64_t planes() const override { return planes_; }
 
   void run(const Call& call) const override {
     if (by_images_) {
-      const std::int64_t image = walks_[0].elements(1);
-      run_elements(walks_[0], call, call.begin * image, call.end * image);
+      const std::int64_t unit = walks_[0].elements(1) / call.planes;
+      run_elements(walks_[0], call, call.begin * unit, call.end * unit);
       return;
     }
     std::int64_t first = 0;
@@ -224,6 +230,7 @@ class MapKernel final : public Kernel {
   std::vector<Routine> routines_;
   std::size_t outputs_;  // of a segment
   bool by_images_ = false;
+  std::int64_t planes_ = 1;
 };
 
 }  // namespace

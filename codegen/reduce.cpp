@@ -95,10 +95,11 @@ class ReduceKernel final : public Kernel {
 
   std::int64_t units(std::int64_t batch) const override { return images_ ? batch : per_image_; }
   Partition partition() const override { return images_ ? Partition::images : Partition::units; }
+  std::int64_t planes() const override { return planes_; }
   std::vector<const Routine*> routines() const override { return {&accumulate_, &finish_}; }
 
   void run(const Call& call) const override {
-    const std::int64_t each = images_ ? per_image_ : 1;
+    const std::int64_t each = images_ ? per_image_ / call.planes : 1;
     for (std::int64_t i = call.begin * each; i < call.end * each; ++i) reduce_block(call, i);
   }
 
@@ -127,6 +128,11 @@ class ReduceKernel final : public Kernel {
     blocks_ = lanes_reduced_ ? 1 : blocks_of(lanes_.size);
     per_image_ = blocks_;
     for (const Loop& loop : kept_) per_image_ *= loop.size == ir::kBatch ? 1 : loop.size;
+    std::vector<ir::Stream> streams = spec_.inputs;
+    streams.push_back(spec_.result);
+    if (images_ && in_planes(spec_.dims, streams) && !spec_.reduced[1] && kept_.size() > 1 &&
+        kept_[1].size == spec_.dims[1])
+      planes_ = spec_.dims[1];
   }
 
   // From one row of 16 lanes to the next.
@@ -253,7 +259,7 @@ class ReduceKernel final : public Kernel {
   std::vector<Loop> kept_, outer_;  // outer_: reduced, but row_ or lanes_
   Loop row_, lanes_;                // an absent one has extent 1
   bool lanes_reduced_ = false, images_ = false;
-  std::int64_t blocks_ = 1, per_image_ = 1;
+  std::int64_t blocks_ = 1, per_image_ = 1, planes_ = 1;
   Routine accumulate_, finish_;
 };
 

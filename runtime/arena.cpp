@@ -74,8 +74,10 @@ class ArenaPacking {
   int& touches(int index) { return touched_[static_cast<std::size_t>(index)]; }
 
   void make_local(Buffer& b, const Chain& chain) const {
-    const std::int64_t share = padded_bytes(b.type, largest_group(chain));
+    const std::int64_t unit = ir::byte_size(b.type, 1) / chain.planes;
+    const std::int64_t share = padded_bytes(unit * largest_group(chain));
     if (share * threads_ >= b.bytes) return;
+    b.unit_bytes = unit;
     b.thread_bytes = share;
     b.bytes = share * threads_;
   }
@@ -90,7 +92,7 @@ class ArenaPacking {
 void pack_arena(Plan& plan, const std::vector<Chain>& chains, int threads) {
   ArenaPacking packing(plan, threads);
   for (const Chain& chain : chains)
-    if (chain.images > 0) packing.fit_to(chain);
+    if (chain.group > 0) packing.fit_to(chain);
   packing.pack();
 }
 

@@ -244,8 +244,7 @@ struct Compilation {
     for (const int index : planned.buffers) {
       const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
       if (buffer.thread_bytes > 0)
-        call.locals.push_back(
-            {call.buffers.size(), buffer.thread_bytes, ir::byte_size(buffer.type, 1)});
+        call.locals.push_back({call.buffers.size(), buffer.thread_bytes, buffer.unit_bytes});
       call.buffers.push_back(address(p, index));
     }
     const auto threads = static_cast<std::size_t>(p.options.threads);

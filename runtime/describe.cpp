@@ -50,9 +50,10 @@ std::string describe(const Plan& plan, const std::vector<ScheduledCall>& schedul
     if (c > 0 && c == plan.kept) text += "---- the results above hold until a weight changes\n";
     if (schedule[c].barrier_before) fmt::format_to(out, "---- barrier\n");
     if (chain != chains.end() && chain->first == c) {
-      if (chain->images > 0)
-        fmt::format_to(out, "---- {} to {}, {} images at a time{}\n", c, chain->end - 1,
-                       chain->images, chain->computing > 0 ? ", threads in turn" : "");
+      if (chain->group > 0)
+        fmt::format_to(out, "---- {} to {}, {} {} at a time{}\n", c, chain->end - 1, chain->group,
+                       chain->planes > 1 ? "planes" : "images",
+                       chain->computing > 0 ? ", threads in turn" : "");
       ++chain;
     }
     fmt::format_to(out, "{:3} {:<16} {:10.3f}  ", c, ir::lowering(*call.spec),

@@ -84,7 +84,7 @@ class Planner {
                              .type = type,
                              .name = std::move(name),
                              .value = value,
-                             .bytes = padded_bytes(type, max_batch_)});
+                             .bytes = padded_bytes(ir::byte_size(type, max_batch_))});
     return static_cast<int>(plan_.buffers.size()) - 1;
   }
 
@@ -234,8 +234,7 @@ Source source_of(const ir::Graph& graph, ValueId id) {
   }
 }
 
-std::int64_t padded_bytes(const ir::TensorType& type, ir::Dim batch) {
-  const std::int64_t bytes = ir::byte_size(type, batch);
+std::int64_t padded_bytes(std::int64_t bytes) {
   // Kernels may read 64 bytes past a buffer.
   return static_cast<std::int64_t>(align_up(static_cast<std::size_t>(bytes)) + kAlignment);
 }

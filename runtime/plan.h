@@ -14,12 +14,13 @@ struct Buffer {
   enum class Place : std::uint8_t { arena, variable, constant };
   Place place = Place::arena;
   ir::TensorType type;
-  std::string name;               // of the variable or input, else the defining value ("%12")
-  ir::ValueId value;              // defining node
-  std::int64_t bytes = 0;         // at max_batch, or of all threads' shares
-  std::int64_t thread_bytes = 0;  // of a buffer that is local to a chain: each thread's share
-  std::int64_t offset = -1;       // in the arena, once it is packed (arena.h)
-  int first = 0, last = 0;        // live during calls [first, last]
+  std::string name;        // of the variable or input, else the defining value ("%12")
+  ir::ValueId value;       // defining node
+  std::int64_t bytes = 0;  // at max_batch, or of all threads' shares
+  // Of a buffer that is local to a chain: each thread's share, and an image or plane of it.
+  std::int64_t thread_bytes = 0, unit_bytes = 0;
+  std::int64_t offset = -1;  // in the arena, once it is packed (arena.h)
+  int first = 0, last = 0;   // live during calls [first, last]
 };
 
 struct PlannedCall {
@@ -47,7 +48,7 @@ struct Plan {
 Plan make_plan(const ir::Graph& graph, ir::Dim max_batch);
 
 // What a buffer takes, 64 bytes behind it included that kernels may read.
-std::int64_t padded_bytes(const ir::TensorType& type, ir::Dim batch);
+std::int64_t padded_bytes(std::int64_t bytes);
 
 // Whether two buffers share bytes of the arena.
 bool overlap(const Buffer& a, const Buffer& b);

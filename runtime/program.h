@@ -101,11 +101,13 @@ struct Executable::Program {
       if (first.barrier_before && threads > 1)
         wait(chain.first, [&] { barrier->arrive_and_wait(); });
       const std::int64_t units = first.kernel->units(batch);
-      const std::int64_t begin = threads == 1 ? 0 : units * thread / threads;
-      const std::int64_t end = threads == 1 ? units : units * (thread + 1) / threads;
+      const std::int64_t begin = threads == 1 ? 0 : units * thread / threads * chain.planes;
+      const std::int64_t end =
+          (threads == 1 ? units : units * (thread + 1) / threads) * chain.planes;
+      call.planes = chain.planes;
       const std::uint64_t point =
           runs * chains.size() + static_cast<std::size_t>(&chain - &chains[0]);
-      if (chain.computing > 0 && t % 2 == 1 && end - begin >= kGroupsInTurn * chain.images)
+      if (chain.computing > 0 && t % 2 == 1 && end - begin >= kGroupsInTurn * chain.group)
         wait(chain.first, [&] { progress[t - 1].await(point); });
       for (std::int64_t i = begin; i < end;) {
         const std::int64_t stop = group_end(chain, i, end);
@@ -128,7 +130,7 @@ struct Executable::Program {
     std::vector<void*>& bound = call.bound[static_cast<std::size_t>(thread)];
     for (const ScheduledCall::Local& local : call.locals) {
       const auto base = reinterpret_cast<std::uintptr_t>(call.buffers[local.operand]);
-      const std::int64_t shift = thread * local.thread_bytes - begin * local.image_bytes;
+      const std::int64_t shift = thread * local.thread_bytes - begin * local.unit_bytes;
       bound[local.operand] = reinterpret_cast<void*>(base + static_cast<std::uintptr_t>(shift));
     }
     return bound.data();

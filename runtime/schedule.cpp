@@ -51,6 +51,14 @@ std::int64_t image_bytes(const Plan& plan, const std::set<int>& buffers) {
   return bytes;
 }
 
+// The planes that all kernels of the chain cut images into.
+std::int64_t common_planes(const Chain& chain, const std::vector<const codegen::Kernel*>& kernels) {
+  const std::int64_t planes = kernels[chain.first]->planes();
+  for (std::size_t i = chain.first; i < chain.end; ++i)
+    if (kernels[i]->planes() != planes) return 1;
+  return planes;
+}
+
 // See Chain::computing.
 std::size_t end_of_reading(const Plan& plan, const Chain& chain) {
   std::set<int> read, written;
@@ -92,8 +100,10 @@ std::vector<Chain> make_chains(const Plan& plan, const std::vector<const codegen
     std::set<int> buffers;
     for (std::size_t i = chain.first; i < chain.end; ++i)
       buffers.insert(plan.calls[i].buffers.begin(), plan.calls[i].buffers.end());
-    const ir::Dim fit = kGroupBytes / std::max<std::int64_t>(1, image_bytes(plan, buffers));
-    chain.images = fit < kGroupStep ? std::max<ir::Dim>(1, fit) : fit / kGroupStep * kGroupStep;
+    chain.planes = common_planes(chain, kernels);
+    const std::int64_t unit = image_bytes(plan, buffers) / chain.planes;
+    const ir::Dim fit = kGroupBytes / std::max<std::int64_t>(1, unit);
+    chain.group = fit < kGroupStep ? std::max<ir::Dim>(1, fit) : fit / kGroupStep * kGroupStep;
     chain.computing = end_of_reading(plan, chain);
   }
   return chains;

@@ -17,19 +17,20 @@ struct ScheduledCall {
   // Operands that are local to the chain: a thread finds its group's first image in its share.
   struct Local {
     std::size_t operand;
-    std::int64_t thread_bytes, image_bytes;
+    std::int64_t thread_bytes, unit_bytes;
   };
   std::vector<Local> locals;
   std::vector<std::vector<void*>> bound;            // by thread: buffers for its current group
   std::vector<std::span<std::byte>> written_later;  // by thread, see codegen::Call
 };
 
-// Calls [first, end) of a plan. A thread runs `images` of its images through all of them, then the
-// next ones, so that each call finds in the caches what the one before it left there; with 0, all
-// of its work in one call after another.
+// Calls [first, end) of a plan. A thread runs `group` of its images, or of the planes that all
+// calls cut them into, through all of them, then the next ones, so that each call finds in the
+// caches what the one before it left there; with 0, all of its work in one call after another.
 struct Chain {
   std::size_t first = 0, end = 0;
-  ir::Dim images = 0;
+  ir::Dim group = 0;
+  std::int64_t planes = 1;  // of an image; see codegen::Kernel
   // Calls [first, computing) wait for memory, the others for the multipliers; 0: nothing like it.
   // One thread alone takes nearly all that memory delivers, so every other one starts when the one
   // before it has come to `computing`, and from then on they take turns.
@@ -41,11 +42,11 @@ inline constexpr ir::Dim kGroupsInTurn = 3;
 
 // A run of units that would leave less than half a group at the end goes on to the end.
 inline ir::Dim group_end(const Chain& chain, ir::Dim begin, ir::Dim end) {
-  if (chain.images == 0) return end;
-  return end - begin < chain.images + (chain.images + 1) / 2 ? end : begin + chain.images;
+  if (chain.group == 0) return end;
+  return end - begin < chain.group + (chain.group + 1) / 2 ? end : begin + chain.group;
 }
 inline ir::Dim largest_group(const Chain& chain) {
-  return chain.images + (chain.images + 1) / 2 - 1;
+  return chain.group + (chain.group + 1) / 2 - 1;
 }
 
 // Before which chains the threads must meet, by chain: some call since the last barrier and one of

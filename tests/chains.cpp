@@ -113,6 +113,8 @@ TEST(Chains, ComputeAgainWhatOnlyGradientsWouldKeep) {
   std::string plan;
   const auto expected = train_block({.max_batch = kImages, .threads = 1}, &plan);
   EXPECT_NE(plan.find("each_image"), std::string::npos) << plan;
+  EXPECT_NE(plan.find("planes at a time"), std::string::npos) << plan;
+  EXPECT_NE(plan.find("images at a time, threads in turn"), std::string::npos) << plan;
   const auto relus = [&] {
     std::size_t count = 0;
     for (std::size_t at = 0; (at = plan.find("= relu6(", at)) != std::string::npos; ++at) ++count;

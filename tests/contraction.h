@@ -134,11 +134,11 @@ struct EpilogueData {
   EpilogueKind kind_;
 };
 
-// Runs `kernel` over [0, units) cut into pieces of at most `cut` units.
+// Runs `kernel` over [0, units) cut into pieces of at most `cut` units, or planes of them.
 inline void run_cut(const codegen::Kernel& kernel, std::vector<void*> buffers, std::int64_t batch,
-                    std::int64_t cut) {
+                    std::int64_t cut, std::int64_t planes = 1) {
   const runtime::AlignedBytes scratch = runtime::allocate_aligned(kernel.scratch_bytes(batch));
-  const std::int64_t units = kernel.units(batch);
+  const std::int64_t units = kernel.units(batch) * planes;
   for (std::int64_t begin = 0; begin < units; begin += cut) {
     codegen::Call call;
     call.buffers = buffers.data();
@@ -146,6 +146,7 @@ inline void run_cut(const codegen::Kernel& kernel, std::vector<void*> buffers, s
     call.begin = begin;
     call.end = std::min(units, begin + cut);
     call.scratch = scratch.get();
+    call.planes = planes;
     kernel.run(call);
   }
 }

@@ -423,6 +423,33 @@ TEST(Barrier, NobodyPassesEarly) {
   EXPECT_FALSE(context.early);
 }
 
+TEST(Progress, IsAwaitedButNotForEver) {
+  constexpr std::uint64_t kPoints = 200;
+  ThreadPool pool(2);
+  struct Context {
+    Progress progress;
+    std::array<std::atomic<bool>, kPoints + 1> reached{};
+    std::atomic<std::uint64_t> kept = 0;
+  } context;
+  pool.run(
+      [](void* pointer, int thread) {
+        auto& c = *static_cast<Context*>(pointer);
+        for (std::uint64_t point = 1; point <= kPoints; ++point) {
+          if (thread == 0) {
+            c.reached[point] = true;
+            c.progress.reach(point);
+          } else {
+            c.progress.await(point);
+            c.kept += c.reached[point];
+          }
+        }
+      },
+      &context);
+  EXPECT_GT(context.kept, kPoints / 2);  // the others took too long
+  context.progress.await(kPoints - 1);
+  context.progress.await(kPoints + 1);  // returns although nobody gets there
+}
+
 TEST(FlushDenormals, IsOnInsideAndRestored) {
   volatile float tiny = 1e-38f;
   {
