@@ -154,12 +154,13 @@ class WeightsEmitter : RoutineEmitter {
     for (std::int64_t b = 0; b < blocks_; ++b)
       m_.prefetch({gradient_, b * spec_.oh * spec_.ow * kPixel + ahead});
     if (spec_.input != ir::Layout::c16) return;
-    // The rows and columns that no output pixel before this one has read.
+    // What the pixel below this one reads first, all rows and columns that a stride passes.
     const std::int64_t last = std::ranges::max_element(tile_.rows, {}, &WeightRow::ky)->ky;
+    const std::int64_t below = spec_.oh > 1 ? spec_.stride[0] * spec_.iw * column_ : kPrefetchBytes;
     for (std::int64_t up = 0; up < std::min(spec_.stride[0], last + 1); ++up) {
       const std::int64_t row = (last - up) * spec_.dilation[0] * spec_.iw;
       for (std::int64_t x = 0; x < spec_.stride[1]; ++x)
-        m_.prefetch({input_, (row + pixels * spec_.stride[1] + x) * column_ + kPrefetchBytes});
+        m_.prefetch({input_, (row + pixels * spec_.stride[1] + x) * column_ + below});
     }
   }
 
