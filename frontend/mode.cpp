@@ -24,7 +24,7 @@ class Resolution {
   }
 
   ir::Graph run() {
-    for (std::size_t i = 0; i < from_.size(); ++i) now_.push_back(resolve(from_.id(i)));
+    for (const ir::ValueId old : from_.ids()) now_.push_back(resolve(old));
     for (const ir::Output& output : from_.outputs)
       to_.outputs.push_back({output.name, now_[output.value.index]});
     for (const ir::Update& update : from_.updates) {
@@ -67,8 +67,8 @@ class Resolution {
 
 Tensor training(Tape& tape, Location where) {
   ir::Graph& graph = tape.graph();
-  for (std::size_t i = 0; i < graph.size(); ++i)
-    if (is_marker(graph[graph.id(i)])) return {tape, graph.id(i)};
+  for (const ir::ValueId v : graph.ids())
+    if (is_marker(graph[v])) return {tape, v};
   ir::Builder builder = tape.builder(where);
   return {tape, builder.input(std::string(kTraining), {DType::boolean, {}})};
 }

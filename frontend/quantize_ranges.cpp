@@ -39,11 +39,11 @@ bool keeps_bytes(const ir::Graph& graph, ir::ValueId value) {
 
 std::vector<Candidate> candidates(const ir::Graph& graph) {
   std::vector<Candidate> found;
-  for (std::size_t i = 0; i < graph.size(); ++i) {
-    const ir::Node& node = graph.nodes()[i];
+  for (const ir::ValueId v : graph.ids()) {
+    const ir::Node& node = graph[v];
     if (!is_product(node) || node.type.dtype != ir::DType::f32) continue;
     if (graph[node.operands[1]].op != ir::Op::parameter) continue;
-    Candidate candidate{graph.id(i), node.operands[1], node.operands[0], refusal_of(graph, node)};
+    Candidate candidate{v, node.operands[1], node.operands[0], refusal_of(graph, node)};
     while (keeps_bytes(graph, candidate.source))
       candidate.source = graph[candidate.source].operands[0];
     found.push_back(std::move(candidate));

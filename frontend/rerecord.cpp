@@ -32,8 +32,8 @@ std::vector<Tensor> Rerecording::run() {
     now_[static_cast<std::size_t>(at - nodes.begin())] =
         to_.input(name, at->type.shape, at->type.dtype, at->location).id();
   }
-  for (std::size_t i = 0; i < graph_.size(); ++i)
-    if (!is_variable(graph_.nodes()[i])) (*this)(graph_.id(i));
+  for (const ir::ValueId v : graph_.ids())
+    if (!is_variable(graph_[v])) (*this)(v);
   std::vector<Tensor> outputs;
   for (const ir::Output& output : graph_.outputs) outputs.emplace_back(to_, (*this)(output.value));
   return outputs;

@@ -94,6 +94,12 @@ ValueId Graph::append(Node node) {
   return id(nodes_.size() - 1);
 }
 
+std::vector<ValueId> Graph::ids() const {
+  std::vector<ValueId> all;
+  for (std::size_t i = 0; i < size(); ++i) all.push_back(id(i));
+  return all;
+}
+
 bool is_variable(const Node& node) {
   return node.op == Op::parameter || node.op == Op::state;
 }

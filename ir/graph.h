@@ -63,6 +63,7 @@ class Graph {
   std::size_t size() const { return nodes_.size(); }
   const std::vector<Node>& nodes() const { return nodes_; }
   ValueId id(std::size_t index) const { return ValueId{static_cast<std::uint32_t>(index)}; }
+  std::vector<ValueId> ids() const;  // all that there are now, in order
 
   std::vector<Output> outputs;
   std::vector<Update> updates;

@@ -78,8 +78,7 @@ std::vector<ValueId> targets_of(const Rewriter& rewriter, ValueId scalar) {
 Graph differentiate(Graph graph, [[maybe_unused]] const PassOptions& options) {
   Rewriter rewriter(graph);
   std::map<ValueId, Adjoints> sweeps;  // by scalar: its gradient nodes share one
-  for (std::size_t i = 0; i < graph.size(); ++i) {
-    const ValueId old = graph.id(i);
+  for (const ValueId old : graph.ids()) {
     if (graph[old].op != Op::gradient) {
       rewriter.copy(old);
       continue;

@@ -36,8 +36,8 @@ class EpilogueFusion {
       : graph_(graph), users_(users_of(graph)), taken_(graph.size(), false) {}
 
   Graph run() {
-    for (std::size_t i = 0; i < graph_.size(); ++i)
-      if (can_be_root(graph_[graph_.id(i)])) grow(graph_.id(i));
+    for (const ValueId v : graph_.ids())
+      if (can_be_root(graph_[v])) grow(v);
     for (Region& region : regions_) absorb_producers(region);
     return rebuild();
   }

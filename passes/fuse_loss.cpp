@@ -24,8 +24,8 @@ bool depends_on(const Graph& graph, ValueId value, ValueId on) {
 // of two.
 void repeat_scalar_ops(Graph& graph) {
   const std::vector<int> uses = use_counts(graph);
-  for (std::size_t i = 0; i < graph.size(); ++i) {
-    Node& node = graph[graph.id(i)];
+  for (const ValueId v : graph.ids()) {
+    Node& node = graph[v];
     if (node.op != Op::broadcast_to) continue;
     const ValueId source = node.operands[0];
     const Node& scalar = graph[source];
@@ -41,15 +41,15 @@ void repeat_scalar_ops(Graph& graph) {
 
 Graph fuse_losses(Graph graph) {
   std::map<ValueId, std::pair<ValueId, ValueId>> pairs;  // loss and gradient, by each of them
-  for (std::size_t i = 0; i < graph.size(); ++i) {
-    const Node& loss = graph[graph.id(i)];
+  for (const ValueId v : graph.ids()) {
+    const Node& loss = graph[v];
     if (loss.op != Op::cross_entropy) continue;
-    for (std::size_t j = 0; j < graph.size(); ++j) {
-      const Node& node = graph[graph.id(j)];
-      if (node.op != Op::cross_entropy_backward || pairs.contains(graph.id(j))) continue;
+    for (const ValueId g : graph.ids()) {
+      const Node& node = graph[g];
+      if (node.op != Op::cross_entropy_backward || pairs.contains(g)) continue;
       if (node.operands[0] != loss.operands[0] || node.operands[1] != loss.operands[1]) continue;
-      if (depends_on(graph, node.operands[2], graph.id(i))) continue;
-      pairs[graph.id(i)] = pairs[graph.id(j)] = {graph.id(i), graph.id(j)};
+      if (depends_on(graph, node.operands[2], v)) continue;
+      pairs[v] = pairs[g] = {v, g};
       break;
     }
   }
@@ -72,8 +72,8 @@ Graph fuse_losses(Graph graph) {
 }
 
 Graph bypass_broadcasts(Graph result) {
-  for (std::size_t i = 0; i < result.size(); ++i) {
-    Node& node = result[result.id(i)];
+  for (const ValueId v : result.ids()) {
+    Node& node = result[v];
     if (!traits(node.op).elementwise) continue;
     for (ValueId& operand : node.operands)
       while (result[operand].op == Op::broadcast_to) operand = result[operand].operands[0];

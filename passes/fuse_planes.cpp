@@ -49,8 +49,8 @@ Graph split_reductions(Graph graph) {
     const ValueId planes = b.result(both, std::get<ResultAttrs>(node.attrs).index);
     return over_images(copy, node, attrs.kind, planes);
   };
-  for (std::size_t i = 0; i < graph.size(); ++i)
-    if (is_over_planes(graph, graph.id(i))) return DemandCopy(graph, rule).run();
+  for (const ValueId v : graph.ids())
+    if (is_over_planes(graph, v)) return DemandCopy(graph, rule).run();
   return graph;
 }
 

@@ -20,10 +20,7 @@ class Placement {
         out_(graph) {}
 
   Graph run() {
-    for (std::size_t i = 0; i < graph_.size(); ++i) {
-      const ValueId old = graph_.id(i);
-      out_.bind(old, place(old));
-    }
+    for (const ValueId old : graph_.ids()) out_.bind(old, place(old));
     for (const Output& output : graph_.outputs)
       out_.graph.outputs.push_back({output.name, out_.as(output.value, Layout::plain)});
     for (const Update& update : graph_.updates) {

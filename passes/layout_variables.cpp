@@ -42,8 +42,7 @@ class Ties {
  public:
   Ties(const Graph& graph, const Maps& maps) : graph_(graph), parent_(graph.size()) {
     std::iota(parent_.begin(), parent_.end(), 0u);
-    for (std::size_t i = 0; i < graph.size(); ++i) {
-      const ValueId v = graph.id(i);
+    for (const ValueId v : graph.ids()) {
       const Node& node = graph[v];
       for (std::size_t k = epilogue_begin(node); k < node.operands.size(); ++k)
         tie(v, node.operands[k]);
@@ -83,8 +82,7 @@ class Ties {
 
 Maps maps_of(const Graph& graph) {
   Maps maps;
-  for (std::size_t i = 0; i < graph.size(); ++i) {
-    const ValueId v = graph.id(i);
+  for (const ValueId v : graph.ids()) {
     const Node& node = graph[v];
     if (node.op == Op::map) {
       maps[v] = segments_of(node);
@@ -108,10 +106,8 @@ std::vector<Layout> variable_layouts(const Graph& graph, const Maps& maps,
     const bool integers = graph[v].type.dtype == DType::i8;
     layouts[v.index] = integers ? Layout::o16x4 : Layout::o16;
   };
-  for (std::size_t i = 0; i < graph.size(); ++i) {
-    const Node& node = graph[graph.id(i)];
-    if (is_variable(node)) layouts[i] = node.type.layout;
-  }
+  for (const ValueId v : graph.ids())
+    if (is_variable(graph[v])) layouts[v.index] = graph[v].type.layout;
   for (const Node& node : graph.nodes()) {
     if (node.op == Op::conv2d) mark_weight(node.operands[1]);
     if (node.op == Op::matmul && std::get<MatmulAttrs>(node.attrs).transpose_b &&
@@ -120,11 +116,10 @@ std::vector<Layout> variable_layouts(const Graph& graph, const Maps& maps,
   }
   const Ties ties(graph, maps);
   std::vector<bool> blocked(graph.size(), false);
-  for (std::size_t i = 0; i < graph.size(); ++i)
-    if (layouts[i] == Layout::o16) blocked[ties.set_of(graph.id(i))] = true;
-  for (std::size_t i = 0; i < graph.size(); ++i)
-    if (is_weight_shape(graph[graph.id(i)].type) && blocked[ties.set_of(graph.id(i))])
-      mark_weight(graph.id(i));
+  for (const ValueId v : graph.ids())
+    if (layouts[v.index] == Layout::o16) blocked[ties.set_of(v)] = true;
+  for (const ValueId v : graph.ids())
+    if (is_weight_shape(graph[v].type) && blocked[ties.set_of(v)]) mark_weight(v);
   return layouts;
 }
 

@@ -22,8 +22,7 @@ Graph expand_normalize(Graph graph) {
   const auto structured = [](const Node& node) { return node.op == Op::normalize; };
   if (std::ranges::none_of(graph.nodes(), structured)) return graph;
   Rewriter rewriter(graph);
-  for (std::size_t i = 0; i < graph.size(); ++i) {
-    const ValueId old = graph.id(i);
+  for (const ValueId old : graph.ids()) {
     if (graph[old].op != Op::normalize) {
       rewriter.copy(old);
       continue;

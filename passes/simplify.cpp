@@ -72,8 +72,7 @@ class CommonValues {
 Graph simplify_once(const Graph& graph, bool& changed) {
   Rewriter rewriter(graph);
   CommonValues common(rewriter.to(), graph.size());
-  for (std::size_t i = 0; i < graph.size(); ++i) {
-    const ValueId old = graph.id(i);
+  for (const ValueId old : graph.ids()) {
     Node node = rewriter.translated(old);
     ValueId value = common.find(node);
     if (value == kNoValue) {
@@ -98,8 +97,8 @@ Graph bind_batch(const Graph& graph) {
     if (!extents.empty() && extents.front() == kBatch) extents.front() = 1;
   };
   Rewriter rewriter(graph);
-  for (std::size_t i = 0; i < graph.size(); ++i) {
-    Node node = rewriter.translated(graph.id(i));
+  for (const ValueId old : graph.ids()) {
+    Node node = rewriter.translated(old);
     bind(node.type.shape);
     const auto field = [&](std::string_view key, auto& value) {
       if constexpr (std::is_same_v<std::decay_t<decltype(value)>, Indices>) {
@@ -109,7 +108,7 @@ Graph bind_batch(const Graph& graph) {
         for (TensorType& result : value) bind(result.shape);
     };
     std::visit([&](auto& attrs) { attrs.fields(field); }, node.attrs);
-    rewriter.map(graph.id(i), rewriter.to().append(std::move(node)));
+    rewriter.map(old, rewriter.to().append(std::move(node)));
   }
   return rewriter.finish();
 }
