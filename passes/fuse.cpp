@@ -15,22 +15,14 @@ ir::Graph fuse(ir::Graph graph, const PassOptions&) {
   return graph;
 }
 
-DemandCopy::DemandCopy(const ir::Graph& from, Rule rule)
-    : from_(from), rule_(std::move(rule)), now_(from.size(), ir::kNoValue) {
-  to_.reserve(from.size());
-}
-
 ir::ValueId DemandCopy::operator()(ir::ValueId old) {
-  if (bound(old)) return now_[old.index];
+  if (bound(old)) return copy_[old];
   if (const auto replaced = rule_(*this, old)) {
     bind(old, *replaced);
     return *replaced;
   }
-  ir::Node node = from_[old];
-  node.operands = (*this)(node.operands);
-  const ir::ValueId now = to_.append(std::move(node));
-  bind(old, now);
-  return now;
+  for (const ir::ValueId operand : copy_.from()[old].operands) (*this)(operand);
+  return copy_.copy(old);
 }
 
 ir::Operands DemandCopy::operator()(const ir::Operands& old) {
@@ -41,21 +33,17 @@ ir::Operands DemandCopy::operator()(const ir::Operands& old) {
 }
 
 ir::Graph DemandCopy::run() {
-  for (std::size_t i = 0; i < from_.size(); ++i) (*this)(from_.id(i));
-  for (const ir::Output& output : from_.outputs)
-    to_.outputs.push_back({output.name, (*this)(output.value)});
-  for (const ir::Update& update : from_.updates)
-    to_.updates.push_back({(*this)(update.variable), (*this)(update.value)});
-  return ir::canonical(std::move(to_));
+  for (const ir::ValueId old : copy_.from().ids()) (*this)(old);
+  return copy_.finish();
 }
 
 Users users_of(const ir::Graph& graph) {
   Users users{std::vector<std::vector<ir::ValueId>>(graph.size()),
               std::vector<bool>(graph.size(), false)};
-  for (std::size_t i = 0; i < graph.size(); ++i) {
-    for (const ir::ValueId operand : graph[graph.id(i)].operands) {
+  for (const ir::ValueId user : graph.ids()) {
+    for (const ir::ValueId operand : graph[user].operands) {
       std::vector<ir::ValueId>& list = users.nodes[operand.index];
-      if (list.empty() || list.back() != graph.id(i)) list.push_back(graph.id(i));
+      if (list.empty() || list.back() != user) list.push_back(user);
     }
   }
   for (const ir::Output& output : graph.outputs) users.escapes[output.value.index] = true;

@@ -5,9 +5,11 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "ir/graph.h"
+#include "passes/rewrite.h"
 
 namespace taper::passes {
 
@@ -66,20 +68,18 @@ class DemandCopy {
   // Returns the new value of `old`, or nothing to copy its node as it is.
   using Rule = std::function<std::optional<ir::ValueId>(DemandCopy&, ir::ValueId old)>;
 
-  DemandCopy(const ir::Graph& from, Rule rule);
+  DemandCopy(const ir::Graph& from, Rule rule) : copy_(from), rule_(std::move(rule)) {}
   ir::Graph run();  // the whole graph, canonical
 
   ir::ValueId operator()(ir::ValueId old);  // the new value
   ir::Operands operator()(const ir::Operands& old);
-  void bind(ir::ValueId old, ir::ValueId now) { now_[old.index] = now; }
-  bool bound(ir::ValueId old) const { return now_[old.index] != ir::kNoValue; }
-  ir::Graph& to() { return to_; }
+  void bind(ir::ValueId old, ir::ValueId now) { copy_.map(old, now); }
+  bool bound(ir::ValueId old) const { return copy_[old] != ir::kNoValue; }
+  ir::Graph& to() { return copy_.to(); }
 
  private:
-  const ir::Graph& from_;
+  Rewriter copy_;
   Rule rule_;
-  ir::Graph to_;
-  std::vector<ir::ValueId> now_;
 };
 
 // Who uses each value: nodes (each once, ascending), and whether an output or update does.

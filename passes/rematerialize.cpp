@@ -4,7 +4,6 @@
 
 #include "passes/fuse.h"
 #include "passes/passes.h"
-#include "passes/rewrite.h"
 #include "passes/select.h"
 
 namespace taper::passes {
@@ -19,8 +18,7 @@ class Rematerializer {
 
   Graph run() {
     std::vector<ValueId> again(graph_.size(), kNoValue);  // of a value, once it is computed again
-    for (std::size_t i = 0; i < graph_.size(); ++i) {
-      const ValueId id = graph_.id(i);
+    for (const ValueId id : graph_.ids()) {
       Node node = copy_.translated(id);
       for (std::size_t o = 0; o < node.operands.size(); ++o) {
         const ValueId value = graph_[id].operands[o];
