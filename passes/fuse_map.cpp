@@ -17,9 +17,9 @@ class MapFusion {
  public:
   explicit MapFusion(const Graph& graph)
       : graph_(graph), users_(users_of(graph)), group_(graph.size()), members_(graph.size()) {
-    for (std::size_t i = 0; i < graph.size(); ++i) {
-      group_[i] = i;
-      members_[i] = {graph.id(i)};
+    for (const ValueId v : graph.ids()) {
+      group_[v.index] = v.index;
+      members_[v.index] = {v};
     }
     mark_masks();
     rank_updates();
@@ -35,8 +35,7 @@ class MapFusion {
       dissolved = true;
     }
     if (dissolved) merge_producers(true);
-    return DemandCopy(graph_, [this](DemandCopy& copy, ValueId old) { return replace(copy, old); })
-        .run();
+    return DemandCopy(graph_, std::bind_front(&MapFusion::replace, this)).run();
   }
 
  private:
@@ -62,8 +61,8 @@ class MapFusion {
   // tensors what is computed from random numbers alone stays apart from the blocked activations.
   void mark_masks() {
     mask_.assign(graph_.size(), false);
-    for (std::size_t i = 0; i < graph_.size(); ++i) {
-      const Node& node = graph_[graph_.id(i)];
+    for (const ValueId v : graph_.ids()) {
+      const Node& node = graph_[v];
       if (node.type.rank() != 4 || !mappable(node)) continue;
       bool from_random = node.op == Op::random;
       bool from_tensor = false;
@@ -71,7 +70,7 @@ class MapFusion {
         from_random = from_random || mask_[operand.index];
         from_tensor = from_tensor || (!mask_[operand.index] && graph_[operand].type.rank() > 0);
       }
-      mask_[i] = from_random && !from_tensor;
+      mask_[v.index] = from_random && !from_tensor;
     }
   }
 
@@ -182,11 +181,9 @@ class MapFusion {
   ValueId emit(DemandCopy& copy, FusedExpr fused, const std::vector<ValueId>& results) const {
     MapAttrs attrs{.expr = std::move(fused.expr), .segments = 1};
     for (const ValueId v : results) attrs.results.push_back(graph_[v].type);
-    return copy.to().append({.op = Op::map,
-                             .type = attrs.results.front(),
-                             .operands = copy(fused.operands),
-                             .attrs = std::move(attrs),
-                             .location = graph_[results.front()].location});
+    const TensorType first = attrs.results.front();
+    const Location& where = graph_[results.front()].location;
+    return copy.to().append({Op::map, first, copy(fused.operands), std::move(attrs), {}, where});
   }
 
   const Graph& graph_;

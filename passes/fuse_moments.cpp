@@ -12,13 +12,12 @@ using namespace ir;
 class Moments2d {
  public:
   explicit Moments2d(const Graph& graph) : graph_(graph) {
-    for (std::size_t i = 0; i < graph.size(); ++i)
-      if (const ValueId mean = centre_of(graph.id(i)); mean != kNoValue) planes_[mean];
+    for (const ValueId v : graph.ids())
+      if (const ValueId mean = centre_of(v); mean != kNoValue) planes_[mean];
   }
 
-  bool any() const { return !planes_.empty(); }
-
   Graph run() {
+    if (planes_.empty()) return graph_;
     const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
       const Node& node = graph_[old];
       if (const auto it = planes_.find(old); it != planes_.end()) {
@@ -103,8 +102,7 @@ class Moments2d {
 }  // namespace
 
 Graph fuse_moments(Graph graph) {
-  Moments2d moments(graph);
-  return moments.any() ? moments.run() : graph;
+  return Moments2d(graph).run();
 }
 
 }  // namespace taper::passes

@@ -24,17 +24,13 @@ bool has_indices(const Node& pool) {
 class PoolFusion {
  public:
   explicit PoolFusion(const Graph& graph) : graph_(graph), users_(users_of(graph)) {
-    for (std::size_t i = 0; i < graph.size(); ++i) {
-      const Node& pool = graph[graph.id(i)];
-      if (pool.op == Op::pool2d && has_indices(pool)) pair_up(graph.id(i));
-    }
+    for (const ValueId v : graph.ids())
+      if (graph[v].op == Op::pool2d && has_indices(graph[v])) pair_up(v);
   }
 
-  bool any() const { return !pool_of_.empty(); }
-
   Graph run() {
-    const auto rule = [this](DemandCopy& copy, ValueId old) { return replace(copy, old); };
-    return DemandCopy(graph_, rule).run();
+    if (pool_of_.empty()) return graph_;
+    return DemandCopy(graph_, std::bind_front(&PoolFusion::replace, this)).run();
   }
 
  private:
@@ -108,8 +104,7 @@ class PoolFusion {
 }  // namespace
 
 Graph fuse_pools(Graph graph) {
-  PoolFusion fusion(graph);
-  return fusion.any() ? fusion.run() : graph;
+  return PoolFusion(graph).run();
 }
 
 }  // namespace taper::passes

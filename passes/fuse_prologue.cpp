@@ -5,7 +5,6 @@
 
 #include "ir/node_type.h"
 #include "passes/fuse.h"
-#include "passes/rewrite.h"
 
 namespace taper::passes {
 namespace {
@@ -30,14 +29,13 @@ class Recomputation {
  public:
   explicit Recomputation(const Graph& graph)
       : graph_(graph), users_(users_of(graph)), cost_(graph.size(), 0), copy_(graph) {
-    for (std::size_t i = 0; i < graph.size(); ++i) cost_[i] = cost_of(graph.id(i));
+    for (const ValueId v : graph.ids()) cost_[v.index] = cost_of(v);
   }
 
-  bool any() const { return std::ranges::count(cost_, 0) < std::ssize(cost_); }
-
   Graph run() {
-    for (std::size_t i = 0; i < graph_.size(); ++i)
-      if (cost_[i] == 0) copy(graph_.id(i));
+    if (std::ranges::count(cost_, 0) == std::ssize(cost_)) return graph_;
+    for (const ValueId v : graph_.ids())
+      if (cost_[v.index] == 0) copy(v);
     return copy_.finish();
   }
 
@@ -105,16 +103,15 @@ class Recomputation {
 class PrologueFusion {
  public:
   explicit PrologueFusion(const Graph& graph) : graph_(graph), users_(users_of(graph)) {
-    for (std::size_t i = 0; i < graph.size(); ++i) {
-      if (!is_plain_reduce(graph[graph.id(i)])) continue;
-      std::set<ValueId> members = grow(graph.id(i));
-      if (!members.empty()) members_[graph.id(i)] = std::move(members);
+    for (const ValueId v : graph.ids()) {
+      if (!is_plain_reduce(graph[v])) continue;
+      std::set<ValueId> members = grow(v);
+      if (!members.empty()) members_[v] = std::move(members);
     }
   }
 
-  bool any() const { return !members_.empty(); }
-
   Graph run() const {
+    if (members_.empty()) return graph_;
     const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
       const auto it = members_.find(old);
       if (it == members_.end()) return std::nullopt;
@@ -208,13 +205,11 @@ class PrologueFusion {
 }  // namespace
 
 Graph recompute_for_reductions(Graph graph) {
-  Recomputation recomputation(graph);
-  return recomputation.any() ? recomputation.run() : graph;
+  return Recomputation(graph).run();
 }
 
 Graph fuse_prologues(Graph graph) {
-  const PrologueFusion fusion(graph);
-  return fusion.any() ? fusion.run() : graph;
+  return PrologueFusion(graph).run();
 }
 
 }  // namespace taper::passes

@@ -44,8 +44,7 @@ Joined join(const Expr& a, const Operands& of_a, const Expr& b, const Operands& 
     }
     for (const std::int16_t output : from.outputs) joined.expr.outputs.push_back(renamed(output));
   };
-  append(
-      a, [](std::size_t i) { return i; });
+  append(a, std::identity{});
   append(b, [&](std::size_t i) { return inputs[i]; });
   return joined;
 }
@@ -53,13 +52,12 @@ Joined join(const Expr& a, const Operands& of_a, const Expr& b, const Operands& 
 class ReductionPairs {
  public:
   explicit ReductionPairs(const Graph& graph) : graph_(graph) {
-    for (std::size_t i = 0; i < graph.size(); ++i)
-      if (is_candidate(graph.id(i))) find_partner(graph.id(i));
+    for (const ValueId v : graph.ids())
+      if (is_candidate(v)) find_partner(v);
   }
 
-  bool any() const { return !pair_of_.empty(); }
-
   Graph run() const {
+    if (pair_of_.empty()) return graph_;
     const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
       const auto it = pair_of_.find(old);
       if (it == pair_of_.end()) return std::nullopt;
@@ -159,8 +157,7 @@ class ReductionPairs {
 }  // namespace
 
 Graph pair_reductions(Graph graph) {
-  const ReductionPairs pairs(graph);
-  return pairs.any() ? pairs.run() : graph;
+  return ReductionPairs(graph).run();
 }
 
 }  // namespace taper::passes

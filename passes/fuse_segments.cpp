@@ -19,10 +19,9 @@ class SegmentMerger {
   explicit SegmentMerger(const Graph& graph) : graph_(graph), users_(users_of(graph)) {}
 
   Graph run() {
-    for (std::size_t i = 0; i < graph_.size(); ++i)
-      if (is_sink(graph_.id(i))) place(graph_.id(i));
-    return DemandCopy(graph_, [this](DemandCopy& copy, ValueId old) { return replace(copy, old); })
-        .run();
+    for (const ValueId v : graph_.ids())
+      if (is_sink(v)) place(v);
+    return DemandCopy(graph_, std::bind_front(&SegmentMerger::replace, this)).run();
   }
 
  private:
