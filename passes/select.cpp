@@ -18,8 +18,7 @@ class Selector {
       : graph_(graph), options_(options), copy_(graph) {}
 
   Graph run() {
-    for (std::size_t i = 0; i < graph_.size(); ++i)
-      copy_.map(graph_.id(i), select_node(graph_.id(i)));
+    for (const ValueId old : graph_.ids()) copy_.map(old, select_node(old));
     return copy_.finish();
   }
 
@@ -105,11 +104,9 @@ class Selector {
   ValueId kernel(const Node& node, KernelSpec spec, std::vector<TensorType> results,
                  Operands operands) {
     const TensorType first = results.front();
-    return copy_.to().append({.op = Op::kernel,
-                              .type = first,
-                              .operands = std::move(operands),
-                              .attrs = KernelAttrs{std::move(spec), std::move(results)},
-                              .location = node.location});
+    KernelAttrs attrs{std::move(spec), std::move(results)};
+    return copy_.to().append(
+        {Op::kernel, first, std::move(operands), std::move(attrs), {}, node.location});
   }
 
   // Winograd's is two kernels: the filters are transformed before the others use them.
@@ -133,17 +130,11 @@ class Selector {
   }
 
   ValueId view(const Node& node) {
-    return copy_.to().append({.op = Op::view,
-                              .type = node.type,
-                              .operands = operands_of(node),
-                              .location = node.location});
+    return copy_.to().append({Op::view, node.type, operands_of(node), {}, {}, node.location});
   }
 
   ValueId leaf(Op op, Attrs attrs, const Location& where) {
-    return copy_.to().append({.op = op,
-                              .type = {DType::f32, {}, Layout::plain},
-                              .attrs = std::move(attrs),
-                              .location = where});
+    return copy_.to().append({op, {DType::f32, {}}, {}, std::move(attrs), {}, where});
   }
 
   // The static factor is a constant, the batch an input that the runtime fills.

@@ -82,10 +82,7 @@ class Relayout {
   }
 
   void combine(std::size_t axis, const CopyPart& outer) {
-    if (axis == type_.shape.size()) {
-      parts_.push_back(in_result_order(outer));
-      return;
-    }
+    if (axis == type_.shape.size()) return parts_.push_back(in_result_order(outer));
     for (const CopyPart& piece : pieces(axis)) {
       CopyPart joined = outer;
       joined.dims.insert(joined.dims.end(), piece.dims.begin(), piece.dims.end());

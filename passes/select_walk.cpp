@@ -63,17 +63,13 @@ Collapsed collapse(const Indices& dims, const std::vector<Indices>& streams,
                  (!mergeable || mergeable(out.keep.back(), i));
     for (std::size_t s = 0; s < streams.size() && merge; ++s)
       merge = out.streams[s].back() == streams[s][i] * dims[i];
-    if (merge) {
-      out.dims.back() *= dims[i];
-    } else {
-      out.dims.push_back(dims[i]);
+    if (!merge) {
+      out.dims.push_back(1);
       out.keep.push_back(i);
+      for (Indices& stream : out.streams) stream.push_back(0);
     }
-    for (std::size_t s = 0; s < streams.size(); ++s)
-      if (merge)
-        out.streams[s].back() = streams[s][i];
-      else
-        out.streams[s].push_back(streams[s][i]);
+    out.dims.back() *= dims[i];
+    for (std::size_t s = 0; s < streams.size(); ++s) out.streams[s].back() = streams[s][i];
   }
   if (!out.dims.empty()) return out;
   out.dims = {1};
