@@ -113,20 +113,10 @@ class WinogradKernel final : public Kernel {
   void add_transforms(const ir::Isa& isa) {
     for (const TileRun& row : walk_.rows) {
       for (const TileRun& column : walk_.columns) {
-        inputs_.push_back(emit_winograd_input({.results = walk_.tile,
-                                               .rows = row.source,
-                                               .columns = column.source,
-                                               .image_row = walk_.source_width * kPixel,
-                                               .point = source_point_,
-                                               .tile = kPixel},
-                                              isa));
-        outputs_.push_back(emit_winograd_output({.results = walk_.tile,
-                                                 .rows = row.result,
-                                                 .columns = column.result,
-                                                 .image_row = walk_.result_width * kPixel,
-                                                 .point = result_point_,
-                                                 .tile = kPixel},
-                                                epilogue_, isa));
+        const TransformShape input = walk_.of_source(row, column, source_point_, kPixel);
+        const TransformShape output = walk_.of_result(row, column, result_point_, kPixel);
+        inputs_.push_back(emit_winograd_input(input, isa));
+        outputs_.push_back(emit_winograd_output(output, epilogue_, isa));
       }
     }
   }
@@ -152,17 +142,11 @@ class WinogradKernel final : public Kernel {
   }
 
   void transform_inputs(const Call& call, const TileGroup& group) const {
-    TransformArgs args;
-    args.scratch = call.scratch;
-    walk_.for_each_run(group, [&](std::size_t routine, const TileRun& run, std::int64_t image,
-                                  std::int64_t y, std::int64_t tile) {
-      args.count = run.count;
-      for (std::int64_t block = 0; block < walk_.source_blocks(); ++block) {
-        args.image = address(call.buffers[0], walk_.source_at(image, block, y, run.first));
-        args.points = source_points(call) + (block * capacity_ + tile) * kPixel;
-        inputs_[routine](&args);
-      }
-    });
+    const auto set = [&](TransformArgs& args, const RunPlace& place, std::int64_t block) {
+      args.image = address(call.buffers[0], walk_.source_at(place, block));
+      args.points = source_points(call) + (block * capacity_ + place.tile) * kPixel;
+    };
+    walk_.transform(group, walk_.source_blocks(), inputs_, call.scratch, set);
   }
 
   // Result blocks [first, first + count) at one point.
@@ -215,20 +199,14 @@ class WinogradKernel final : public Kernel {
 
   void transform_outputs(const Call& call, const TileGroup& group, std::int64_t block,
                          std::int64_t blocks) const {
-    TransformArgs args;
-    args.scratch = call.scratch;
-    walk_.for_each_run(group, [&](std::size_t routine, const TileRun& run, std::int64_t image,
-                                  std::int64_t y, std::int64_t tile) {
-      args.count = run.count;
-      for (std::int64_t b = 0; b < blocks; ++b) {
-        const std::int64_t offset = walk_.result_at(image, block + b, y, run.first);
-        args.image = address(call.buffers[2 + epilogue_.operands.size()], offset);
-        args.points = result_points(call) + (b * capacity_ + tile) * kPixel;
-        set_operand_pointers(args.operands, epilogue_, call.buffers + 2, offset / kF32,
-                             (block + b) * ir::kBlock);
-        outputs_[routine](&args);
-      }
-    });
+    const auto set = [&](TransformArgs& args, const RunPlace& place, std::int64_t b) {
+      const std::int64_t offset = walk_.result_at(place, block + b);
+      args.image = address(call.buffers[2 + epilogue_.operands.size()], offset);
+      args.points = result_points(call) + (b * capacity_ + place.tile) * kPixel;
+      set_operand_pointers(args.operands, epilogue_, call.buffers + 2, offset / kF32,
+                           (block + b) * ir::kBlock);
+    };
+    walk_.transform(group, blocks, outputs_, call.scratch, set);
   }
 
   ir::Dim images_;

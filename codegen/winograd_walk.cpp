@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "codegen/sizes.h"
 #include "ir/ahead.h"
 
 namespace taper::codegen {
@@ -34,15 +33,13 @@ std::vector<TileRun> tile_runs(int tile, std::int64_t source, std::int64_t resul
 
 }  // namespace
 
-std::int64_t WinogradWalk::source_at(std::int64_t image, std::int64_t block, std::int64_t y,
-                                     std::int64_t x) const {
-  const std::int64_t plane = (image * source_blocks() + block) * source_height;
-  return ((plane + y * tile - pad_top) * source_width + x * tile - pad_left) * kPixel;
+std::int64_t WinogradWalk::source_at(const RunPlace& p, std::int64_t block) const {
+  const std::int64_t plane = (p.image * source_blocks() + block) * source_height;
+  return ((plane + p.y * tile - pad_top) * source_width + p.x * tile - pad_left) * kPixel;
 }
-std::int64_t WinogradWalk::result_at(std::int64_t image, std::int64_t block, std::int64_t y,
-                                     std::int64_t x) const {
-  const std::int64_t plane = (image * result_blocks() + block) * result_height;
-  return ((plane + y * tile) * result_width + x * tile) * kPixel;
+std::int64_t WinogradWalk::result_at(const RunPlace& p, std::int64_t block) const {
+  const std::int64_t plane = (p.image * result_blocks() + block) * result_height;
+  return ((plane + p.y * tile) * result_width + p.x * tile) * kPixel;
 }
 
 WinogradWalk winograd_walk(const ir::ConvSpec& s) {

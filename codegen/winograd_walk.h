@@ -2,8 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "codegen/sizes.h"
 #include "codegen/winograd_transform.h"
 #include "ir/kernel.h"
 
@@ -20,6 +22,12 @@ struct TileGroup {
   std::int64_t first = 0, count = 0;
 };
 
+// Where in a group the tiles of a run are: the first of them in its image and, of all tiles of the
+// group, by its number.
+struct RunPlace {
+  std::int64_t image = 0, y = 0, x = 0, tile = 0;
+};
+
 // Forward and backward data as one form: results of 3x3 taps of a source, both c16.
 struct WinogradWalk {
   std::int64_t source_channels = 0, source_height = 0, source_width = 0;
@@ -33,21 +41,39 @@ struct WinogradWalk {
   int points() const { return ir::winograd_points(tile); }
   std::int64_t source_blocks() const { return ir::blocks_of(source_channels); }
   std::int64_t result_blocks() const { return ir::blocks_of(result_channels); }
-  // Byte offsets of pixel (0, 0) of a tile; that of the source may lie outside.
-  std::int64_t source_at(std::int64_t image, std::int64_t block, std::int64_t y,
-                         std::int64_t x) const;
-  std::int64_t result_at(std::int64_t image, std::int64_t block, std::int64_t y,
-                         std::int64_t x) const;
+  // Byte offsets of pixel (0, 0) of the first tile; that of the source may lie outside.
+  std::int64_t source_at(const RunPlace& place, std::int64_t block) const;
+  std::int64_t result_at(const RunPlace& place, std::int64_t block) const;
 
-  // The runs of a group, each by body(variant, run, image, y, tile): `variant` is the index of its
-  // extents (rows, then columns), `tile` the number in the group of its first tile.
-  template <class Body>
-  void for_each_run(const TileGroup& group, const Body& body) const {
+  // Transforms of tiles of the source (the result) with these extents; the rest as TransformShape
+  // says.
+  TransformShape of_source(const TileRun& row, const TileRun& column, std::int64_t point,
+                           std::int64_t step, int only_row = -1) const {
+    return {tile, row.source, column.source, source_width * kPixel, point, step, only_row};
+  }
+  TransformShape of_result(const TileRun& row, const TileRun& column, std::int64_t point,
+                           std::int64_t step, int only_row = -1) const {
+    return {tile, row.result, column.result, result_width * kPixel, point, step, only_row};
+  }
+
+  // Calls the routines (by run of rows, then of columns) for `blocks` of each run of a group; where
+  // image and points of a block are, set(args, place, block) says.
+  template <class Set>
+  void transform(const TileGroup& group, std::int64_t blocks, std::span<const Routine> routines,
+                 void* scratch, const Set& set) const {
+    TransformArgs args;
+    args.scratch = scratch;
     for (std::int64_t r = 0; r < group.count; ++r) {
       const std::int64_t image = (group.first + r) / tiles_y, y = (group.first + r) % tiles_y;
       const std::size_t variant = row_run[static_cast<std::size_t>(y)] * columns.size();
-      for (std::size_t c = 0; c < columns.size(); ++c)
-        body(variant + c, columns[c], image, y, r * tiles_x + columns[c].first);
+      for (std::size_t c = 0; c < columns.size(); ++c) {
+        const RunPlace place{image, y, columns[c].first, r * tiles_x + columns[c].first};
+        args.count = columns[c].count;
+        for (std::int64_t block = 0; block < blocks; ++block) {
+          set(args, place, block);
+          routines[variant + c](&args);
+        }
+      }
     }
   }
 };

@@ -111,20 +111,11 @@ class WinogradWeightsKernel final : public Kernel {
     for (int points = 0; points < kPatch; ++points) {
       for (const TileRun& row : walk_.rows) {
         for (const TileRun& column : walk_.columns) {
-          inputs_.push_back(emit_winograd_input({.rows = row.source,
-                                                 .columns = column.source,
-                                                 .image_row = walk_.source_width * kPixel,
-                                                 .point = source_point_,
-                                                 .tile = tile_,
-                                                 .only_row = points},
-                                                isa));
-          gradients_.push_back(emit_winograd_gradient({.rows = row.result,
-                                                       .columns = column.result,
-                                                       .image_row = walk_.result_width * kPixel,
-                                                       .point = result_point_,
-                                                       .tile = kPixel,
-                                                       .only_row = points},
-                                                      isa));
+          const TransformShape input = walk_.of_source(row, column, source_point_, tile_, points);
+          inputs_.push_back(emit_winograd_input(input, isa));
+          const TransformShape gradient =
+              walk_.of_result(row, column, result_point_, kPixel, points);
+          gradients_.push_back(emit_winograd_gradient(gradient, isa));
         }
       }
     }
@@ -150,40 +141,27 @@ class WinogradWeightsKernel final : public Kernel {
     }
   }
 
-  std::size_t first_routine(std::int64_t points) const {
-    return static_cast<std::size_t>(points) * walk_.rows.size() * walk_.columns.size();
+  // Those for a row of points.
+  std::span<const Routine> of_row(std::span<const Routine> routines, std::int64_t points) const {
+    const std::size_t count = walk_.rows.size() * walk_.columns.size();
+    return routines.subspan(static_cast<std::size_t>(points) * count, count);
   }
 
   void transform_inputs(const Call& call, const TileGroup& group, std::int64_t points) const {
-    TransformArgs args;
-    args.scratch = call.scratch;
-    const std::size_t first = first_routine(points);
-    walk_.for_each_run(group, [&](std::size_t routine, const TileRun& run, std::int64_t image,
-                                  std::int64_t y, std::int64_t tile) {
-      args.count = run.count;
-      for (std::int64_t b = 0; b < walk_.source_blocks(); ++b) {
-        args.image = address(call.buffers[0], walk_.source_at(image, b, y, run.first));
-        args.points = source_points(call) + tile * tile_ + b * kPixel;
-        inputs_[first + routine](&args);
-      }
-    });
+    const auto set = [&](TransformArgs& args, const RunPlace& place, std::int64_t block) {
+      args.image = address(call.buffers[0], walk_.source_at(place, block));
+      args.points = source_points(call) + place.tile * tile_ + block * kPixel;
+    };
+    walk_.transform(group, walk_.source_blocks(), of_row(inputs_, points), call.scratch, set);
   }
 
   void transform_gradients(const Call& call, const TileGroup& group, std::int64_t points,
                            std::int64_t panel) const {
-    TransformArgs args;
-    args.scratch = call.scratch;
-    const std::size_t first = first_routine(points);
-    walk_.for_each_run(group, [&](std::size_t routine, const TileRun& run, std::int64_t image,
-                                  std::int64_t y, std::int64_t tile) {
-      args.count = run.count;
-      for (std::int64_t b = 0; b < blocks_of_panel(panel); ++b) {
-        const std::int64_t at = walk_.result_at(image, panel * panel_ + b, y, run.first);
-        args.image = address(call.buffers[1], at);
-        args.points = result_points(call) + (b * capacity_ + tile) * kPixel;
-        gradients_[first + routine](&args);
-      }
-    });
+    const auto set = [&](TransformArgs& args, const RunPlace& place, std::int64_t b) {
+      args.image = address(call.buffers[1], walk_.result_at(place, panel * panel_ + b));
+      args.points = result_points(call) + (b * capacity_ + place.tile) * kPixel;
+    };
+    walk_.transform(group, blocks_of_panel(panel), of_row(gradients_, points), call.scratch, set);
   }
 
   void ask_for(const Call& call, const TileGroup& next, Turn turn) const {
