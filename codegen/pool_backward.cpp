@@ -86,10 +86,7 @@ class PoolBackwardKernel final : public BatchKernel {
   void write_gap(const Call& call, std::int64_t plane, std::int64_t first,
                  std::int64_t count) const {
     if (count <= 0) return;
-    if (sweep_.empty())
-      clear(call, plane, first, count);
-    else
-      sweep(call, plane, first, count);
+    sweep_.empty() ? clear(call, plane, first, count) : sweep(call, plane, first, count);
   }
 
   void write_plane(const Call& call, std::int64_t plane) const {
@@ -106,31 +103,22 @@ class PoolBackwardKernel final : public BatchKernel {
     write_gap(call, plane, next * spec_.iw, (spec_.ih - next) * spec_.iw);
   }
 
-  PoolBackwardArgs bind(const Call& call, std::int64_t plane, std::int64_t y,
-                        std::int64_t x) const {
-    const WindowRange& rows = windows_.rows[static_cast<std::size_t>(y)];
-    const WindowRange& columns = windows_.columns[static_cast<std::size_t>(x)];
-    const std::int64_t at = element(plane, rows.first * spec_.iw + columns.first);
-    const std::int64_t from = ((plane * spec_.oh + y) * spec_.ow + x) * kLanes;
-    PoolBackwardArgs args;
-    if (spec_.indices)
-      args.input = static_cast<const std::uint8_t*>(call.buffers[0]) + from;
-    else
-      args.input = static_cast<const float*>(call.buffers[0]) + at;
-    args.gradient = static_cast<const float*>(call.buffers[1]) + from;
-    args.result = result(call, at);
-    set_window_args(args.window, spec_, rows, columns, kLanes);
-    bind_operands(args, call, plane, at);
-    return args;
-  }
-
   void run_row(const Call& call, std::int64_t plane, std::int64_t y) const {
-    const bool unrolled = windows_.rows[static_cast<std::size_t>(y)].whole && !whole_.empty();
-    windows_.visit_row(unrolled, [&](std::int64_t x, std::int64_t count, bool whole) {
-      PoolBackwardArgs args = bind(call, plane, y, x);
+    const WindowRange& rows = windows_.rows[static_cast<std::size_t>(y)];
+    const auto run = [&](std::int64_t x, std::int64_t count, bool whole) {
+      const WindowRange& columns = windows_.columns[static_cast<std::size_t>(x)];
+      const std::int64_t at = element(plane, rows.first * spec_.iw + columns.first);
+      const std::int64_t from = ((plane * spec_.oh + y) * spec_.ow + x) * kLanes;
+      PoolBackwardArgs args;
+      args.input = address(call.buffers[0], spec_.indices ? from : at * kF32);
+      args.gradient = address(call.buffers[1], from * kF32);
+      args.result = result(call, at);
       args.count = count;
+      set_window_args(args.window, spec_, rows, columns, kLanes);
+      bind_operands(args, call, plane, at);
       (whole ? whole_.front() : clipped_)(&args);
-    });
+    };
+    windows_.visit_row(rows.whole && !whole_.empty(), run);
   }
 
   ir::PoolSpec spec_;

@@ -66,10 +66,7 @@ class PoolBackwardEmitter : RoutineEmitter {
     const Label top = m_.label();
     m_.bind(top);
     for (int h = 0; h < halves(); ++h) {
-      if (from_zero)
-        m_.zero(x_);
-      else
-        m_.load(x_, {result_, h * bytes()});
+      from_zero ? m_.zero(x_) : m_.load(x_, {result_, h * bytes()});
       apply_epilogue(x_, 0, h);
       m_.store({result_, h * bytes()}, x_);
     }

@@ -10,11 +10,11 @@
 namespace taper::codegen {
 
 struct PoolBackwardArgs {
-  const void* input = nullptr;      // first tap inside the input; or the first window's indices
-  const float* gradient = nullptr;  // of the first window
-  float* result = nullptr;          // where the first tap's gradient goes
-  std::int64_t count = 0;           // windows of a run, or positions of a sweep
-  WindowArgs window;                // in elements
+  std::intptr_t input = 0;     // first tap inside the input; or the first window's indices
+  std::intptr_t gradient = 0;  // of the first window
+  float* result = nullptr;     // where the first tap's gradient goes
+  std::int64_t count = 0;      // windows of a run, or positions of a sweep
+  WindowArgs window;           // in elements
   OperandPointers operands{};
 };
 
