@@ -94,10 +94,7 @@ class GemmKernel final : public Kernel {
 
   void run(const Call& call) const override {
     if (call.begin >= call.end) return;
-    if (spec_.m != kBatch) {
-      run_units(call);
-      return;
-    }
+    if (spec_.m != kBatch) return run_units(call);
     if (spec_.n == 0) return;
     Operands operands = prepare(call);
     for (std::int64_t row = call.begin; row < call.end;) {

@@ -52,12 +52,8 @@ class DotsEmitter : RoutineEmitter {
     const bool tail = first + lanes_ > columns;
     if (tail) m_.set_tail(static_cast<int>(columns - first));
     const Address operands{m_.args(), offsetof(DotsArgs, operands)};
-    emit_epilogue(m_, spec_.epilogue, sums[0],
-                  {.pointers = operands,
-                   .element = {},
-                   .offset = 0,
-                   .lane = static_cast<int>(first),
-                   .tail = tail});
+    const int lane = static_cast<int>(first);
+    emit_epilogue(m_, spec_.epilogue, sums[0], {.pointers = operands, .lane = lane, .tail = tail});
     const ir::DType dtype = spec_.epilogue.result;
     const std::int64_t at = first * static_cast<std::int64_t>(ir::byte_size(dtype));
     m_.load(b_, {m_.args(), offsetof(DotsArgs, result)});

@@ -72,10 +72,7 @@ arm::Mem MasmA64::mem(Address a, std::int64_t size) {
 void MasmA64::move_bits(const arm::Gp& d, std::uint64_t value) {
   // What most of its high halves are.
   const std::uint64_t common = value >> 63 != 0 ? 0xffff : 0;
-  if (common != 0)
-    a_.movn(d, ~value & 0xffff);
-  else
-    a_.movz(d, value & 0xffff);
+  common != 0 ? a_.movn(d, ~value & 0xffff) : a_.movz(d, value & 0xffff);
   for (int half = 1; half < 4; ++half) {
     const std::uint64_t bits = value >> (16 * half) & 0xffff;
     if (bits != common) a_.movk(d, bits, 16 * half);

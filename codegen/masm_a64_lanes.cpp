@@ -40,10 +40,7 @@ void MasmA64::choose(Vec d, Vec a, Vec b) {
 }
 
 void MasmA64::constant_i32(Vec d, std::uint32_t bits) {
-  if (bits == 0) {
-    zero(d);
-    return;
-  }
+  if (bits == 0) return zero(d);
   move_bits(a64::x16, bits);
   a_.dup(v4(d), a64::w16);
 }
@@ -98,10 +95,7 @@ void MasmA64::dot_half(Vec acc, bool high, Vec a, Vec b) {
   a_.mul(t.h8(), t.h8(), u.h8());
   a_.saddlp(t.s4(), t.h8());
   zero(other_temp());
-  if (high)
-    a_.addp(t.s4(), u.s4(), t.s4());
-  else
-    a_.addp(t.s4(), t.s4(), u.s4());
+  high ? a_.addp(t.s4(), u.s4(), t.s4()) : a_.addp(t.s4(), t.s4(), u.s4());
   a_.add(v4(acc), v4(acc), t.s4());
 }
 

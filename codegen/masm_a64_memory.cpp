@@ -114,10 +114,7 @@ void MasmA64::store_narrow(Address a, int bytes, bool tail) {
   const arm::VecV t = a64::v(temp().id);
   if (!tail) {
     const arm::Mem target = mem(a, 4 * bytes);
-    if (bytes == 1)
-      a_.str(a64::s(temp().id), target);
-    else
-      a_.str(a64::d(temp().id), target);
+    bytes == 1 ? a_.str(a64::s(temp().id), target) : a_.str(a64::d(temp().id), target);
     return;
   }
   const asmjit::Label done = a_.newLabel();
@@ -154,10 +151,7 @@ void MasmA64::store_i8(Address a, Vec s, bool tail) {
 void MasmA64::store_i32(Address a, Vec s, bool tail) {
   const Vec t = other_temp();  // store_tail() uses the first one
   a_.fcvtzs(v4(t), v4(s));
-  if (tail)
-    store_tail(a, t);
-  else
-    store(a, t);
+  tail ? store_tail(a, t) : store(a, t);
 }
 void MasmA64::store_bool(Address a, Vec s, bool tail) {
   const arm::VecV t = a64::v(temp().id);

@@ -86,10 +86,7 @@ MasmX86::Mem MasmX86::splat(std::uint32_t bits) {
 }
 
 void MasmX86::move(Gp d, std::int64_t value) {
-  if (value == 0)
-    a_.xor_(x86::gpd(d.id), x86::gpd(d.id));
-  else
-    a_.mov(gpq(d), value);
+  value == 0 ? a_.xor_(x86::gpd(d.id), x86::gpd(d.id)) : a_.mov(gpq(d), value);
 }
 void MasmX86::move(Gp d, Gp s) {
   if (d != s) a_.mov(gpq(d), gpq(s));

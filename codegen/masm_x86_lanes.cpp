@@ -17,17 +17,9 @@ InstId avx2_id(InstId id) {
 }
 
 int predicate_code(Predicate p) {
-  switch (p) {
-    case Predicate::eq:
-      return 0x00;  // ordered, quiet
-    case Predicate::ne:
-      return 0x04;  // unordered, quiet
-    case Predicate::lt:
-      return 0x11;  // ordered, quiet
-    case Predicate::le:
-      return 0x12;  // ordered, quiet
-  }
-  throw Error("unknown predicate");
+  // In the order of Predicate; quiet, and ordered but for ne.
+  constexpr int kCodes[] = {0x00, 0x04, 0x11, 0x12};
+  return kCodes[static_cast<std::size_t>(p)];
 }
 
 // vpternlogd tables of mask ? a : b, by which of them is the destination (the table's highest bit).
@@ -63,19 +55,14 @@ x86::Vec MasmX86::half(Vec r) const {
 #include "codegen/vec_ops.def"
 
 void MasmX86::constant_i32(Vec d, std::uint32_t bits) {
-  if (bits == 0) {
-    zero(d);
-    return;
-  }
-  const Mem word = pool({bits});
-  a_.vbroadcastss(v(d), word);
+  if (bits == 0) return zero(d);
+  a_.vbroadcastss(v(d), pool({bits}));
 }
 
 void MasmX86::iota(Vec d) {
   std::vector<std::uint32_t> numbers;
   for (int lane = 0; lane < isa_.lanes; ++lane) numbers.push_back(static_cast<std::uint32_t>(lane));
-  const Mem source = pool(std::move(numbers));
-  a_.vmovups(v(d), source);
+  a_.vmovups(v(d), pool(std::move(numbers)));
 }
 
 void MasmX86::zero(Vec d) {
@@ -111,8 +98,7 @@ void MasmX86::dot_u8_i8(Vec acc, Vec a, Vec b) {
   }
   const auto ones = pool(std::vector<std::uint32_t>(static_cast<std::size_t>(isa_.lanes), 0x10001));
   for (const std::uint32_t bytes : {0x00ff00ffu, 0xff00ff00u}) {
-    const Mem kept = splat(bytes);
-    a_.emit(wide() ? x86::Inst::kIdVpandd : x86::Inst::kIdVpand, v(temp()), v(a), kept);
+    a_.emit(wide() ? x86::Inst::kIdVpandd : x86::Inst::kIdVpand, v(temp()), v(a), splat(bytes));
     a_.vpmaddubsw(v(temp()), v(temp()), v(b));
     a_.vpmaddwd(v(temp()), v(temp()), ones);
     a_.vpaddd(v(acc), v(acc), v(temp()));
@@ -175,10 +161,8 @@ void MasmX86::select(Vec d, Vec mask, Vec a, Vec b) {
 
 void MasmX86::round(Vec d, Vec a) {
   constexpr int kNearestEvenQuiet = 0x08;
-  if (wide())
-    a_.vrndscaleps(v(d), v(a), kNearestEvenQuiet);
-  else
-    a_.vroundps(v(d), v(a), kNearestEvenQuiet);
+  a_.emit(wide() ? x86::Inst::kIdVrndscaleps : x86::Inst::kIdVroundps, v(d), v(a),
+          Imm(kNearestEvenQuiet));
 }
 
 void MasmX86::to_i32(Vec d, Vec a) {

@@ -32,13 +32,11 @@ x86::Assembler& MasmX86::masked(bool zeroing) {
 }
 
 void MasmX86::set_tail(Gp count) {
-  const Mem lanes = pool({static_cast<std::uint32_t>(isa_.lanes), 0});
-  const Mem nothing = pool({0, 0});
   a_.mov(x86::r11, x86::gpq(count.id));
   a_.cmp(x86::r11, isa_.lanes);
-  a_.cmovg(x86::r11, lanes);
+  a_.cmovg(x86::r11, pool({static_cast<std::uint32_t>(isa_.lanes), 0}));
   a_.test(x86::r11, x86::r11);
-  a_.cmovs(x86::r11, nothing);
+  a_.cmovs(x86::r11, pool({0, 0}));
   set_tail_from_temp();
 }
 
@@ -50,8 +48,7 @@ void MasmX86::set_tail(int count) {
 // r11 holds the clamped count.
 void MasmX86::set_tail_from_temp() {
   if (wide()) {
-    const Mem all = pool({0xffffu});
-    a_.bzhi(x86::r11d, all, x86::r11d);
+    a_.bzhi(x86::r11d, pool({0xffffu}), x86::r11d);
     a_.kmovw(x86::k1, x86::r11d);
     return;
   }
@@ -93,12 +90,8 @@ void MasmX86::select_tail(Vec d, Vec a, Vec b) {
 
 // A widening load. On AVX2 it reads whole vectors: buffers have readable bytes past their end.
 void MasmX86::load_converted(InstId id, Vec d, Address a, bool tail) {
-  if (wide() && tail) {
-    masked(true).emit(id, v(d), mem(a));
-    return;
-  }
-  a_.emit(id, v(d), mem(a));
-  if (tail) a_.vpand(v(d), v(d), tail_mask());
+  (wide() && tail ? masked(true) : a_).emit(id, v(d), mem(a));
+  if (tail && !wide()) a_.vpand(v(d), v(d), tail_mask());
 }
 
 void MasmX86::load_u8(Vec d, Address a, bool tail) {
@@ -110,10 +103,7 @@ void MasmX86::load_i8(Vec d, Address a, bool tail) {
   a_.vcvtdq2ps(v(d), v(d));
 }
 void MasmX86::load_i32(Vec d, Address a, bool tail) {
-  if (tail)
-    load_tail(d, a);
-  else
-    load(d, a);
+  tail ? load_tail(d, a) : load(d, a);
   a_.vcvtdq2ps(v(d), v(d));
 }
 void MasmX86::load_bool(Vec d, Address a, bool tail) {
@@ -138,20 +128,15 @@ void MasmX86::load_bf16(Vec d, Address a, bool tail) {
 void MasmX86::store_packed(Address a, int bytes, bool tail) {
   const x86::Xmm t = xmm(temp());
   if (!tail) {
-    if (bytes == 1)
-      a_.vmovq(mem(a), t);
-    else
-      a_.vmovdqu(mem(a), t);
+    bytes == 1 ? a_.vmovq(mem(a), t) : a_.vmovdqu(mem(a), t);
     return;
   }
   const asmjit::Label done = a_.newLabel();
   for (int lane = 0; lane < isa_.lanes; ++lane) {
     a_.cmp(tail_count(), lane);
     a_.jle(done);
-    if (bytes == 1)
-      a_.vpextrb(mem(a + lane), t, lane);
-    else
-      a_.vpextrw(mem(a + 2 * lane), t, lane);
+    const Mem target = mem(a + bytes * lane);
+    bytes == 1 ? a_.vpextrb(target, t, lane) : a_.vpextrw(target, t, lane);
   }
   a_.bind(done);
 }
@@ -165,17 +150,9 @@ void MasmX86::store_narrow(Address a, int bytes, bool tail, bool is_signed) {
     return;
   }
   // Packing works within 128-bit halves: collect the two quarters that hold the words.
-  if (is_signed)
-    a_.vpackssdw(t, t, t);
-  else
-    a_.vpackusdw(t, t, t);
+  a_.emit(is_signed ? x86::Inst::kIdVpackssdw : x86::Inst::kIdVpackusdw, t, t, t);
   a_.vpermq(t, t, 0x08);
-  if (bytes == 1) {
-    if (is_signed)
-      a_.vpacksswb(t, t, t);
-    else
-      a_.vpackuswb(t, t, t);
-  }
+  if (bytes == 1) a_.emit(is_signed ? x86::Inst::kIdVpacksswb : x86::Inst::kIdVpackuswb, t, t, t);
   store_packed(a, bytes, tail);
 }
 
@@ -268,8 +245,7 @@ void MasmX86::store_bf16(Address a, Vec s, bool tail) {
   constexpr std::uint32_t kQuietNan = 0x7fc0;
   if (wide()) {
     a_.vcmpps(x86::k2, v(s), v(s), kUnordered);
-    const Mem nan = pool({kQuietNan});
-    a_.k(x86::k2).vpbroadcastd(v(t), nan);
+    a_.k(x86::k2).vpbroadcastd(v(t), pool({kQuietNan}));
   } else {
     a_.vmovups(scratch(), v(t));
     a_.vcmpps(v(t), v(s), v(s), kUnordered);
