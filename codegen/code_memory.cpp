@@ -53,13 +53,10 @@ void* map_file(Parts parts, std::size_t mapped) {
   return executable == MAP_FAILED ? nullptr : executable;
 }
 
-constexpr auto kMappings = {map_protected, map_file};  // the one without a file first
-
+// Without a file if that is allowed.
 void* map(Parts parts, std::size_t mapped) {
-  void* memory = nullptr;
-  for (const auto mapping : kMappings)
-    if (memory == nullptr) memory = mapping(parts, mapped);
-  return memory;
+  void* const memory = map_protected(parts, mapped);
+  return memory != nullptr ? memory : map_file(parts, mapped);
 }
 
 }  // namespace
