@@ -40,10 +40,7 @@ Sums make_sums(const Tensor& loss, const TrainingOptions& training) {
 Tensor trip_of(const Tensor& loss, const std::vector<optim::Gradient>& gradients, Guard guard) {
   Tensor trip = reshape(loss, {}) * 0;
   if (guard == Guard::loss) return trip;
-  for (const optim::Gradient& g : gradients) {
-    const Tensor none = sum(g.value) * 0;
-    trip = trip + none;
-  }
+  for (const optim::Gradient& g : gradients) trip = trip + sum(g.value) * 0;
   return trip;
 }
 

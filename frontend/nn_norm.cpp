@@ -51,8 +51,7 @@ BatchNorm::Statistics BatchNorm::of_batch(const Tensor& x) const {
   const std::vector<std::int64_t> axes = axes_of(x.shape());
   const Tensor average = mean(x, axes, true);
   const Tensor centred = x - average;
-  const Tensor squares = centred * centred;
-  return {average, mean(squares, axes, true)};
+  return {average, mean(centred * centred, axes, true)};
 }
 
 // The number of batches, this one included.
@@ -65,10 +64,7 @@ Tensor BatchNorm::batches(Tape& tape) const {
 }
 
 Tensor BatchNorm::blend(const Tensor& running, const Tensor& now, const Tensor& batches) const {
-  if (!options_.momentum) {
-    const Tensor difference = now - running;
-    return running + difference / batches;
-  }
+  if (!options_.momentum) return running + (now - running) / batches;
   const Tensor kept = running * (1 - *options_.momentum);
   return kept + now * *options_.momentum;
 }
@@ -77,8 +73,7 @@ Tensor BatchNorm::blend(const Tensor& running, const Tensor& now, const Tensor& 
 BatchNorm::Statistics BatchNorm::running(const Tensor& x, const Statistics& batch) const {
   Tape& tape = x.tape();
   const Tensor count = extent(x, axes_of(x.shape()));
-  const Tensor others = maximum(count - 1.0, 1.0);
-  const Tensor unbiased = batch.variance * (count / others);
+  const Tensor unbiased = batch.variance * (count / maximum(count - 1.0, 1.0));
   const Tensor number = batches(tape);
   const auto follow = [&](const std::shared_ptr<Variable>& variable, const Tensor& now) {
     const Tensor old = tape.state(variable, where_);

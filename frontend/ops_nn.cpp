@@ -32,20 +32,16 @@ Tensor leaky_relu(Operand x, double slope) {
 
 Tensor silu(Operand x) {
   const Tape::Line line(x.tape(), x.where());
-  const Tensor gate = sigmoid(x);
-  return x * gate;
+  return x * sigmoid(x);
 }
 
 Tensor gelu(Operand x, GeluForm form) {
   const Tape::Line line(x.tape(), x.where());
   Tensor s;
   if (form == GeluForm::exact) {
-    const Tensor scaled = x * (1 / std::numbers::sqrt2);
-    s = erf(scaled);
+    s = erf(x * (1 / std::numbers::sqrt2));
   } else {
-    const Tensor square = x * x;
-    const Tensor cubic = square * 0.044715 + 1.0;
-    const Tensor inner = x * cubic;
+    const Tensor inner = x * (x * x * 0.044715 + 1.0);
     s = tanh(inner * std::sqrt(2 / std::numbers::pi));
   }
   const Tensor half = x * 0.5;

@@ -12,31 +12,28 @@ namespace {
 
 constexpr double kLargest = std::numeric_limits<float>::max();
 
-void check_positive(double value, const char* what) {
+double positive(double value, const char* what) {
   if (!(value > 0) || !std::isfinite(value))
     throw Error("{}: {} is not a positive number", what, value);
+  return value;
 }
 
 }  // namespace
 
 std::vector<Gradient> gradients_of(Tape& tape, const Tensor& loss) {
-  const std::size_t size = tape.graph().size();
-  std::vector<bool> needed(size, false);
+  std::vector<bool> needed(tape.graph().size(), false);
   needed[loss.id().index] = true;
-  std::vector<ir::ValueId> parameters;
-  for (std::size_t i = size; i-- > 0;) {
-    if (!needed[i]) continue;
-    const ir::Node& node = tape.graph()[tape.graph().id(i)];
-    for (const ir::ValueId operand : node.operands) needed[operand.index] = true;
-    if (node.op == ir::Op::parameter) parameters.push_back(tape.graph().id(i));
-  }
-  if (parameters.empty())
-    throw Error("compile: the loss depends on no parameter", tape.graph()[loss.id()].location);
+  for (std::size_t i = needed.size(); i-- > 0;)
+    if (needed[i])
+      for (const ir::ValueId v : tape.graph().nodes()[i].operands) needed[v.index] = true;
   std::vector<Gradient> gradients;
-  for (auto id = parameters.rbegin(); id != parameters.rend(); ++id) {
-    const Tensor parameter(tape, *id);
+  for (const ir::ValueId v : tape.graph().ids()) {
+    if (!needed[v.index] || tape.graph()[v].op != ir::Op::parameter) continue;
+    const Tensor parameter(tape, v);
     gradients.push_back({parameter, gradient(loss, parameter)});
   }
+  if (gradients.empty())
+    throw Error("compile: the loss depends on no parameter", tape.graph()[loss.id()].location);
   return gradients;
 }
 
@@ -63,14 +60,12 @@ Tensor Group::set(const Tensor& number, const Tensor& value) {
 }
 
 Optimizer& Optimizer::clip_norm(double maximum) {
-  check_positive(maximum, "clip_norm");
-  clip_norm_ = maximum;
+  clip_norm_ = positive(maximum, "clip_norm");
   return *this;
 }
 
 Optimizer& Optimizer::clip_value(double limit) {
-  check_positive(limit, "clip_value");
-  clip_value_ = limit;
+  clip_value_ = positive(limit, "clip_value");
   return *this;
 }
 
@@ -94,10 +89,7 @@ std::vector<Tensor> Optimizer::clipped(const std::vector<Gradient>& gradients, T
   }
   if (clip_norm_ == 0) return result;
   Tensor total = sum(result[0] * result[0]);
-  for (std::size_t i = 1; i < result.size(); ++i) {
-    const Tensor square = sum(result[i] * result[i]);
-    total = total + square;
-  }
+  for (std::size_t i = 1; i < result.size(); ++i) total = total + sum(result[i] * result[i]);
   const Tensor norm = sqrt(total);
   trip = trip + norm * 0;
   const Tensor factor = minimum(clip_norm_ / (norm + 1e-6), 1);
@@ -107,8 +99,7 @@ std::vector<Tensor> Optimizer::clipped(const std::vector<Gradient>& gradients, T
 
 void Optimizer::record(Tape& tape, const Tensor& loss, const Tensor& learning_rate) const {
   const std::vector<Gradient> gradients = gradients_of(tape, loss);
-  const Tensor trip = loss.shape().empty() ? loss * 0 : reshape(loss, {}) * 0;
-  record(tape, gradients, learning_rate, trip);
+  record(tape, gradients, learning_rate, reshape(loss, {}) * 0);
 }
 
 Tensor Optimizer::record(Tape& tape, const std::vector<Gradient>& gradients,

@@ -190,10 +190,7 @@ void DataLoader::seek(Position position) {
 Batch DataLoader::next() {
   Buffers& current = reader_->current;
   if (position_.batch == batches()) {
-    current.size = 0;
-    current.inputs.clear();
-    current.images.clear();
-    current.targets.clear();
+    current = {};
     return reader_->batch_of(current);
   }
   if (reader_->prefetch() == 0) {
