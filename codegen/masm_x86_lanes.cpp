@@ -1,6 +1,5 @@
 // Lane-wise arithmetic, constants, scalars and horizontal folds.
 #include "codegen/masm_x86.h"
-#include "ir/error.h"
 
 namespace taper::codegen {
 
