@@ -6,7 +6,6 @@
 #include "codegen/copy_part.h"
 #include "codegen/element_bits.h"
 #include "codegen/kernel.h"
-#include "codegen/sizes.h"
 
 namespace taper::codegen {
 namespace {
@@ -26,13 +25,7 @@ class CopyKernel final : public Kernel {
     }
     for (ir::CopyPart part : spec.parts) {
       if (part.dims.empty() || part.dims[0] != ir::kBatch) images_ = false;
-      if (spec.parts.size() == 1 && !spec.has_fill &&
-          in_planes(part.dims, {{{spec.dtype, part.source}, {spec.dtype, part.result}}})) {
-        planes_ = part.dims[1];
-        for (ir::Indices* list : {&part.dims, &part.source, &part.result})
-          list->erase(list->begin());
-        part.dims[0] = ir::kBatch;  // of all planes
-      }
+      if (spec.parts.size() == 1 && !spec.has_fill) fold_planes(part);
       parts_.emplace_back(part, spec.dtype, isa);
     }
   }
@@ -75,6 +68,17 @@ class CopyKernel final : public Kernel {
   }
 
  private:
+  // One loop over the planes of all images, where they follow one another on both sides.
+  void fold_planes(ir::CopyPart& part) {
+    if (part.dims.size() < 3 || part.dims[0] != ir::kBatch || part.dims[1] == 1 ||
+        part.source[0] != part.source[1] * part.dims[1] ||
+        part.result[0] != part.result[1] * part.dims[1])
+      return;
+    planes_ = part.dims[1];
+    for (ir::Indices* list : {&part.dims, &part.source, &part.result}) list->erase(list->begin());
+    part.dims[0] = ir::kBatch;
+  }
+
   static std::byte* buffer(const Call& call, std::int64_t index) {
     return static_cast<std::byte*>(call.buffers[index]);
   }

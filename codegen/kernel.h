@@ -1,6 +1,7 @@
 // A compiled kernel and how the runtime calls it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <initializer_list>
@@ -96,6 +97,15 @@ class Kernel {
   }
   virtual std::vector<const Routine*> routines() const = 0;
 };
+
+// Whether the parts of images that dim 1 counts follow one another in all streams that have images.
+inline bool in_planes(const ir::Indices& dims, std::span<const ir::Stream> streams) {
+  const auto follow = [&](const ir::Stream& s) {
+    return s.strides[0] == 0 || s.strides[0] == s.strides[1] * dims[1];
+  };
+  return dims.size() > 2 && dims[0] == ir::kBatch && dims[1] > 1 &&
+         std::ranges::all_of(streams, follow);
+}
 
 // Makes the routines of `kernels` executable, in one piece of memory: asking the system for each of
 // them took longer than generating it. Throws taper::Error (no executable memory).

@@ -1,11 +1,9 @@
 // Sizes that all generators share.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <span>
 
-#include "ir/kernel.h"
+#include "ir/type.h"
 
 namespace taper::codegen {
 
@@ -31,15 +29,5 @@ inline std::int64_t divide_up(std::int64_t a, std::int64_t b) {
   return divide(a + b - 1, b).quotient;
 }
 using ir::blocks_of;
-
-// Whether the parts of images that dim 1 counts follow one another in all streams that have images.
-inline bool in_planes(const ir::Indices& dims, std::span<const ir::Stream> streams) {
-  return dims.size() > 2 && dims[0] == ir::kBatch && dims[1] > 1 &&
-         std::ranges::all_of(
-             streams,
-             [&](const ir::Stream& s) {
-               return s.strides[0] == 0 || s.strides[0] == s.strides[1] * dims[1];
-             });
-}
 
 }  // namespace taper::codegen

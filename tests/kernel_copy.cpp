@@ -102,6 +102,14 @@ TEST(Copy, SlicesAndBroadcasts) {
   }
 }
 
+TEST(Copy, RepeatsForImagesOrTheirParts) {
+  for (const std::int64_t columns : {3, 16, 20}) {
+    check(one({0, {kBatch, 4, columns}, {0, columns, 1}, {4 * columns, columns, 1}}), 3);
+    check(one({0, {kBatch, 4, columns}, {columns, 0, 1}, {4 * columns, columns, 1}}), 3);
+    check(one({0, {kBatch, 4, columns}, {0, 0, 1}, {4 * columns, columns, 1}}), 3);
+  }
+}
+
 TEST(Copy, Transposes) {
   for (const std::int64_t rows : {1, 2, 5, 16, 33}) {
     for (const std::int64_t columns : {1, 7, 16, 70}) {
