@@ -98,7 +98,7 @@ class WeightsKernel : public Kernel {
       if (wide.size() >= std::min(kManyUnits, parts.size())) parts = std::move(wide);
     }
     if (!parts.empty()) {
-      const std::int64_t bytes = std::max<std::int64_t>(1, planes(parts.front().blocks));
+      const std::int64_t bytes = std::max<std::int64_t>(1, plane_bytes(parts.front().blocks));
       group_ = std::max<std::int64_t>(1, kGroupBytes / bytes);
     }
     for (Part& part : parts) add_unit(std::move(part));
@@ -135,7 +135,7 @@ class WeightsKernel : public Kernel {
   std::int64_t gradient_image() const { return blocks_of(spec_.oc) * spec_.oh * spec_.ow * kPixel; }
 
   // Bytes that the tiles of one input block and `blocks` output blocks read of an image.
-  std::int64_t planes(std::int64_t blocks) const {
+  std::int64_t plane_bytes(std::int64_t blocks) const {
     const std::int64_t input = std::min<std::int64_t>(plain_ ? spec_.ic : 16, 16) * 4;
     return input * spec_.ih * spec_.iw + blocks * spec_.oh * spec_.ow * kPixel;
   }
@@ -213,7 +213,7 @@ class WeightsKernel : public Kernel {
                     : part.oc_block * spec_.ic + part.block_channel + origin.channel;
     const std::int64_t columns = spec_.oc - (part.oc_block + part.blocks - 1) * ir::kBlock;
     units_.push_back(
-        {routine({part.blocks, columns <= ir::kBlock / 2, planes(part.blocks) > kGroupBytes,
+        {routine({part.blocks, columns <= ir::kBlock / 2, plane_bytes(part.blocks) > kGroupBytes,
                   std::move(rows), std::move(runs)}),
          (down * spec_.iw - spec_.pad_left) * column() + channel + depthwise_block,
          (part.oc_block * spec_.oh + first_row) * spec_.ow * kPixel,
