@@ -22,7 +22,7 @@ constexpr std::int64_t kRowsOfTwoBlocks = 12;
 // Units that threads can share.
 constexpr std::size_t kManyUnits = 4;
 // Images are taken in groups whose planes of one tile stay in the first-level cache.
-constexpr std::int64_t kGroupBytes = 28 * 1024;
+constexpr std::int64_t kGroupBytes = std::int64_t{28} * 1024;
 
 // [0, total) in as few even pieces as `most` allows.
 std::vector<std::int64_t> piece_ends(std::int64_t total, std::int64_t most) {
