@@ -1,4 +1,6 @@
 // Lane-wise arithmetic, constants, scalars and horizontal folds.
+#include <numeric>
+
 #include "codegen/masm_x86.h"
 
 namespace taper::codegen {
@@ -67,8 +69,8 @@ void MasmX86::constant_i32(Vec d, std::uint32_t bits) {
 }
 
 void MasmX86::iota(Vec d) {
-  std::vector<std::uint32_t> numbers;
-  for (int lane = 0; lane < isa_.lanes; ++lane) numbers.push_back(static_cast<std::uint32_t>(lane));
+  std::vector<std::uint32_t> numbers(static_cast<std::size_t>(isa_.lanes));
+  std::iota(numbers.begin(), numbers.end(), 0u);
   a_.vmovups(v(d), pool(std::move(numbers)));
 }
 

@@ -122,7 +122,7 @@ class WeightsEmitter : RoutineEmitter {
 
   void emit_pixel(const std::vector<std::size_t>& active, std::int64_t x) {
     const int per_block = m_.isa().vectors_per_block();
-    const std::int64_t vector_bytes = m_.isa().lanes * 4;
+    const std::int64_t vector_bytes = std::int64_t{m_.isa().lanes} * 4;
     for (std::size_t v = 0; v < pixel_.size(); ++v) {
       const auto i = static_cast<std::int64_t>(v);
       const std::int64_t block = i / per_block * spec_.oh * spec_.ow * kPixel;
@@ -235,6 +235,7 @@ std::vector<PixelRun> runs_of(const Axis& axis, const std::vector<std::int64_t>&
   std::vector<PixelRun> runs;
   for (std::int64_t o = 0; o < axis.outputs; ++o) {
     std::vector<bool> active;
+    active.reserve(taps.size());
     for (const std::int64_t tap : taps) active.push_back(axis.covers(o, tap));
     if (runs.empty() || runs.back().active != active) runs.push_back({o, 0, std::move(active)});
     ++runs.back().count;
