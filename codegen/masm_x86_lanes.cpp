@@ -1,7 +1,7 @@
 // Lane-wise arithmetic, constants, scalars and horizontal folds.
-#include <numeric>
-
 #include "codegen/masm_x86.h"
+
+#include <numeric>
 
 namespace taper::codegen {
 
