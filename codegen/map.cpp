@@ -121,9 +121,7 @@ class MapKernel final : public Kernel {
     }
     by_images_ =
         segments == 1 && !spec.segments[0].dims.empty() && spec.segments[0].dims[0] == ir::kBatch;
-    const std::vector<ir::Stream> streams =
-        segments == 1 ? streams_of(spec, spec.segments[0]) : std::vector<ir::Stream>{};
-    if (by_images_ && in_planes(spec.segments[0].dims, streams) &&
+    if (by_images_ && in_planes(spec.segments[0].dims, streams_of(spec, spec.segments[0])) &&
         walks_[0].elements(1) / spec.segments[0].dims[1] % kLanes == 0)
       planes_ = spec.segments[0].dims[1];
   }

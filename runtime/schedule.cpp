@@ -32,7 +32,7 @@ bool must_wait(const Plan& plan, const PlannedCall& before, const PlannedCall& a
   return false;
 }
 
-// Operations of a core while memory delivers a byte to it alone.
+// Operations for each byte that is read, from which on products take longer than reading.
 constexpr double kFlopsPerByte = 4;
 
 // A call whose images all fit here finds them in the caches anyway.

@@ -31,9 +31,9 @@ struct Chain {
   std::size_t first = 0, end = 0;
   ir::Dim group = 0;
   std::int64_t planes = 1;  // of an image; see codegen::Kernel
-  // Calls [first, computing) wait for memory, the others for the multipliers; 0: nothing like it.
-  // One thread alone takes nearly all that memory delivers, so every other one starts when the one
-  // before it has come to `computing`, and from then on they take turns.
+  // Calls [first, computing) read much and the others multiply much; 0: nothing like it. Every
+  // other thread starts when the one before it has come to `computing`: from then on some read
+  // while others multiply, instead of all at once.
   std::size_t computing = 0;
 };
 
