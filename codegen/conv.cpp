@@ -30,14 +30,14 @@ struct RowPiece {
 };
 
 // The rows of a tile for which `tap` lies inside a source row of `width` pixels.
-TileTap tile_tap(const ConvColumns& columns, const ConvColumnTap& tap, const Piece& piece,
+TileTap tile_tap(const ConvColumns& columns, const ConvTap& tap, const Piece& piece,
                  std::int64_t width) {
   const std::int64_t step = columns.source_step;
-  const std::int64_t column = tap.column + piece.first * step;
+  const std::int64_t column = tap.source + piece.first * step;
   const std::int64_t first = column >= 0 ? 0 : divide_up(-column, step);
   const std::int64_t end = column >= width ? 0 : (width - 1 - column) / step + 1;
   TileTap result;
-  result.b = tap.kw * kPixel;
+  result.b = tap.k * kPixel;
   result.first_row = static_cast<int>(std::min(first, piece.size));
   result.end_row = static_cast<int>(std::min(end, piece.size));
   return result;
@@ -115,9 +115,9 @@ class ConvKernel final : public Kernel {
     shape.steps = static_cast<int>(walk_.block_channels);
     shape.rows_ahead = walk_.channels > walk_.block_channels;
     shape.tail_steps = static_cast<int>(walk_.channels % walk_.block_channels);
-    for (const ConvColumnTap& tap : columns.taps) {
+    for (const ConvTap& tap : columns.taps) {
       TileTap t = tile_tap(columns, tap, piece, walk_.width);
-      t.a = tap.column * walk_.pixel;
+      t.a = tap.source * walk_.pixel;
       if (t.first_row < t.end_row) shape.taps.push_back(t);
     }
     pieces_.push_back({piece.first * columns.source_step * walk_.pixel,

@@ -1,32 +1,26 @@
 #include "codegen/conv_walk.h"
-#include "codegen/sizes.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
+
+#include "codegen/sizes.h"
 
 namespace taper::codegen {
 namespace {
 
-struct RowTap {
-  std::int64_t kh = 0, source_row = 0;
-  auto operator<=>(const RowTap&) const = default;
-};
-
-// What divide_down leaves, for positions left of the source as well.
-std::int64_t modulo(std::int64_t a, std::int64_t b) {
-  return (a % b + b) % b;
+// The axis of a forward pass as that of `pass`.
+ConvAxis turned(ConvAxis axis, ir::ConvPass pass) {
+  axis.backward = pass == ir::ConvPass::backward_data;
+  if (axis.backward) std::swap(axis.results, axis.sources);
+  return axis;
 }
 
-std::vector<RowTap> row_taps(const ir::ConvSpec& spec, std::int64_t y) {
-  std::vector<RowTap> taps;
-  const bool forward = spec.pass == ir::ConvPass::forward;
-  for (std::int64_t kh = 0; kh < spec.kh; ++kh) {
-    const std::int64_t tap = kh * spec.dilation[0] - spec.pad_top;
-    if (!forward && modulo(y - tap, spec.stride[0]) != 0) continue;
-    const std::int64_t row =
-        forward ? y * spec.stride[0] + tap : ir::divide_down(y - tap, spec.stride[0]);
-    if (row >= 0 && row < (forward ? spec.ih : spec.oh)) taps.push_back({kh, row});
-  }
+// Those of result coordinate `r`, whether they are inside the source or not.
+std::vector<ConvTap> taps_of(const ConvAxis& axis, std::int64_t r) {
+  std::vector<ConvTap> taps;
+  for (std::int64_t k = 0; k < axis.taps; ++k)
+    if (const auto source = axis.source(r, k)) taps.push_back({k, *source});
   return taps;
 }
 
@@ -41,14 +35,14 @@ void look_ahead(ConvTable& t, std::size_t taps) {
   }
 }
 
-ConvTable table(const ConvWalk& walk, const ir::ConvSpec& spec, const std::vector<RowTap>& taps) {
+ConvTable table(const ConvWalk& walk, const ir::ConvSpec& spec, const std::vector<ConvTap>& taps) {
   ConvTable t;
   const std::int64_t block = walk.block_channels;
   for (std::int64_t c = 0; c < walk.channels; c += block) {
     std::vector<TileEntry>& list = walk.channels - c < block ? t.tail : t.whole;
-    for (const RowTap& tap : taps) {
-      list.push_back({c / block * walk.block + tap.source_row * walk.row,
-                      c * walk.weight_step + tap.kh * spec.kw * kPixel});
+    for (const ConvTap& tap : taps) {
+      list.push_back({c / block * walk.block + tap.source * walk.row,
+                      c * walk.weight_step + tap.k * spec.kw * kPixel});
     }
   }
   look_ahead(t, taps.size());
@@ -56,37 +50,44 @@ ConvTable table(const ConvWalk& walk, const ir::ConvSpec& spec, const std::vecto
 }
 
 void add_rows(ConvWalk& walk, const ir::ConvSpec& spec) {
-  std::map<std::vector<RowTap>, std::size_t> known;
-  for (std::int64_t y = 0; y < walk.result_height; ++y) {
-    std::vector<RowTap> taps = row_taps(spec, y);
-    const std::int64_t first = taps.empty() ? 0 : taps.front().source_row;
-    for (RowTap& tap : taps) tap.source_row -= first;
+  const ConvAxis axis = conv_rows(spec);
+  std::map<std::vector<ConvTap>, std::size_t> known;
+  for (std::int64_t y = 0; y < axis.results; ++y) {
+    std::vector<ConvTap> taps = taps_of(axis, y);
+    std::erase_if(taps, [&](const ConvTap& tap) { return !axis.inside(tap.source); });
+    const std::int64_t first = taps.empty() ? 0 : taps.front().source;
+    for (ConvTap& tap : taps) tap.source -= first;
     const auto [found, is_new] = known.try_emplace(taps, walk.tables.size());
     if (is_new) walk.tables.push_back(table(walk, spec, taps));
     walk.rows.push_back({found->second, first});
   }
 }
 
-void add_columns(ConvWalk& walk, const ir::ConvSpec& spec) {
-  const std::int64_t stride = spec.stride[1];
-  if (spec.pass == ir::ConvPass::forward) {
-    ConvColumns all{0, 1, spec.ow, stride, {}};
-    for (std::int64_t kw = 0; kw < spec.kw; ++kw)
-      all.taps.push_back({kw, kw * spec.dilation[1] - spec.pad_left});
-    walk.columns.push_back(all);
-    return;
-  }
-  for (std::int64_t phase = 0; phase < std::min(stride, spec.iw); ++phase) {
-    ConvColumns some{phase, stride, divide_up(spec.iw - phase, stride), 1, {}};
-    for (std::int64_t kw = 0; kw < spec.kw; ++kw) {
-      const std::int64_t x = phase + spec.pad_left - kw * spec.dilation[1];
-      if (modulo(x, stride) == 0) some.taps.push_back({kw, ir::divide_down(x, stride)});
-    }
-    walk.columns.push_back(some);
-  }
+void add_columns(ConvWalk& walk, const ConvAxis& axis) {
+  const std::int64_t period = axis.period();
+  for (std::int64_t phase = 0; phase < std::min(period, axis.results); ++phase)
+    walk.columns.push_back({phase, period, divide_up(axis.results - phase, period),
+                            axis.source_step(), taps_of(axis, phase)});
 }
 
 }  // namespace
+
+std::optional<std::int64_t> ConvAxis::source(std::int64_t r, std::int64_t k) const {
+  if (!backward) return r * stride - pad + k * dilation;
+  const std::int64_t scaled = r + pad - k * dilation;
+  if (scaled % stride != 0) return std::nullopt;
+  return scaled / stride;
+}
+
+ConvAxis conv_rows(const ir::ConvSpec& spec) {
+  ConvAxis axis{spec.oh, spec.ih, spec.kh, spec.stride[0], spec.dilation[0], spec.pad_top};
+  return turned(axis, spec.pass);
+}
+
+ConvAxis conv_columns(const ir::ConvSpec& spec) {
+  ConvAxis axis{spec.ow, spec.iw, spec.kw, spec.stride[1], spec.dilation[1], spec.pad_left};
+  return turned(axis, spec.pass);
+}
 
 ir::ConvSpec flattened(ir::ConvSpec spec) {
   const bool pointwise = spec.kh == 1 && spec.kw == 1 &&
@@ -124,7 +125,7 @@ ConvWalk conv_walk(const ir::ConvSpec& original) {
   walk.weight_step = spec.kh * spec.kw * kPixel;
   walk.weight_block = walk.channels * walk.weight_step;
   add_rows(walk, spec);
-  add_columns(walk, spec);
+  add_columns(walk, conv_columns(spec));
   return walk;
 }
 

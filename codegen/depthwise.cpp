@@ -26,10 +26,7 @@ struct DepthwiseArgs {
 class PlaneEmitter : RoutineEmitter {
  public:
   PlaneEmitter(const ir::ConvSpec& spec, const ir::Isa& isa)
-      : RoutineEmitter(isa),
-        spec_(spec),
-        rows_(depthwise_rows(spec)),
-        columns_(depthwise_columns(spec)) {}
+      : RoutineEmitter(isa), spec_(spec), rows_(conv_rows(spec)), columns_(conv_columns(spec)) {}
 
   Routine emit() {
     begin("depthwise");
@@ -178,7 +175,7 @@ class PlaneEmitter : RoutineEmitter {
   }
 
   const ir::ConvSpec& spec_;
-  DepthwiseAxis rows_, columns_;
+  ConvAxis rows_, columns_;
   std::vector<DepthwisePieces> pieces_;
   Gp source_, weights_, result_, element_;
   Gp row_;  // source rows passed since the first result row of the phase
@@ -192,7 +189,7 @@ class DepthwiseKernel final : public BatchKernel {
  public:
   DepthwiseKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
       : BatchKernel(spec.images, blocks_of(spec.oc)), spec_(spec) {
-    const DepthwiseAxis rows = depthwise_rows(spec), columns = depthwise_columns(spec);
+    const ConvAxis rows = conv_rows(spec), columns = conv_columns(spec);
     result_ = rows.results * columns.results;
     source_ = rows.sources * columns.sources;
     check_epilogue(spec.epilogue, "depthwise", true);

@@ -6,8 +6,8 @@
 namespace taper::codegen {
 namespace {
 
-std::vector<DepthwiseUse> uses_of(const DepthwiseAxis& axis, std::int64_t first,
-                                  std::int64_t pixels, std::int64_t source_first) {
+std::vector<DepthwiseUse> uses_of(const ConvAxis& axis, std::int64_t first, std::int64_t pixels,
+                                  std::int64_t source_first) {
   std::vector<DepthwiseUse> uses;
   for (std::int64_t k = 0; k < axis.taps; ++k) {
     for (std::int64_t p = 0; p < pixels; ++p) {
@@ -24,33 +24,9 @@ std::vector<DepthwiseUse> uses_of(const DepthwiseAxis& axis, std::int64_t first,
   return uses;
 }
 
-// The axis of a forward pass as that of `pass`.
-DepthwiseAxis turned(DepthwiseAxis axis, ir::ConvPass pass) {
-  axis.backward = pass == ir::ConvPass::backward_data;
-  if (axis.backward) std::swap(axis.results, axis.sources);
-  return axis;
-}
-
 }  // namespace
 
-std::optional<std::int64_t> DepthwiseAxis::source(std::int64_t r, std::int64_t k) const {
-  if (!backward) return r * stride - pad + k * dilation;
-  const std::int64_t scaled = r + pad - k * dilation;
-  if (scaled % stride != 0) return std::nullopt;
-  return scaled / stride;
-}
-
-DepthwiseAxis depthwise_rows(const ir::ConvSpec& spec) {
-  DepthwiseAxis axis{spec.oh, spec.ih, spec.kh, spec.stride[0], spec.dilation[0], spec.pad_top};
-  return turned(axis, spec.pass);
-}
-
-DepthwiseAxis depthwise_columns(const ir::ConvSpec& spec) {
-  DepthwiseAxis axis{spec.ow, spec.iw, spec.kw, spec.stride[1], spec.dilation[1], spec.pad_left};
-  return turned(axis, spec.pass);
-}
-
-std::vector<DepthwisePieces> depthwise_pieces(const DepthwiseAxis& axis, std::int64_t most) {
+std::vector<DepthwisePieces> depthwise_pieces(const ConvAxis& axis, std::int64_t most) {
   const std::int64_t pieces = (axis.results + most - 1) / most;
   std::int64_t pixels = pieces == 0 ? 1 : (axis.results + pieces - 1) / pieces;
   // Pieces repeat only when they start at the same phase of the stride.

@@ -185,7 +185,7 @@ class WeightsKernel : public Kernel {
 
   void add_unit(Part part) {
     std::vector<WeightRow>& rows = part.rows;
-    const Axis axis = vertical_axis(spec_);
+    const ConvAxis axis = conv_rows(spec_);
     std::vector<std::int64_t> taps;
     WeightRow origin{spec_.kh, 0, ir::kBlock};
     for (const WeightRow& row : rows) {
@@ -203,7 +203,7 @@ class WeightsKernel : public Kernel {
     const std::int64_t first_row = runs.empty() ? 0 : runs.front().begin;
     for (PixelRun& run : runs) run.begin -= first_row;
 
-    const std::int64_t down = first_row * axis.stride - axis.pad + origin.ky * axis.dilation;
+    const std::int64_t down = *axis.source(first_row, origin.ky);
     const std::int64_t plane = spec_.ih * spec_.iw;
     const std::int64_t channel = plain_ ? (part.block_channel + origin.channel) * plane * 4
                                         : part.block_channel * plane * 4 + origin.channel * 4;

@@ -79,7 +79,7 @@ class WeightsEmitter : RoutineEmitter {
   }
 
   void emit_rows() {
-    const std::vector<PixelRun> horizontal = runs_of(horizontal_axis(spec_), taps_);
+    const std::vector<PixelRun> horizontal = runs_of(conv_columns(spec_), taps_);
     for (const PixelRun& run : tile_.vertical) {
       if (!run.any()) continue;
       go_to(run.begin, 0);
@@ -218,25 +218,12 @@ bool PixelRun::any() const {
   return std::find(active.begin(), active.end(), true) != active.end();
 }
 
-bool Axis::covers(std::int64_t output, std::int64_t tap) const {
-  const std::int64_t i = output * stride - pad + tap * dilation;
-  return i >= 0 && i < inputs;
-}
-
-Axis vertical_axis(const ir::ConvSpec& spec) {
-  return {spec.ih, spec.oh, spec.stride[0], spec.dilation[0], spec.pad_top};
-}
-
-Axis horizontal_axis(const ir::ConvSpec& spec) {
-  return {spec.iw, spec.ow, spec.stride[1], spec.dilation[1], spec.pad_left};
-}
-
-std::vector<PixelRun> runs_of(const Axis& axis, const std::vector<std::int64_t>& taps) {
+std::vector<PixelRun> runs_of(const ConvAxis& axis, const std::vector<std::int64_t>& taps) {
   std::vector<PixelRun> runs;
-  for (std::int64_t o = 0; o < axis.outputs; ++o) {
+  for (std::int64_t o = 0; o < axis.results; ++o) {
     std::vector<bool> active;
     active.reserve(taps.size());
-    for (const std::int64_t tap : taps) active.push_back(axis.covers(o, tap));
+    for (const std::int64_t tap : taps) active.push_back(axis.inside(*axis.source(o, tap)));
     if (runs.empty() || runs.back().active != active) runs.push_back({o, 0, std::move(active)});
     ++runs.back().count;
   }

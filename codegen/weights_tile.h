@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "codegen/conv_walk.h"
 #include "codegen/kernel.h"
 #include "ir/isa.h"
 #include "ir/kernel.h"
@@ -49,14 +50,8 @@ struct WeightsTileArgs {
 // Rows that fit the registers with `blocks` blocks of output channels side by side.
 std::int64_t weights_tile_rows(const ir::ConvSpec& spec, const ir::Isa& isa, std::int64_t blocks);
 
-// Output coordinates 0..outputs in runs; tap k reads input o * stride - pad + k * dilation.
-struct Axis {
-  std::int64_t inputs = 0, outputs = 0, stride = 1, dilation = 1, pad = 0;
-  bool covers(std::int64_t output, std::int64_t tap) const;
-};
-Axis vertical_axis(const ir::ConvSpec& spec);
-Axis horizontal_axis(const ir::ConvSpec& spec);
-std::vector<PixelRun> runs_of(const Axis& axis, const std::vector<std::int64_t>& taps);
+// The output coordinates of a forward axis in runs.
+std::vector<PixelRun> runs_of(const ConvAxis& axis, const std::vector<std::int64_t>& taps);
 
 // For each image, each weight of the tile is one FMA chain from zero over the output pixels in row
 // order, padding left out; then the result is stored or added to.
