@@ -9,34 +9,30 @@
 namespace taper::codegen {
 namespace {
 
-void load_operand(Masm& m, Vec d, const ir::EpilogueOperand& operand, std::size_t i,
-                  const ElementPlace& place) {
-  const auto size = static_cast<std::int64_t>(ir::byte_size(operand.dtype));
-  const Gp base = m.gp();
-  m.load(base, place.pointers + static_cast<std::int64_t>(i * sizeof(void*)));
-  switch (operand.access) {
-    case ir::EpilogueAccess::same:
-      if (place.element != Gp{}) {
-        const Gp bytes = m.gp();
-        m.move(bytes, place.element);
-        const int bits = std::countr_zero(static_cast<std::uint64_t>(size));
-        if (bits != 0) m.shift_left(bytes, bits);
-        m.add(base, bytes);
-        m.release(bytes);
-      }
-      load_lanes(m, d, {base, (place.offset + place.lane) * size}, operand.dtype, place.tail);
-      break;
-    case ir::EpilogueAccess::channel:
-      load_lanes(m, d, {base, place.lane * size}, operand.dtype, place.tail);
-      break;
-    case ir::EpilogueAccess::scalar:
-      m.broadcast(d, {base, 0});
-      break;
-  }
-  m.release(base);
+// Moves `base` on by the elements that results lie behind the first one of the call.
+void advance(Masm& m, Gp base, Gp element, ir::DType dtype) {
+  const Gp bytes = m.gp();
+  m.move(bytes, element);
+  const int bits = std::countr_zero(ir::byte_size(dtype));
+  if (bits != 0) m.shift_left(bytes, bits);
+  m.add(base, bytes);
+  m.release(bytes);
 }
 
 }  // namespace
+
+void load_operand(Masm& m, Vec d, const ir::EpilogueOperand& operand, Gp base, std::int64_t same,
+                  std::int64_t channel, bool tail) {
+  const auto size = static_cast<std::int64_t>(ir::byte_size(operand.dtype));
+  switch (operand.access) {
+    case ir::EpilogueAccess::same:
+      return load_lanes(m, d, {base, same * size}, operand.dtype, tail);
+    case ir::EpilogueAccess::channel:
+      return load_lanes(m, d, {base, channel * size}, operand.dtype, tail);
+    case ir::EpilogueAccess::scalar:
+      return m.broadcast(d, {base, 0});
+  }
+}
 
 void check_epilogue(const ir::Epilogue& epilogue, const char* kernel, bool channels) {
   if (epilogue.operands.size() > kMaxElementOperands)
@@ -55,8 +51,13 @@ void emit_epilogue(Masm& m, const ir::Epilogue& epilogue, Vec acc, const Element
   std::vector<Vec> bound(static_cast<std::size_t>(epilogue.expr.inputs));
   if (!bound.empty()) bound[0] = acc;
   const auto load = [&](Vec d, int i) {
-    const auto operand = static_cast<std::size_t>(i - 1);
-    load_operand(m, d, epilogue.operands[operand], operand, place);
+    const ir::EpilogueOperand& operand = epilogue.operands[static_cast<std::size_t>(i - 1)];
+    const Gp base = m.gp();
+    m.load(base, place.pointers + (i - 1) * std::int64_t{sizeof(void*)});
+    if (operand.access == ir::EpilogueAccess::same && place.element != Gp{})
+      advance(m, base, place.element, operand.dtype);
+    load_operand(m, d, operand, base, place.offset + place.lane, place.lane, place.tail);
+    m.release(base);
   };
   const Vec value = emit_expr(m, epilogue.expr, bound, load).front();
   if (value == acc) return;

@@ -1,4 +1,5 @@
-// Epilogue of kernels that finish one vector of result elements at a time (pool, reduce).
+// Operands of epilogues, and the epilogue of kernels that finish one vector of result elements at a
+// time (pool, reduce).
 #pragma once
 
 #include <array>
@@ -32,6 +33,11 @@ inline void set_operand_pointers(OperandPointers& pointers, const ir::Epilogue& 
     pointers[i] = static_cast<const std::byte*>(buffers[i]) + element * size;
   }
 }
+
+// d = what a vector of results takes of the operand that `base` points to: from element `same` on
+// where the operand is like the result, from element `channel` on where it has one per channel.
+void load_operand(Masm& m, Vec d, const ir::EpilogueOperand& operand, Gp base, std::int64_t same,
+                  std::int64_t channel, bool tail);
 
 // Where in the call's work a vector of result elements lies.
 struct ElementPlace {

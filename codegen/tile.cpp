@@ -286,11 +286,7 @@ void check_reach(const TileShape& s) {
 
 TileSet::TileSet(const ir::Isa& isa, const ir::Epilogue& epilogue, std::string name)
     : isa_(isa), epilogue_(epilogue), name_(std::move(name)) {
-  if (epilogue.operands.size() > kMaxEpilogueOperands)
-    throw Error("{}: an epilogue of more than 12 operands is not supported", name_);
-  for (const ir::EpilogueOperand& operand : epilogue.operands)
-    if (operand.access == ir::EpilogueAccess::scalar && operand.dtype != ir::DType::f32)
-      throw Error("{}: a scalar epilogue operand that is not f32 is not supported", name_);
+  check_epilogue(epilogue, name_.c_str(), true);
   for (const ir::ExprInstr& instr : epilogue.expr.instrs)
     if (instr.op == ir::Op::random)
       throw Error("{}: random numbers in an epilogue are not supported", name_);
@@ -308,18 +304,6 @@ std::size_t TileSet::add(const TileShape& shape) {
 
 std::vector<const Routine*> TileSet::routines() const {
   return with_routines({routines_});
-}
-
-void TileSet::bind_operands(TileCall& call, void* const* buffers, std::int64_t c_offset,
-                            std::int64_t channel) const {
-  for (std::size_t i = 0; i < epilogue_.operands.size(); ++i) {
-    const ir::EpilogueOperand& operand = epilogue_.operands[i];
-    const auto size = static_cast<std::int64_t>(ir::byte_size(operand.dtype));
-    std::int64_t offset = 0;
-    if (operand.access == ir::EpilogueAccess::same) offset = c_offset * size;
-    if (operand.access == ir::EpilogueAccess::channel) offset = channel * size;
-    call.operands[i] = address(buffers[i], offset);
-  }
 }
 
 int max_tile_blocks(const ir::Isa& isa, TileLimits limits, int rows) {

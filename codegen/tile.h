@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "codegen/kernel.h"
+#include "codegen/element_epilogue.h"
 
 namespace taper::codegen {
 
@@ -58,8 +58,6 @@ struct TileShape {
   auto operator<=>(const TileShape&) const = default;
 };
 
-inline constexpr int kMaxEpilogueOperands = 12;
-
 // What a routine is called with.
 struct TileCall {
   std::intptr_t a = 0, b = 0, c = 0;
@@ -70,7 +68,7 @@ struct TileCall {
   void* scratch = nullptr;  // kTileScratch bytes
   // Of the epilogue, at the tile's first element. Set by bind_operands alone: clearing them whole
   // would cost every small tile.
-  std::intptr_t operands[kMaxEpilogueOperands];
+  OperandPointers operands;
 };
 inline constexpr std::size_t kTileScratch = 4096;
 
@@ -85,7 +83,9 @@ class TileSet {
   // Sets call.operands for the tile whose first element is `c_offset` elements into the result and
   // in column `channel`. `buffers`: one per epilogue operand.
   void bind_operands(TileCall& call, void* const* buffers, std::int64_t c_offset,
-                     std::int64_t channel) const;
+                     std::int64_t channel) const {
+    set_operand_pointers(call.operands, epilogue_, buffers, c_offset, channel);
+  }
 
  private:
   const ir::Isa& isa_;

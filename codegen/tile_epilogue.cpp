@@ -95,19 +95,8 @@ class EpilogueEmitter {
     const bool pinned = i < pinned_.size();
     const Gp base = pinned ? pinned_[i] : m_.gp();
     if (!pinned) m_.load(base, {m_.args(), operand_pointer(i)});
-    const auto size = static_cast<std::int64_t>(ir::byte_size(operand.dtype));
-    switch (operand.access) {
-      case ir::EpilogueAccess::same:
-        load_lanes(m_, d, {base, (row * shape_.c_row + v.c) / shape_.result_size * size},
-                   operand.dtype, partial(v));
-        break;
-      case ir::EpilogueAccess::channel:
-        load_lanes(m_, d, {base, v.column * size}, operand.dtype, partial(v));
-        break;
-      case ir::EpilogueAccess::scalar:
-        m_.broadcast(d, {base, 0});
-        break;
-    }
+    const std::int64_t same = (row * shape_.c_row + v.c) / shape_.result_size;
+    codegen::load_operand(m_, d, operand, base, same, v.column, partial(v));
     if (!pinned) m_.release(base);
   }
 
