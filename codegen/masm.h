@@ -106,11 +106,9 @@ class Masm {
   virtual void iota(Vec d) = 0;                              // i32 0, 1, 2, ...
   virtual void zero(Vec d) = 0;
 
-  // ---- Contractions ----
-  virtual void fma(Vec acc, Vec a, Vec b) = 0;                     // acc += a * b, rounded once
+  // ---- Contractions, besides fma and fnma ----
   virtual void fma_broadcast(Vec acc, Vec a, Address scalar) = 0;  // acc += a * splat(f32), needs
                                                                    // isa().broadcast_registers free
-  virtual void fnma(Vec acc, Vec a, Vec b) = 0;                    // acc -= a * b
   // fma where only the first half of the lanes counts; the others of acc are unspecified then. Half
   // the work where the FMA units are narrower than a vector.
   virtual void fma_half(Vec acc, Vec a, Vec b) { fma(acc, a, b); }
@@ -119,7 +117,8 @@ class Masm {
   // b, exact. acc is neither a nor b.
   virtual void dot_u8_i8(Vec acc, Vec a, Vec b) = 0;
 
-  // ---- Lane-wise, from vec_ops.def: d = a op b; d may be a or b ----
+  // ---- Lane-wise, from vec_ops.def: d = a op b; d may be a or b,
+  // but for fma and fnma, which add to d ----
 #define TAPER_VEC_OP_1(name, x86, a64, lanes) virtual void name(Vec d, Vec a) = 0;
 #define TAPER_VEC_OP_2(name, x86, a64, lanes) virtual void name(Vec d, Vec a, Vec b) = 0;
 #define TAPER_VEC_SHIFT(name, x86, a64, lanes) virtual void name(Vec d, Vec a, int bits) = 0;
@@ -129,8 +128,6 @@ class Masm {
   virtual void compare(Vec d, Predicate p, Vec a, Vec b) = 0;  // lane mask: all ones or zeros
   virtual void select(Vec d, Vec mask, Vec a, Vec b) = 0;      // mask ? a : b, bitwise
   virtual void round(Vec d, Vec a) = 0;                        // to nearest even integer
-  virtual void to_i32(Vec d, Vec a) = 0;                       // f32 -> i32, to nearest even
-  virtual void to_f32(Vec d, Vec a) = 0;                       // i32 -> f32
   virtual void mul_high_u32(Vec d, Vec a, Vec b) = 0;  // high half of 32x32 products; d not a, b
 
   // Lanes of a and b in turn: low = a0 b0 a1 b1 ..., high goes on where low ends. Four registers.

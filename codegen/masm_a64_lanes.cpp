@@ -71,12 +71,6 @@ void MasmA64::store_scalar(Address a, Vec s) {
   a_.str(a64::s(s.id), target);
 }
 
-void MasmA64::fma(Vec acc, Vec a, Vec b) {
-  a_.fmla(v4(acc), v4(a), v4(b));
-}
-void MasmA64::fnma(Vec acc, Vec a, Vec b) {
-  a_.fmls(v4(acc), v4(a), v4(b));
-}
 void MasmA64::fma_broadcast(Vec acc, Vec a, Address scalar) {
   load_scalar(temp(), scalar);
   a_.fmla(v4(acc), v4(a), a64::v(temp().id).s(0));
@@ -159,12 +153,6 @@ void MasmA64::select(Vec d, Vec mask, Vec a, Vec b) {
 
 void MasmA64::round(Vec d, Vec a) {
   a_.frintn(v4(d), v4(a));
-}
-void MasmA64::to_i32(Vec d, Vec a) {
-  a_.fcvtns(v4(d), v4(a));
-}
-void MasmA64::to_f32(Vec d, Vec a) {
-  a_.scvtf(v4(d), v4(a));
 }
 
 void MasmA64::mul_high_u32(Vec d, Vec a, Vec b) {

@@ -91,13 +91,6 @@ void MasmX86::store_scalar(Address a, Vec s) {
   a_.vmovss(mem(a), x86::xmm(s.id));
 }
 
-void MasmX86::fma(Vec acc, Vec a, Vec b) {
-  a_.vfmadd231ps(v(acc), v(a), v(b));
-}
-void MasmX86::fnma(Vec acc, Vec a, Vec b) {
-  a_.vfnmadd231ps(v(acc), v(a), v(b));
-}
-
 // Without the instruction: the products of even and of odd bytes apart, as two of them could exceed
 // the 16 bits that vpmaddubsw saturates to.
 void MasmX86::dot_u8_i8(Vec acc, Vec a, Vec b) {
@@ -172,13 +165,6 @@ void MasmX86::round(Vec d, Vec a) {
   constexpr int kNearestEvenQuiet = 0x08;
   a_.emit(wide() ? x86::Inst::kIdVrndscaleps : x86::Inst::kIdVroundps, v(d), v(a),
           Imm(kNearestEvenQuiet));
-}
-
-void MasmX86::to_i32(Vec d, Vec a) {
-  a_.vcvtps2dq(v(d), v(a));
-}
-void MasmX86::to_f32(Vec d, Vec a) {
-  a_.vcvtdq2ps(v(d), v(a));
 }
 
 void MasmX86::mul_high_u32(Vec d, Vec a, Vec b) {
