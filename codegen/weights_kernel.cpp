@@ -24,57 +24,33 @@ constexpr std::size_t kManyUnits = 4;
 // Images are taken in groups whose planes of one tile stay in the first-level cache.
 constexpr std::int64_t kGroupBytes = std::int64_t{28} * 1024;
 
-// [0, total) in as few even pieces as `most` allows.
-std::vector<std::int64_t> piece_ends(std::int64_t total, std::int64_t most) {
-  const std::int64_t pieces = divide_up(total, most);
-  std::vector<std::int64_t> ends;
-  for (std::int64_t i = 1; i <= pieces; ++i) ends.push_back(total * i / pieces);
-  return ends;
+// Cuts `rows`, `together` of which stay together, into as few even tiles as `most` rows allow.
+void append_tiles(std::vector<std::vector<WeightRow>>& tiles, const std::vector<WeightRow>& rows,
+                  std::int64_t together, std::int64_t most) {
+  const std::int64_t total = std::ssize(rows) / together;
+  const std::int64_t pieces = divide_up(total, most / together);
+  for (std::int64_t i = 0; i < pieces; ++i)
+    tiles.emplace_back(rows.begin() + total * i / pieces * together,
+                       rows.begin() + total * (i + 1) / pieces * together);
 }
 
-void append_pieces(std::vector<std::vector<WeightRow>>& tiles, const std::vector<WeightRow>& rows,
-                   std::int64_t most) {
-  std::int64_t begin = 0;
-  for (const std::int64_t end : piece_ends(static_cast<std::int64_t>(rows.size()), most)) {
-    tiles.emplace_back(rows.begin() + begin, rows.begin() + end);
-    begin = end;
-  }
-}
-
-// The weights of one kernel row and `channels` input channels, whole channels to a tile where that
-// leaves enough accumulators: such tiles share their code.
-void append_kernel_row(std::vector<std::vector<WeightRow>>& tiles, const ir::ConvSpec& spec,
-                       std::int64_t ky, std::int64_t channels, std::int64_t most,
-                       std::int64_t busy) {
-  std::vector<WeightRow> rows;
-  for (std::int64_t c = 0; c < channels; ++c)
-    for (std::int64_t kx = 0; kx < spec.kw; ++kx) rows.push_back({ky, kx, c});
-  const std::int64_t whole = most / spec.kw;
-  if (whole == 0 || whole * spec.kw < busy) return append_pieces(tiles, rows, most);
-  std::int64_t begin = 0;
-  for (const std::int64_t end : piece_ends(channels, whole)) {
-    tiles.emplace_back(rows.begin() + begin * spec.kw, rows.begin() + end * spec.kw);
-    begin = end;
-  }
-}
-
-// The weights of a block of `channels` input channels, cut into tiles of at most `most` rows.
+// The weights of a block of `channels` input channels, cut into tiles of at most `most` rows: each
+// kernel row apart, or, of few channels, several of them to a tile.
 std::vector<std::vector<WeightRow>> cut(const ir::ConvSpec& spec, std::int64_t channels,
                                         std::int64_t most, std::int64_t busy) {
+  const std::int64_t kernel_row = channels * spec.kw, whole = most / spec.kw;
+  const bool apart = kernel_row >= busy && kernel_row * 2 > most;
+  // Whole channels to a tile where that leaves enough accumulators: such tiles share their code.
+  const std::int64_t together = apart && whole > 0 && whole * spec.kw >= busy ? spec.kw : 1;
   std::vector<std::vector<WeightRow>> tiles;
-  const std::int64_t kernel_row = channels * spec.kw;
-  if (kernel_row >= busy && kernel_row * 2 > most) {
-    for (std::int64_t ky = 0; ky < spec.kh; ++ky)
-      append_kernel_row(tiles, spec, ky, channels, most, busy);
-    return tiles;
-  }
-  // Few channels: several kernel rows to a tile.
   std::vector<WeightRow> rows;
   for (std::int64_t ky = 0; ky < spec.kh; ++ky) {
     for (std::int64_t c = 0; c < channels; ++c)
       for (std::int64_t kx = 0; kx < spec.kw; ++kx) rows.push_back({ky, kx, c});
+    if (!apart && ky + 1 < spec.kh) continue;
+    append_tiles(tiles, rows, together, most);
+    rows.clear();
   }
-  append_pieces(tiles, rows, most);
   return tiles;
 }
 
