@@ -1,6 +1,7 @@
 // Data movement: every op is a CopySpec over the physical dims of the result.
 #include <algorithm>
-#include <numeric>
+#include <functional>
+#include <utility>
 
 #include "passes/select.h"
 
@@ -43,77 +44,68 @@ std::int64_t offset_along(const Dense& d, const Indices& offsets) {
   return offset;
 }
 
-class Relayout {
- public:
-  Relayout(const TensorType& from, const TensorType& to)
-      : type_(to), from_(physical(from)), to_(physical(to)) {}
-
-  std::vector<CopyPart> parts() {
-    combine(0, {});
-    return parts_;
-  }
-
- private:
-  bool blocked(int axis) const { return axis == from_.blocked_axis || axis == to_.blocked_axis; }
-
-  static std::int64_t block_step(const PhysicalShape& p, std::size_t axis) {
-    const bool in_blocks = p.blocked_axis == static_cast<int>(axis);
-    return in_blocks ? p.strides[axis] : p.strides[axis] * kBlock;
-  }
-  static std::int64_t lane_step(const PhysicalShape& p, std::size_t axis) {
-    return p.blocked_axis == static_cast<int>(axis) ? 1 : p.strides[axis];
-  }
-
-  // A logical axis as dims of copies: whole blocks and lanes, and what is left.
-  std::vector<CopyPart> pieces(std::size_t axis) const {
-    const Dim dim = type_.shape[axis];
-    if (!blocked(static_cast<int>(axis)))
-      return {{0, {dim}, {from_.strides[axis]}, {to_.strides[axis]}}};
-    const Strides source{block_step(from_, axis), lane_step(from_, axis)};
-    const Strides result{block_step(to_, axis), lane_step(to_, axis)};
-    const Dim whole = dim / kBlock;
-    std::vector<CopyPart> pieces;
-    if (whole > 0) pieces.push_back({0, {whole, kBlock}, source, result});
-    if (dim % kBlock != 0) {
-      pieces.push_back(
-          {0, {dim % kBlock}, {source[1]}, {result[1]}, whole * source[0], whole * result[0]});
-    }
-    return pieces;
-  }
-
-  void combine(std::size_t axis, const CopyPart& outer) {
-    if (axis == type_.shape.size()) return parts_.push_back(in_result_order(outer));
-    for (const CopyPart& piece : pieces(axis)) {
-      CopyPart joined = outer;
-      joined.dims.insert(joined.dims.end(), piece.dims.begin(), piece.dims.end());
-      joined.source.insert(joined.source.end(), piece.source.begin(), piece.source.end());
-      joined.result.insert(joined.result.end(), piece.result.begin(), piece.result.end());
-      joined.source_offset += piece.source_offset;
-      joined.result_offset += piece.result_offset;
-      combine(axis + 1, joined);
-    }
-  }
-
-  // Outermost first by the result, so that it is written front to back.
-  static CopyPart in_result_order(const CopyPart& piece) {
-    std::vector<std::size_t> order(piece.dims.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-      return piece.result[a] > piece.result[b];
-    });
-    CopyPart sorted{.source_offset = piece.source_offset, .result_offset = piece.result_offset};
-    for (const std::size_t i : order) {
-      sorted.dims.push_back(piece.dims[i]);
-      sorted.source.push_back(piece.source[i]);
-      sorted.result.push_back(piece.result[i]);
-    }
-    return collapsed(std::move(sorted));
-  }
-
-  const TensorType& type_;
-  const PhysicalShape from_, to_;
-  std::vector<CopyPart> parts_;
+// A copy, its dims in any order.
+struct Piece {
+  struct Loop {
+    Dim size;
+    std::int64_t source, result;
+  };
+  std::vector<Loop> loops = {};
+  std::int64_t source_offset = 0, result_offset = 0;
 };
+
+// A logical axis as dims of copies: whole blocks and lanes, and what is left.
+std::vector<Piece> pieces_of(const PhysicalShape& from, const PhysicalShape& to, std::size_t axis,
+                             Dim dim) {
+  const auto blocked = [&](const PhysicalShape& p) {
+    return p.blocked_axis == static_cast<int>(axis);
+  };
+  if (!blocked(from) && !blocked(to)) return {{{{dim, from.strides[axis], to.strides[axis]}}}};
+  const auto block_step = [&](const PhysicalShape& p) {
+    return blocked(p) ? p.strides[axis] : p.strides[axis] * kBlock;
+  };
+  const auto lane_step = [&](const PhysicalShape& p) { return blocked(p) ? 1 : p.strides[axis]; };
+  const Piece::Loop blocks{dim / kBlock, block_step(from), block_step(to)};
+  const Piece::Loop lanes{kBlock, lane_step(from), lane_step(to)};
+  const Piece::Loop rest{dim % kBlock, lanes.source, lanes.result};
+  std::vector<Piece> pieces;
+  if (blocks.size > 0) pieces.push_back({{blocks, lanes}});
+  if (rest.size > 0)
+    pieces.push_back({{rest}, blocks.size * blocks.source, blocks.size * blocks.result});
+  return pieces;
+}
+
+// Outermost first by the result, so that it is written front to back.
+CopyPart in_result_order(Piece piece) {
+  std::ranges::stable_sort(piece.loops, std::greater{}, &Piece::Loop::result);
+  CopyPart part{.source_offset = piece.source_offset, .result_offset = piece.result_offset};
+  for (const auto& [size, source, result] : piece.loops) {
+    part.dims.push_back(size);
+    part.source.push_back(source);
+    part.result.push_back(result);
+  }
+  return collapsed(std::move(part));
+}
+
+// Every combination of pieces of the axes.
+std::vector<CopyPart> relayout_parts(const TensorType& from_type, const TensorType& to_type) {
+  const PhysicalShape from = physical(from_type), to = physical(to_type);
+  std::vector<Piece> pieces{{}};
+  for (std::size_t axis = 0; axis < to_type.shape.size(); ++axis) {
+    std::vector<Piece> joined;
+    for (const Piece& outer : pieces)
+      for (const Piece& inner : pieces_of(from, to, axis, to_type.shape[axis])) {
+        Piece& both = joined.emplace_back(outer);
+        both.loops.insert(both.loops.end(), inner.loops.begin(), inner.loops.end());
+        both.source_offset += inner.source_offset;
+        both.result_offset += inner.result_offset;
+      }
+    pieces = std::move(joined);
+  }
+  std::vector<CopyPart> parts;
+  for (Piece& piece : pieces) parts.push_back(in_result_order(std::move(piece)));
+  return parts;
+}
 
 CopySpec copy_to(const TensorType& type) {
   return {.dtype = type.dtype,
@@ -126,7 +118,7 @@ CopySpec copy_to(const TensorType& type) {
 
 std::optional<KernelSpec> select_relayout(const Lowering& lowering) {
   CopySpec spec = copy_to(lowering.node.type);
-  spec.parts = Relayout(lowering.operands[0], lowering.node.type).parts();
+  spec.parts = relayout_parts(lowering.operands[0], lowering.node.type);
   // Without a partial block nothing is padded, and equal strides mean equal places.
   if (spec.parts.size() == 1 && spec.parts[0].source == spec.parts[0].result &&
       byte_size(lowering.operands[0], 1) == byte_size(lowering.node.type, 1))
