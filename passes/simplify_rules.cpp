@@ -86,6 +86,7 @@ ValueId apply_rules(Builder& builder, ValueId id) {
     if (replacement != kNoValue) return replacement;
   }
   for (const StructuralRule& rule : structural_rules()) {
+    if (rule.op && *rule.op != builder.graph()[id].op) continue;
     const ValueId replacement = rule.apply(builder, id);
     if (replacement != kNoValue) return replacement;
   }

@@ -3,6 +3,7 @@
 // random instances.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -22,6 +23,7 @@ ir::ValueId apply(const Identity& identity, ir::Builder& builder, ir::ValueId id
 // Everything that looks at shapes and attributes.
 struct StructuralRule {
   std::string_view name;
+  std::optional<ir::Op> op;                                    // what makes `id`; nothing: any
   ir::ValueId (*apply)(ir::Builder& builder, ir::ValueId id);  // as above
 };
 std::span<const StructuralRule> structural_rules();

@@ -18,18 +18,15 @@ ValueId first_operand(Builder& builder, ValueId id) {
   return builder.graph()[id].operands[0];
 }
 
-// Whether `id` is a `op` of another `op`; then `inner` is that other one.
-bool is_twice(Builder& builder, ValueId id, Op op, ValueId& inner) {
-  if (builder.graph()[id].op != op) return false;
+// Whether the operand of `id`, which becomes `inner`, is made by the same op.
+bool is_twice(Builder& builder, ValueId id, ValueId& inner) {
   inner = first_operand(builder, id);
-  return builder.graph()[inner].op == op;
+  return builder.graph()[inner].op == builder.graph()[id].op;
 }
 
-// x, when `id` is a `op` of x and they have the same shape and dtype. A slice of the same shape
-// cuts nothing off, because the step is positive.
-template <Op op>
+// The operand, when it has the same shape and dtype. A slice of the same shape cuts nothing off,
+// because the step is positive.
 ValueId unchanged(Builder& builder, ValueId id) {
-  if (builder.graph()[id].op != op) return kNoValue;
   const ValueId x = first_operand(builder, id);
   const TensorType& before = builder.type(x);
   const TensorType& after = builder.type(id);
@@ -37,7 +34,6 @@ ValueId unchanged(Builder& builder, ValueId id) {
 }
 
 ValueId no_pad(Builder& builder, ValueId id) {
-  if (builder.graph()[id].op != Op::pad) return kNoValue;
   const auto& [low, high, interior, value] = attrs_of<PadAttrs>(builder, id);
   const auto zero = [](std::int64_t n) { return n == 0; };
   const bool nothing = std::ranges::all_of(low, zero) && std::ranges::all_of(high, zero) &&
@@ -46,22 +42,21 @@ ValueId no_pad(Builder& builder, ValueId id) {
 }
 
 ValueId concat_of_one(Builder& builder, ValueId id) {
-  const Node& node = builder.graph()[id];
-  return node.op == Op::concat && node.operands.size() == 1 ? node.operands[0] : kNoValue;
+  const Operands& operands = builder.graph()[id].operands;
+  return operands.size() == 1 ? operands[0] : kNoValue;
 }
 
-// Of two `op` in a row only the shape of the second counts.
-template <Op op, ValueId (Builder::*build)(ValueId, const Shape&)>
+// Of two in a row only the shape of the second counts.
+template <ValueId (Builder::*build)(ValueId, const Shape&)>
 ValueId last_shape(Builder& builder, ValueId id) {
   ValueId inner;
-  if (!is_twice(builder, id, op, inner)) return kNoValue;
+  if (!is_twice(builder, id, inner)) return kNoValue;
   const Shape shape = builder.type(id).shape;
   return (builder.*build)(first_operand(builder, inner), shape);
 }
 
 // Broadcasting adds leading axes by itself.
 ValueId broadcast_of_reshape(Builder& builder, ValueId id) {
-  if (builder.graph()[id].op != Op::broadcast_to) return kNoValue;
   const ValueId inner = first_operand(builder, id);
   if (builder.graph()[inner].op != Op::reshape) return kNoValue;
   const ValueId x = first_operand(builder, inner);
@@ -75,7 +70,7 @@ ValueId broadcast_of_reshape(Builder& builder, ValueId id) {
 
 ValueId transpose_of_transpose(Builder& builder, ValueId id) {
   ValueId inner;
-  if (!is_twice(builder, id, Op::transpose, inner)) return kNoValue;
+  if (!is_twice(builder, id, inner)) return kNoValue;
   const auto& first = attrs_of<AxesAttrs>(builder, inner).axes;
   Indices axes = attrs_of<AxesAttrs>(builder, id).axes;
   for (std::int64_t& axis : axes) axis = first[static_cast<std::size_t>(axis)];
@@ -84,7 +79,7 @@ ValueId transpose_of_transpose(Builder& builder, ValueId id) {
 
 ValueId slice_of_slice(Builder& builder, ValueId id) {
   ValueId inner;
-  if (!is_twice(builder, id, Op::slice, inner)) return kNoValue;
+  if (!is_twice(builder, id, inner)) return kNoValue;
   const auto& first = attrs_of<SliceAttrs>(builder, inner);
   SliceAttrs both = attrs_of<SliceAttrs>(builder, id);
   const Shape& shape = builder.type(id).shape;
@@ -99,7 +94,6 @@ ValueId slice_of_slice(Builder& builder, ValueId id) {
 
 // A transpose that leaves the axes longer than 1 in order moves no element.
 ValueId transpose_of_unit_axes(Builder& builder, ValueId id) {
-  if (builder.graph()[id].op != Op::transpose) return kNoValue;
   const ValueId x = first_operand(builder, id);
   Indices axes = attrs_of<AxesAttrs>(builder, id).axes;
   const Shape& before = builder.type(x).shape;
@@ -112,7 +106,6 @@ ValueId transpose_of_unit_axes(Builder& builder, ValueId id) {
 
 // A reduction over axes of extent 1, or over none, keeps each element.
 ValueId reduce_of_unit_axes(Builder& builder, ValueId id) {
-  if (builder.graph()[id].op != Op::reduce) return kNoValue;
   const ValueId x = first_operand(builder, id);
   const Shape& before = builder.type(x).shape;
   for (const std::int64_t axis : attrs_of<ReduceAttrs>(builder, id).axes)
@@ -124,7 +117,6 @@ ValueId reduce_of_unit_axes(Builder& builder, ValueId id) {
 // A matmul reads its operands in either order.
 ValueId matmul_of_transpose(Builder& builder, ValueId id) {
   const Node node = builder.graph()[id];
-  if (node.op != Op::matmul) return kNoValue;
   Operands operands = node.operands;
   MatmulAttrs attrs = std::get<MatmulAttrs>(node.attrs);
   const auto look_through = [&](ValueId& operand, bool& transposed) {
@@ -143,7 +135,6 @@ ValueId matmul_of_transpose(Builder& builder, ValueId id) {
 constexpr std::int64_t kMaxExact = std::int64_t{1} << 24;
 
 ValueId static_extent(Builder& builder, ValueId id) {
-  if (builder.graph()[id].op != Op::extent) return kNoValue;
   const Shape& shape = builder.type(first_operand(builder, id)).shape;
   std::int64_t count = 1;
   bool batch = false;
@@ -162,9 +153,8 @@ ValueId static_extent(Builder& builder, ValueId id) {
 // N is the same everywhere, so that it is asked of an input and keeps no other value alive.
 ValueId extent_of_input(Builder& builder, ValueId id) {
   const Graph& graph = builder.graph();
-  if (graph[id].op != Op::extent || !graph[first_operand(builder, id)].type.has_batch())
-    return kNoValue;
-  if (graph[first_operand(builder, id)].op == Op::input) return kNoValue;
+  const Node& counted = graph[first_operand(builder, id)];
+  if (counted.op == Op::input || !counted.type.has_batch()) return kNoValue;
   if (attrs_of<AxesAttrs>(builder, id).axes != Indices{0}) return kNoValue;
   for (std::size_t i = 0; i < id.index; ++i) {
     const ValueId candidate = graph.id(i);
@@ -175,24 +165,24 @@ ValueId extent_of_input(Builder& builder, ValueId id) {
 }
 
 constexpr StructuralRule kStructuralRules[] = {
-    {"reshape to the same shape", unchanged<Op::reshape>},
-    {"slice of everything", unchanged<Op::slice>},
-    {"broadcast to the same shape", unchanged<Op::broadcast_to>},
-    {"cast to the same dtype", unchanged<Op::cast>},
-    {"pad by nothing", no_pad},
-    {"concat of one", concat_of_one},
-    {"reshape of reshape", last_shape<Op::reshape, &Builder::reshape>},
-    {"broadcast of broadcast", last_shape<Op::broadcast_to, &Builder::broadcast_to>},
-    {"broadcast of reshape", broadcast_of_reshape},
-    {"transpose of transpose", transpose_of_transpose},
-    {"slice of slice", slice_of_slice},
-    {"transpose of unit axes", transpose_of_unit_axes},
-    {"reduce of unit axes", reduce_of_unit_axes},
-    {"matmul of transpose", matmul_of_transpose},
-    {"extent of static axes", static_extent},
-    {"extent of the batch", extent_of_input},
-    {"fold constants", fold_constants},
-    {"broadcast after elementwise", broadcast_after_elementwise},
+    {"reshape to the same shape", Op::reshape, unchanged},
+    {"slice of everything", Op::slice, unchanged},
+    {"broadcast to the same shape", Op::broadcast_to, unchanged},
+    {"cast to the same dtype", Op::cast, unchanged},
+    {"pad by nothing", Op::pad, no_pad},
+    {"concat of one", Op::concat, concat_of_one},
+    {"reshape of reshape", Op::reshape, last_shape<&Builder::reshape>},
+    {"broadcast of broadcast", Op::broadcast_to, last_shape<&Builder::broadcast_to>},
+    {"broadcast of reshape", Op::broadcast_to, broadcast_of_reshape},
+    {"transpose of transpose", Op::transpose, transpose_of_transpose},
+    {"slice of slice", Op::slice, slice_of_slice},
+    {"transpose of unit axes", Op::transpose, transpose_of_unit_axes},
+    {"reduce of unit axes", Op::reduce, reduce_of_unit_axes},
+    {"matmul of transpose", Op::matmul, matmul_of_transpose},
+    {"extent of static axes", Op::extent, static_extent},
+    {"extent of the batch", Op::extent, extent_of_input},
+    {"fold constants", {}, fold_constants},
+    {"broadcast after elementwise", {}, broadcast_after_elementwise},
 };
 
 }  // namespace
