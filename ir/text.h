@@ -20,26 +20,12 @@ std::string_view name(ConvPass pass);
 std::string_view name(RowKind kind);
 std::string_view name(EpilogueAccess access);
 
-// The last enumerator of each enumeration that the text form spells.
-template <class Enum>
-inline constexpr Enum kLast{};
-template <>
-inline constexpr DType kLast<DType> = DType::boolean;
-template <>
-inline constexpr Layout kLast<Layout> = Layout::o16x4;
-template <>
-inline constexpr PoolKind kLast<PoolKind> = PoolKind::average;
-template <>
-inline constexpr ReduceKind kLast<ReduceKind> = ReduceKind::max;
-
+// Nothing when none is called so. What is no enumerator has the name "?".
 template <class Enum>
 std::optional<Enum> enumerator_named(std::string_view text) {
-  using Integer = std::underlying_type_t<Enum>;
-  for (int i = 0; i <= static_cast<int>(kLast<Enum>); ++i) {
-    const Enum value{static_cast<Integer>(i)};
-    if (name(value) == text) return value;
-  }
-  return std::nullopt;
+  std::underlying_type_t<Enum> i = 0;
+  while (name(Enum{i}) != text && name(Enum{i}) != "?") ++i;
+  return name(Enum{i}) == "?" ? std::nullopt : std::optional(Enum{i});
 }
 
 // The alternative of Attrs that nodes of `op` carry, with every member at its default. An attribute

@@ -32,7 +32,7 @@ inline Names lowerings<ir::MapSpec>() {
 template <>
 inline Names lowerings<ir::ReduceSpec>() {
   Names names;
-  for (int i = 0; i <= static_cast<int>(ir::kLast<ir::ReduceKind>); ++i)
+  for (int i = 0; name(static_cast<ir::ReduceKind>(i)) != "?"; ++i)
     names.insert("reduce " + std::string(name(static_cast<ir::ReduceKind>(i))));
   return names;
 }
@@ -53,7 +53,7 @@ inline Names lowerings<ir::ConvSpec>() {
 template <>
 inline Names lowerings<ir::PoolSpec>() {
   Names names;
-  for (int i = 0; i <= static_cast<int>(ir::kLast<ir::PoolKind>); ++i)
+  for (int i = 0; name(static_cast<ir::PoolKind>(i)) != "?"; ++i)
     for (const char* pass : {" forward", " backward"})
       names.insert("pool " + std::string(name(static_cast<ir::PoolKind>(i))) + pass);
   return names;
