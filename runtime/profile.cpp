@@ -4,56 +4,44 @@
 namespace taper::runtime {
 namespace {
 
-using Events = std::vector<ProfileEvent>;
-
 constexpr std::size_t kExpectedEvents = 4096;
 
-template <class Program>
-struct ProfiledRun {
-  Program& program;
-  int threads;
-  Clock::time_point start;
-  std::vector<Events> events;  // by thread
-
-  void run(int thread) {
-    Events& mine = events[static_cast<std::size_t>(thread)];
-    const auto record = [&](std::size_t c, bool wait, const auto& action) {
-      const Clock::time_point begin = Clock::now();
-      action();
-      const Clock::time_point end = Clock::now();
-      mine.push_back({static_cast<std::uint32_t>(c), thread, wait, since(begin), since(end)});
-    };
-    program.walk(
-        thread, threads, [&](std::size_t c, const auto& action) { record(c, true, action); },
-        [&](std::size_t c, const codegen::Call& call) {
-          record(c, false, [&] { program.schedule[c].kernel->run(call); });
-        });
-  }
-
-  double since(Clock::time_point time) const {
-    return std::chrono::duration<double>(time - start).count();
-  }
-};
+double seconds(Clock::duration time) {
+  return std::chrono::duration<double>(time).count();
+}
 
 }  // namespace
 
 Executable::Program::Recording Executable::Program::record(std::span<const InputBytes> inputs) {
   begin_run(inputs);
-  const bool alone = options.threads == 1 || prefers_one_thread();
-  using Run = ProfiledRun<Program>;
-  Run recording{*this, alone ? 1 : options.threads, {}, {}};
-  recording.events.resize(static_cast<std::size_t>(recording.threads));
-  for (Events& events : recording.events) events.reserve(kExpectedEvents);
-  recording.start = Clock::now();
-  if (alone) {
+  const int threads = prefers_one_thread() ? 1 : options.threads;
+  std::vector<std::vector<ProfileEvent>> events(static_cast<std::size_t>(threads));
+  for (std::vector<ProfileEvent>& of_thread : events) of_thread.reserve(kExpectedEvents);
+  const Clock::time_point start = Clock::now();
+  auto run = [&](int thread) {
+    const auto timed = [&](std::size_t c, bool wait, const auto& action) {
+      const Clock::time_point begin = Clock::now();
+      action();
+      const Clock::time_point end = Clock::now();
+      events[static_cast<std::size_t>(thread)].push_back({static_cast<std::uint32_t>(c), thread,
+                                                          wait, seconds(begin - start),
+                                                          seconds(end - start)});
+    };
+    walk(
+        thread, threads, [&](std::size_t c, const auto& action) { timed(c, true, action); },
+        [&](std::size_t c, const codegen::Call& call) {
+          timed(c, false, [&] { schedule[c].kernel->run(call); });
+        });
+  };
+  if (threads == 1) {
     const FlushDenormals flush;
-    recording.run(0);
+    run(0);
   } else {
-    pool->run([](void* of, int thread) { static_cast<Run*>(of)->run(thread); }, &recording);
+    pool->run([](void* of, int thread) { (*static_cast<decltype(&run)>(of))(thread); }, &run);
   }
-  Recording all{recording.start, {}};
-  for (const Events& events : recording.events)
-    all.events.insert(all.events.end(), events.begin(), events.end());
+  Recording all{start, {}};
+  for (const std::vector<ProfileEvent>& of_thread : events)
+    all.events.insert(all.events.end(), of_thread.begin(), of_thread.end());
   return all;
 }
 
@@ -72,8 +60,7 @@ void Executable::Program::run_observed(std::span<const InputBytes> inputs) {
   }
   const Clock::time_point start = Clock::now();
   run_interpreter(inputs);
-  const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  observer->add(start, {{.begin = 0, .end = seconds}}, batch);
+  observer->add(start, {{.begin = 0, .end = seconds(Clock::now() - start)}}, batch);
 }
 
 const ir::KernelSpec& Executable::kernel(std::size_t call) const {
