@@ -3,10 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
-#include <memory>
 
-#include "codegen/masm.h"
-#include "codegen/routine.h"
+#include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 
 namespace taper::codegen {
@@ -27,6 +25,46 @@ struct StripArgs {
   const float* from;
   float* to;
   std::int64_t rounds, rest;  // of kUnrolledCopies steps, of one
+};
+
+class StripEmitter : RoutineEmitter {
+ public:
+  explicit StripEmitter(const ir::Isa& isa) : RoutineEmitter(isa) {}
+
+  Routine emit(const StripShape& shape) {
+    begin("pack");
+    from_ = argument(offsetof(StripArgs, from));
+    to_ = argument(offsetof(StripArgs, to));
+    steps_ = m_.gp();
+    v_ = m_.vec();
+    emit_loop(shape, offsetof(StripArgs, rounds), kUnrolledCopies);
+    emit_loop(shape, offsetof(StripArgs, rest), 1);
+    return end();
+  }
+
+ private:
+  void emit_loop(const StripShape& shape, std::int64_t field, int unrolled) {
+    const Label top = m_.label(), done = m_.label();
+    m_.load(steps_, {m_.args(), field});
+    m_.jump_if(Condition::less_equal, steps_, 0, done);
+    m_.bind(top);
+    std::int64_t stored = 0;
+    for (int step = 0; step < unrolled; ++step) {
+      for (std::int64_t i = 0; i < shape.blocks * shape.width; i += m_.isa().lanes) {
+        const std::int64_t at = step * shape.step + i / shape.width * shape.block + i % shape.width;
+        m_.load(v_, {from_, at * kF32});
+        m_.store({to_, stored}, v_);
+        stored += m_.isa().lanes * kF32;
+      }
+    }
+    m_.add(from_, unrolled * shape.step * kF32);
+    m_.add(to_, stored);
+    m_.loop(steps_, top);
+    m_.bind(done);
+  }
+
+  Gp from_, to_, steps_;
+  Vec v_;
 };
 
 }  // namespace
@@ -61,38 +99,8 @@ std::int64_t packed_piece_elements(std::int64_t k, std::int64_t pitch) {
   return divide_up(k * pitch, kLine) * kLine + kLine;
 }
 
-StripCopy::StripCopy(const StripShape& shape, const ir::Isa& isa) {
-  const std::unique_ptr<Masm> masm = make_masm(isa);
-  Masm& m = *masm;
-  m.begin("pack");
-  const Gp from = m.gp(), to = m.gp(), steps = m.gp();
-  const Vec v = m.vec();
-  m.load(from, {m.args(), offsetof(StripArgs, from)});
-  m.load(to, {m.args(), offsetof(StripArgs, to)});
-  const auto emit_loop = [&](std::int64_t field, int unrolled) {
-    const Label top = m.label(), done = m.label();
-    m.load(steps, {m.args(), field});
-    m.jump_if(Condition::less_equal, steps, 0, done);
-    m.bind(top);
-    std::int64_t stored = 0;
-    for (int step = 0; step < unrolled; ++step) {
-      for (std::int64_t i = 0; i < shape.blocks * shape.width; i += isa.lanes) {
-        const std::int64_t at = step * shape.step + i / shape.width * shape.block + i % shape.width;
-        m.load(v, {from, at * kF32});
-        m.store({to, stored}, v);
-        stored += isa.lanes * kF32;
-      }
-    }
-    m.add(from, unrolled * shape.step * kF32);
-    m.add(to, stored);
-    m.loop(steps, top);
-    m.bind(done);
-  };
-  emit_loop(offsetof(StripArgs, rounds), kUnrolledCopies);
-  emit_loop(offsetof(StripArgs, rest), 1);
-  m.end();
-  routine_ = finish_routine(m, "pack");
-}
+StripCopy::StripCopy(const StripShape& shape, const ir::Isa& isa)
+    : routine_(StripEmitter(isa).emit(shape)) {}
 
 void StripCopy::run(const float* from, float* to, std::int64_t steps) const {
   const StripArgs args{from, to, steps / kUnrolledCopies, steps % kUnrolledCopies};

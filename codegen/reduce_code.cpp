@@ -171,6 +171,34 @@ class AccumulateEmitter : RoutineEmitter {
   int first_ = 0, group_ = 0;                     // the vectors of a row that are added now
 };
 
+class FinishEmitter : RoutineEmitter {
+ public:
+  explicit FinishEmitter(const ir::Isa& isa) : RoutineEmitter(isa) {}
+
+  Routine emit(const ir::ReduceSpec& spec) {
+    begin("reduce_finish");
+    const Gp totals = argument(offsetof(FinishArgs, totals));
+    const Gp result = argument(offsetof(FinishArgs, result));
+    const Gp lanes = argument(offsetof(FinishArgs, lanes));
+    const Vec acc = m_.vec();
+    for (int lane = 0; lane < kLanes; lane += m_.isa().lanes) {
+      m_.set_tail(lanes);
+      m_.load(acc, {totals, lane * kF32});
+      if (spec.kind == ir::ReduceKind::mean) {
+        const Vec count = m_.vec();
+        m_.broadcast(count, {m_.args(), offsetof(FinishArgs, count)});
+        m_.div(acc, acc, count);
+        m_.release(count);
+      }
+      const Address operands{m_.args(), offsetof(FinishArgs, operands)};
+      emit_epilogue(m_, spec.epilogue, acc, {.pointers = operands, .lane = lane, .tail = true});
+      m_.store_tail({result, lane * kF32}, acc);
+      m_.add(lanes, -m_.isa().lanes);
+    }
+    return end();
+  }
+};
+
 }  // namespace
 
 Routine emit_reduce_accumulate(const ir::Isa& isa, const AccumulateSpec& spec) {
@@ -178,31 +206,7 @@ Routine emit_reduce_accumulate(const ir::Isa& isa, const AccumulateSpec& spec) {
 }
 
 Routine emit_reduce_finish(const ir::Isa& isa, const ir::ReduceSpec& spec) {
-  const std::unique_ptr<Masm> masm = make_masm(isa);
-  Masm& m = *masm;
-  m.begin("reduce_finish");
-  const Gp totals = m.gp(), result = m.gp(), lanes = m.gp();
-  m.load(totals, {m.args(), offsetof(FinishArgs, totals)});
-  m.load(result, {m.args(), offsetof(FinishArgs, result)});
-  m.load(lanes, {m.args(), offsetof(FinishArgs, lanes)});
-  const Vec acc = m.vec();
-  for (int lane = 0; lane < kLanes; lane += isa.lanes) {
-    m.set_tail(lanes);
-    m.load(acc, {totals, lane * kF32});
-    if (spec.kind == ir::ReduceKind::mean) {
-      const Vec count = m.vec();
-      m.broadcast(count, {m.args(), offsetof(FinishArgs, count)});
-      m.div(acc, acc, count);
-      m.release(count);
-    }
-    const Address operands{m.args(), offsetof(FinishArgs, operands)};
-    emit_epilogue(m, spec.epilogue, acc,
-                  {.pointers = operands, .element = {}, .offset = 0, .lane = lane, .tail = true});
-    m.store_tail({result, lane * kF32}, acc);
-    m.add(lanes, -isa.lanes);
-  }
-  m.end();
-  return finish_routine(m, "reduce_finish");
+  return FinishEmitter(isa).emit(spec);
 }
 
 }  // namespace taper::codegen

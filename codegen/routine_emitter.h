@@ -1,12 +1,12 @@
-// What classes that emit a routine have in common.
+// What emitters of routines have in common.
 #pragma once
 
 #include <memory>
 #include <string>
 #include <utility>
 
+#include "codegen/kernel.h"
 #include "codegen/masm.h"
-#include "codegen/routine.h"
 
 namespace taper::codegen {
 
@@ -20,7 +20,10 @@ class RoutineEmitter {
   }
   Routine end() {
     m_.end();
-    return finish_routine(m_, std::move(name_));
+    Masm::Code code = m_.finish();
+    auto unpublished = std::make_shared<Routine::Code>();
+    unpublished->bytes = std::move(code.bytes);
+    return {std::move(name_), std::move(code.listing), std::move(unpublished)};
   }
   // A new register that holds the 64 bits at `field` of the args struct.
   Gp argument(std::int64_t field) {
