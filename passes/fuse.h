@@ -2,6 +2,7 @@
 // nothing to do gives its graph back.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <set>
@@ -86,6 +87,11 @@ class DemandCopy {
 struct Users {
   std::vector<std::vector<ir::ValueId>> nodes;
   std::vector<bool> escapes;
+
+  bool all_among(const std::set<ir::ValueId>& members, ir::ValueId value) const {
+    const auto inside = [&](ir::ValueId user) { return members.contains(user); };
+    return !escapes[value.index] && std::ranges::all_of(nodes[value.index], inside);
+  }
 };
 Users users_of(const ir::Graph&);
 

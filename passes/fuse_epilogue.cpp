@@ -99,7 +99,7 @@ class EpilogueFusion {
       const FusedExpr fused = build_expr(graph_, region.members, {region.exit}, region.root);
       for (const ValueId v : fused.operands) {
         if (!can_join(region.root, v)) continue;
-        const bool exclusive = used_only_by(v, region.members);
+        const bool exclusive = users_.all_among(region.members, v);
         if (!exclusive && graph_[v].type.dtype != DType::boolean) continue;
         std::set<ValueId> members = region.members;
         members.insert(v);
@@ -110,12 +110,6 @@ class EpilogueFusion {
         break;
       }
     }
-  }
-
-  bool used_only_by(ValueId v, const std::set<ValueId>& members) const {
-    const std::vector<ValueId>& users = users_.nodes[v.index];
-    return !users_.escapes[v.index] &&
-           std::all_of(users.begin(), users.end(), [&](ValueId u) { return members.contains(u); });
   }
 
   Graph rebuild() const {

@@ -137,12 +137,8 @@ class MapFusion {
 
   std::vector<ValueId> results_of(const std::set<ValueId>& members) const {
     std::vector<ValueId> results;
-    for (const ValueId v : members) {
-      const std::vector<ValueId>& users = users_.nodes[v.index];
-      const bool outside =
-          std::any_of(users.begin(), users.end(), [&](ValueId u) { return !members.contains(u); });
-      if (outside || users_.escapes[v.index]) results.push_back(v);
-    }
+    for (const ValueId v : members)
+      if (!users_.all_among(members, v)) results.push_back(v);
     std::stable_sort(results.begin(), results.end(), [&](ValueId a, ValueId b) {
       return update_rank_[a.index] < update_rank_[b.index];
     });

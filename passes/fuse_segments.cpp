@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <functional>
 #include <map>
 
 #include "ir/builder.h"
@@ -12,6 +14,12 @@ using namespace ir;
 struct Segment {
   std::size_t bucket = 0;
   std::size_t index = 0;
+};
+
+// Maps that become one.
+struct Bucket {
+  std::vector<ValueId> maps = {};
+  ValueId merged = kNoValue;  // once it is made
 };
 
 class SegmentMerger {
@@ -32,32 +40,26 @@ class SegmentMerger {
     if (node.op != Op::map || attrs(v).segments != 1) return false;
     const std::vector<ValueId>& users = users_.nodes[v.index];
     if (attrs(v).results.size() == 1) return users.empty();
-    for (const ValueId user : users)
-      if (!users_.nodes[user.index].empty()) return false;
-    return true;
+    return std::ranges::all_of(users,
+                               [&](ValueId user) { return users_.nodes[user.index].empty(); });
   }
 
   bool alike(ValueId a, ValueId b) const {
-    if (attrs(a).expr != attrs(b).expr) return false;
-    for (std::size_t i = 0; i < attrs(a).results.size(); ++i)
-      if (attrs(a).results[i].dtype != attrs(b).results[i].dtype) return false;
-    for (std::size_t i = 0; i < graph_[a].operands.size(); ++i) {
-      const TensorType& x = graph_[graph_[a].operands[i]].type;
-      const TensorType& y = graph_[graph_[b].operands[i]].type;
-      if (x.dtype != y.dtype) return false;
-    }
-    return true;
+    const auto dtype = [&](ValueId v) { return graph_[v].type.dtype; };
+    const auto& x = attrs(a).results;
+    const auto& y = attrs(b).results;
+    return attrs(a).expr == attrs(b).expr &&
+           std::ranges::equal(x, y, {}, &TensorType::dtype, &TensorType::dtype) &&
+           std::ranges::equal(graph_[a].operands, graph_[b].operands, {}, dtype, dtype);
   }
 
   void place(ValueId map) {
-    for (std::size_t b = 0; b < buckets_.size(); ++b) {
-      if (!alike(buckets_[b].front(), map)) continue;
-      segments_[map] = {b, buckets_[b].size()};
-      buckets_[b].push_back(map);
-      return;
-    }
-    segments_[map] = {buckets_.size(), 0};
-    buckets_.push_back({map});
+    const auto fits = [&](const Bucket& bucket) { return alike(bucket.maps.front(), map); };
+    const auto bucket =
+        static_cast<std::size_t>(std::ranges::find_if(buckets_, fits) - buckets_.begin());
+    if (bucket == buckets_.size()) buckets_.emplace_back();
+    segments_[map] = {bucket, buckets_[bucket].maps.size()};
+    buckets_[bucket].maps.push_back(map);
   }
 
   std::optional<ValueId> replace(DemandCopy& copy, ValueId old) {
@@ -66,8 +68,8 @@ class SegmentMerger {
     const auto it = segments_.find(map);
     if (it == segments_.end()) return std::nullopt;
     const auto [bucket, segment] = it->second;
-    if (buckets_[bucket].size() < 2) return std::nullopt;
-    const ValueId merged = merged_map(copy, bucket);
+    if (buckets_[bucket].maps.size() < 2) return std::nullopt;
+    const ValueId merged = merged_map(copy, buckets_[bucket]);
     if (!through_result && attrs(map).results.size() > 1) return merged;
     const std::int64_t output = through_result ? std::get<ResultAttrs>(graph_[old].attrs).index : 0;
     const auto outputs = static_cast<std::int64_t>(attrs(map).results.size());
@@ -75,29 +77,24 @@ class SegmentMerger {
         .result(merged, static_cast<std::int64_t>(segment) * outputs + output);
   }
 
-  ValueId merged_map(DemandCopy& copy, std::size_t bucket) {
-    if (const auto it = merged_.find(bucket); it != merged_.end()) return it->second;
-    const std::vector<ValueId>& maps = buckets_[bucket];
-    Node node = graph_[maps.front()];
-    MapAttrs all{.expr = attrs(maps.front()).expr,
-                 .segments = static_cast<std::int64_t>(maps.size())};
+  ValueId merged_map(DemandCopy& copy, Bucket& bucket) {
+    if (bucket.merged != kNoValue) return bucket.merged;
+    Node node = graph_[bucket.maps.front()];
+    MapAttrs all{.expr = attrs(bucket.maps.front()).expr, .segments = std::ssize(bucket.maps)};
     node.operands.clear();
-    for (const ValueId map : maps) {
+    for (const ValueId map : bucket.maps) {
       const Operands operands = copy(graph_[map].operands);
       node.operands.insert(node.operands.end(), operands.begin(), operands.end());
       all.results.insert(all.results.end(), attrs(map).results.begin(), attrs(map).results.end());
     }
     node.attrs = std::move(all);
-    const ValueId merged = copy.to().append(std::move(node));
-    merged_[bucket] = merged;
-    return merged;
+    return bucket.merged = copy.to().append(std::move(node));
   }
 
   const Graph& graph_;
   const Users users_;
-  std::vector<std::vector<ValueId>> buckets_;
+  std::vector<Bucket> buckets_;
   std::map<ValueId, Segment> segments_;
-  std::map<std::size_t, ValueId> merged_;
 };
 
 }  // namespace
