@@ -58,17 +58,14 @@ class Masm {
   virtual void store(Address a, Gp s) = 0;     // 64-bit
   virtual void add(Gp d, std::int64_t value) = 0;
   virtual void add(Gp d, Gp s) = 0;
-  virtual void sub(Gp d, Gp s) = 0;
   virtual void mul(Gp d, Gp s) = 0;
   virtual void shift_left(Gp d, int bits) = 0;
   virtual Label label() = 0;
   virtual void bind(Label) = 0;
   virtual void jump(Label) = 0;
   virtual void jump_if(Condition, Gp a, std::int64_t b, Label) = 0;  // signed
-  virtual void jump_if(Condition, Gp a, Gp b, Label) = 0;
-  // count -= step; jumps while count > 0.
-  virtual void loop(Gp count, Label top, std::int64_t step = 1) = 0;
-  virtual void prefetch(Address a) = 0;  // to read
+  virtual void loop(Gp count, Label top) = 0;                        // --count; jumps while > 0
+  virtual void prefetch(Address a) = 0;                              // to read
   virtual void prefetch_to_write(Address a) = 0;
 
   // ---- Vector memory; no alignment is assumed ----

@@ -112,9 +112,6 @@ void MasmA64::add(Gp d, std::int64_t value) {
 void MasmA64::add(Gp d, Gp s) {
   a_.add(x(d), x(d), x(s));
 }
-void MasmA64::sub(Gp d, Gp s) {
-  a_.sub(x(d), x(d), x(s));
-}
 void MasmA64::mul(Gp d, Gp s) {
   a_.mul(x(d), x(d), x(s));
 }
@@ -126,28 +123,17 @@ void MasmA64::jump(codegen::Label l) {
   a_.b(asmjit::Label(l.id));
 }
 
-void MasmA64::compare_with(Gp a, std::int64_t b) {
+void MasmA64::jump_if(Condition c, Gp a, std::int64_t b, codegen::Label l) {
   if (b >= 0 && b < kPages) {
     a_.cmp(x(a), b);
-    return;
+  } else {
+    move_bits(a64::x16, static_cast<std::uint64_t>(b));
+    a_.cmp(x(a), a64::x16);
   }
-  move_bits(a64::x16, static_cast<std::uint64_t>(b));
-  a_.cmp(x(a), a64::x16);
-}
-
-void MasmA64::jump_if(Condition c, Gp a, std::int64_t b, codegen::Label l) {
-  compare_with(a, b);
   a_.b(condition_code(c), asmjit::Label(l.id));
 }
-
-void MasmA64::jump_if(Condition c, Gp a, Gp b, codegen::Label l) {
-  a_.cmp(x(a), x(b));
-  a_.b(condition_code(c), asmjit::Label(l.id));
-}
-
-void MasmA64::loop(Gp count, codegen::Label top, std::int64_t step) {
-  if (step < 0 || step >= kPages) throw Error("a loop step does not fit in 12 bits");
-  a_.subs(x(count), x(count), step);
+void MasmA64::loop(Gp count, codegen::Label top) {
+  a_.subs(x(count), x(count), 1);
   a_.b(a64::CondCode::kSignedGT, asmjit::Label(top.id));
 }
 

@@ -27,7 +27,6 @@ class MasmA64 final
   void prefetch(Address a, std::uint32_t operation);
   asmjit::arm::Mem tail_mask() const;
   void move_bits(const asmjit::arm::Gp& d, std::uint64_t value);
-  void compare_with(Gp a, std::int64_t b);
 
   using Fold = void (MasmA64::*)(Vec, Vec, Vec);
   void fold_lanes(const std::vector<Vec>& regs, Fold op);

@@ -115,9 +115,6 @@ void MasmX86::add(Gp d, std::int64_t value) {
 void MasmX86::add(Gp d, Gp s) {
   a_.add(gpq(d), gpq(s));
 }
-void MasmX86::sub(Gp d, Gp s) {
-  a_.sub(gpq(d), gpq(s));
-}
 void MasmX86::mul(Gp d, Gp s) {
   a_.imul(gpq(d), gpq(s));
 }
@@ -141,14 +138,8 @@ void MasmX86::jump_if(Condition c, Gp a, std::int64_t b, codegen::Label l) {
   a_.j(condition_code(c), asmjit::Label(l.id));
 }
 
-void MasmX86::jump_if(Condition c, Gp a, Gp b, codegen::Label l) {
-  a_.cmp(gpq(a), gpq(b));
-  a_.j(condition_code(c), asmjit::Label(l.id));
-}
-
-void MasmX86::loop(Gp count, codegen::Label top, std::int64_t step) {
-  if (!fits_i32(step)) throw Error("a loop step does not fit in 32 bits");
-  a_.sub(gpq(count), step);
+void MasmX86::loop(Gp count, codegen::Label top) {
+  a_.sub(gpq(count), 1);
   a_.j(x86::CondCode::kSignedGT, asmjit::Label(top.id));
 }
 

@@ -50,7 +50,8 @@ codegen::CodeMemory assemble_loop(const ir::Isa& isa, const Body& f) {
     m->store({out}, d);
     m->add(in, 4 * isa.lanes);
     m->add(out, 4 * isa.lanes);
-    m->loop(count, top, isa.lanes);
+    m->add(count, -isa.lanes);
+    m->jump_if(codegen::Condition::greater, count, 0, top);
   });
 }
 
