@@ -11,7 +11,7 @@ namespace {
 
 // Not here on purpose: x * 0 -> 0 and x - x -> 0 (wrong for NaN and infinity), x / c -> x * (1 / c)
 // and any reassociation (other bits).
-constexpr Identity kIdentities[] = {
+constexpr std::pair<std::string_view, std::string_view> kIdentities[] = {
     {"add(x, 0)", "x"},
     {"add(0, x)", "x"},
     {"sub(x, 0)", "x"},
@@ -45,11 +45,19 @@ constexpr Identity kIdentities[] = {
     {"select(c, x, select(c, y, z))", "select(c, x, z)"},
 };
 
-struct ParsedIdentity {
-  Pattern from, to;
-};
+}  // namespace
 
-ValueId apply(const ParsedIdentity& identity, Builder& builder, ValueId id) {
+std::span<const Identity> identities() {
+  static const std::vector<Identity> parsed = [] {
+    std::vector<Identity> all;
+    for (const auto& [from, to] : kIdentities)
+      all.push_back({from, parse_pattern(from), parse_pattern(to)});
+    return all;
+  }();
+  return parsed;
+}
+
+ValueId apply(const Identity& identity, Builder& builder, ValueId id) {
   Bindings bindings;
   if (!match(builder.graph(), id, identity.from, bindings)) return kNoValue;
   const Shape shape = builder.type(id).shape;
@@ -57,30 +65,9 @@ ValueId apply(const ParsedIdentity& identity, Builder& builder, ValueId id) {
   return builder.broadcast_to(replacement, shape);
 }
 
-const std::vector<ParsedIdentity>& parsed_identities() {
-  static const std::vector<ParsedIdentity> parsed = [] {
-    std::vector<ParsedIdentity> all;
-    for (const auto& [from, to] : kIdentities)
-      all.push_back({parse_pattern(from), parse_pattern(to)});
-    return all;
-  }();
-  return parsed;
-}
-
-}  // namespace
-
-std::span<const Identity> identities() {
-  return kIdentities;
-}
-
-ValueId apply(const Identity& identity, Builder& builder, ValueId id) {
-  const ParsedIdentity parsed{parse_pattern(identity.from), parse_pattern(identity.to)};
-  return apply(parsed, builder, id);
-}
-
 ValueId apply_rules(Builder& builder, ValueId id) {
   if (!builder.graph()[id].epilogue.empty()) return kNoValue;
-  for (const ParsedIdentity& identity : parsed_identities()) {
+  for (const Identity& identity : identities()) {
     if (identity.from.op != builder.graph()[id].op) continue;
     const ValueId replacement = apply(identity, builder, id);
     if (replacement != kNoValue) return replacement;

@@ -8,13 +8,15 @@
 #include <string_view>
 
 #include "ir/builder.h"
+#include "passes/pattern.h"
 
 namespace taper::passes {
 
 // Elementwise algebra: a value of the form `from` becomes `to` (see passes/pattern.h), broadcast to
 // the shape it had.
 struct Identity {
-  std::string_view from, to;
+  std::string_view text;  // of `from`
+  Pattern from, to;
 };
 std::span<const Identity> identities();
 // The replacement of `id`, appended to the builder's graph; kNoValue when the rule does not apply.
