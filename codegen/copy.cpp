@@ -4,8 +4,8 @@
 #include <vector>
 
 #include "codegen/copy_part.h"
-#include "codegen/element_bits.h"
 #include "codegen/kernel.h"
+#include "ir/eval.h"
 
 namespace taper::codegen {
 namespace {
@@ -21,7 +21,7 @@ class CopyKernel final : public Kernel {
     images_ = !spec.parts.empty() || spec.result_batched;
     if (spec.has_fill) {
       images_ = images_ && spec.result_batched;
-      bits_ = element_bits(spec.dtype, spec.fill);
+      bits_ = ir::element_bits(spec.dtype, spec.fill);
     }
     for (ir::CopyPart part : spec.parts) {
       if (part.dims.empty() || part.dims[0] != ir::kBatch) images_ = false;

@@ -36,6 +36,8 @@ Evaluation evaluate(const Graph& graph, const std::map<std::string, Value>& bind
 // Rounds to the nearest value of `dtype` (f32, f16, bf16 to nearest even; integers truncate and
 // saturate; bool is 0 or 1).
 double round_to(DType dtype, double value);
+// The bytes of `value` rounded to `dtype`, in the low byte_size(dtype) bytes.
+std::uint32_t element_bits(DType dtype, double value);
 
 // The oracle of one expression, for one element. `index` is the element's linear index (random).
 void evaluate(const Expr& expr, const double* inputs, std::int64_t index, double* outputs);

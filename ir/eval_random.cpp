@@ -1,9 +1,11 @@
 // Rounding to dtypes and counter-based random numbers.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 
 #include "ir/eval_ops.h"
+#include "ir/narrow_float.h"
 
 namespace taper::ir {
 namespace {
@@ -51,6 +53,24 @@ double round_to(DType dtype, double value) {
       return value != 0 ? 1 : 0;
   }
   return value;
+}
+
+std::uint32_t element_bits(DType dtype, double value) {
+  const double rounded = round_to(dtype, value);
+  switch (dtype) {
+    case DType::f32:
+      return std::bit_cast<std::uint32_t>(static_cast<float>(rounded));
+    case DType::bf16:
+      return to_bf16(static_cast<float>(rounded));
+    case DType::f16:
+      return to_f16(static_cast<float>(rounded));
+    case DType::i8:
+    case DType::u8:
+    case DType::i32:
+    case DType::boolean:
+      break;
+  }
+  return static_cast<std::uint32_t>(static_cast<std::int64_t>(rounded));
 }
 
 std::uint32_t philox(std::uint64_t index, std::uint32_t step, std::uint64_t stream,

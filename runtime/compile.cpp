@@ -7,7 +7,6 @@
 #include <set>
 #include <utility>
 
-#include "codegen/element_bits.h"
 #include "codegen/masm.h"
 #include "codegen/parallel.h"
 #include "passes/passes.h"
@@ -200,7 +199,7 @@ struct Compilation {
     const std::size_t size = ir::byte_size(node.type.dtype);
     for (std::size_t i = 0; i < count; ++i) {
       const double value = values.size() == 1 ? values[0] : values[i];
-      const std::uint32_t bits = codegen::element_bits(node.type.dtype, value);
+      const std::uint32_t bits = ir::element_bits(node.type.dtype, value);
       // The machine is little-endian, as every one that code is generated for.
       std::memcpy(bytes.get() + i * size, &bits, size);
     }
