@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdlib>
 #include <limits>
 
 #include "codegen/routine_emitter.h"
@@ -265,18 +266,14 @@ class TileEmitter : RoutineEmitter {
   Gp a_, b_, b_ahead_, count_, inner_;
 };
 
-std::int64_t magnitude(std::int64_t x) {
-  return x < 0 ? -x : x;
-}
-
 void check_reach(const TileShape& s) {
   const auto steps = s.steps * static_cast<std::int64_t>(s.taps.size() + 1);
-  std::int64_t a = s.rows * magnitude(s.a_row) + steps * magnitude(s.a_step);
-  std::int64_t b = s.blocks * magnitude(s.b_block) + steps * magnitude(s.b_step);
-  const std::int64_t c = s.rows * magnitude(s.c_row) + s.blocks * magnitude(s.c_block);
+  std::int64_t a = s.rows * std::abs(s.a_row) + steps * std::abs(s.a_step);
+  std::int64_t b = s.blocks * std::abs(s.b_block) + steps * std::abs(s.b_step);
+  const std::int64_t c = s.rows * std::abs(s.c_row) + s.blocks * std::abs(s.c_block);
   for (const TileTap& tap : s.taps) {
-    a = std::max(a, a + magnitude(tap.a));
-    b = std::max(b, b + magnitude(tap.b));
+    a += std::abs(tap.a);
+    b += std::abs(tap.b);
   }
   if (std::max({a, b, c}) > std::numeric_limits<std::int32_t>::max())
     throw Error("contraction: a register tile spans more than 2 GB of an operand");
