@@ -15,15 +15,10 @@ const ReduceAttrs& attrs_of(const Node& node) {
 }
 
 // The inputs of both expressions, each once, and the outputs of `a`, then those of `b`.
-struct Joined {
-  Expr expr;
-  Operands operands;
-};
-
-Joined join(const Expr& a, const Operands& of_a, const Expr& b, const Operands& of_b) {
-  Joined joined{{}, of_a};
+FusedExpr join(const FusedExpr& a, const FusedExpr& b) {
+  FusedExpr joined{{}, a.operands};
   std::vector<std::size_t> inputs;  // of b
-  for (const ValueId v : of_b) {
+  for (const ValueId v : b.operands) {
     const auto it = std::find(joined.operands.begin(), joined.operands.end(), v);
     inputs.push_back(static_cast<std::size_t>(it - joined.operands.begin()));
     if (it == joined.operands.end()) joined.operands.push_back(v);
@@ -44,8 +39,8 @@ Joined join(const Expr& a, const Operands& of_a, const Expr& b, const Operands& 
     }
     for (const std::int16_t output : from.outputs) joined.expr.outputs.push_back(renamed(output));
   };
-  append(a, std::identity{});
-  append(b, [&](std::size_t i) { return inputs[i]; });
+  append(a.expr, std::identity{});
+  append(b.expr, [&](std::size_t i) { return inputs[i]; });
   return joined;
 }
 
@@ -81,15 +76,14 @@ class ReductionPairs {
            shape[1] % kBlock == 0;
   }
 
-  static Expr prologue_of(const Node& node) {
+  static FusedExpr prologue_of(const Node& node) {
     const Expr& prologue = attrs_of(node).prologue;
-    if (prologue != Expr{}) return prologue;
-    return {.inputs = 1, .instrs = {}, .outputs = {0}};
+    if (prologue != Expr{}) return {prologue, node.operands};
+    return {{.inputs = 1, .instrs = {}, .outputs = {0}}, node.operands};
   }
 
-  Joined joined(const Pair& pair) const {
-    const Node &a = graph_[pair.first], &b = graph_[pair.second];
-    return join(prologue_of(a), a.operands, prologue_of(b), b.operands);
+  FusedExpr joined(const Pair& pair) const {
+    return join(prologue_of(graph_[pair.first]), prologue_of(graph_[pair.second]));
   }
 
   void find_partner(ValueId second) {
@@ -139,7 +133,7 @@ class ReductionPairs {
   }
 
   void emit(DemandCopy& copy, const Pair& pair) const {
-    Joined both = joined(pair);
+    FusedExpr both = joined(pair);
     Node node = graph_[pair.first];
     node.operands = copy(both.operands);
     std::get<ReduceAttrs>(node.attrs).prologue = std::move(both.expr);
