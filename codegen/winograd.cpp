@@ -1,7 +1,10 @@
 // Winograd's convolution, forward and backward data. Every product is one FMA chain over the
 // channels of the source, in increasing order; how tiles are grouped does not change it.
 #include <algorithm>
+#include <bit>
+#include <iterator>
 #include <memory>
+#include <set>
 
 #include "codegen/sizes.h"
 #include "codegen/tile.h"
@@ -28,12 +31,11 @@ class WinogradKernel final : public Kernel {
     check_epilogue(epilogue_, "winograd", true);
     const std::int64_t filters = points_ * walk_.source_channels * walk_.result_channels * kF32;
     const bool large = filters > kLargeFilters;
-    group_rows_ =
-        std::max<std::int64_t>(1, (large ? kLargeGroupTiles : kGroupTiles) / walk_.tiles_x);
+    group_rows_ = rows_of_group(large ? kLargeGroupTiles : kGroupTiles);
     const std::int64_t tiles = group_rows_ * walk_.tiles_x;
     const TileLimits limits = tiles_of(isa, walk_.source_channels);
     rows_ = split_evenly(tiles, limits.rows).front().size;
-    few_ = large || images_ != ir::kBatch;
+    few_ = large || images_ != ir::kBatch || walk_.is_ragged();
     by_panels_ = large && images_ != ir::kBatch;
     if (few_) rows_ = limits.rows;
     capacity_ = divide_up(tiles, rows_) * rows_;
@@ -42,7 +44,7 @@ class WinogradKernel final : public Kernel {
     source_point_ = point_step(walk_.source_blocks() * capacity_ * kPixel);
     together_ = large ? walk_.result_blocks() : panel_;
     result_point_ = point_step(together_ * capacity_ * kPixel);
-    add_products();
+    choose_pieces(tiles);
     add_transforms(isa);
   }
 
@@ -82,7 +84,45 @@ class WinogradKernel final : public Kernel {
   }
 
  private:
-  void add_products() {
+  // As many as fit; whole images where some rows have fewer points than others.
+  std::int64_t rows_of_group(std::int64_t most) const {
+    const std::int64_t image = walk_.tiles_x * walk_.tiles_y;
+    if (images_ == ir::kBatch && walk_.is_ragged() && image <= most)
+      return (most + image / 2) / image * walk_.tiles_y;
+    return std::max<std::int64_t>(1, most / walk_.tiles_x);
+  }
+
+  // Rows of register tiles. Where pieces vary they are those that whole groups are cut into, of
+  // points that all tiles have, or not those at the side, below, at both; and those that the last
+  // group of a batch, or a thread's share of an image, can be cut into as well.
+  std::set<std::int64_t> piece_sizes() const {
+    std::set<std::int64_t> sizes{rows_};
+    if (!few_) return sizes;
+    for (std::int64_t rows = 1; rows < rows_; ++rows)
+      if (images_ == ir::kBatch ? std::has_single_bit(static_cast<std::uint64_t>(rows))
+                                : has_tile_of(rows, rows_))
+        sizes.insert(rows);
+    const std::int64_t most = images_ == ir::kBatch ? group_rows_ : images_ * walk_.tiles_y;
+    for (std::int64_t at = 0; at < walk_.tiles_y; ++at) {
+      const TileGroup group{at * group_rows_, std::min(group_rows_, most)};
+      for (const int point :
+           {0, walk_.tile, walk_.tile * walk_.patch(), walk_.tile * (walk_.patch() + 1)})
+        for (const Piece& piece : split_evenly(walk_.tiles_with(group, point).count(), rows_))
+          sizes.insert(piece.size);
+    }
+    return sizes;
+  }
+
+  void choose_pieces(std::int64_t tiles) {
+    const std::set<std::int64_t> sizes = piece_sizes();
+    for (std::int64_t left = 1; left <= tiles; ++left) {
+      const auto even = sizes.lower_bound(divide_up(left, divide_up(left, rows_)));
+      pieces_.push_back(*even <= left || !few_ ? *even : *std::prev(even));
+    }
+    add_products(sizes);
+  }
+
+  void add_products(const std::set<std::int64_t>& sizes) {
     TileShape shape;
     shape.a_row = kPixel;
     shape.a_step = kF32;
@@ -99,10 +139,9 @@ class WinogradKernel final : public Kernel {
       (whole ? whole_ : tail_).push_back(entry);
     }
     panels_.resize(static_cast<std::size_t>(rows_) + 1);
-    for (int rows = 1; rows <= rows_; ++rows) {
-      if (rows != rows_ && !(few_ && has_tile_of(rows, rows_))) continue;
-      shape.rows = rows;
-      shape.taps = {{0, 0, 0, rows}};
+    for (const std::int64_t rows : sizes) {
+      shape.rows = static_cast<int>(rows);
+      shape.taps = {{0, 0, 0, shape.rows}};
       for (const std::int64_t blocks : {panel_, walk_.result_blocks() % panel_}) {
         shape.blocks = static_cast<int>(blocks);
         if (blocks > 0) panels_[static_cast<std::size_t>(rows)].push_back(products_.add(shape));
@@ -158,15 +197,14 @@ class WinogradKernel final : public Kernel {
     tile.tail_entries = tail_.data();
     tile.tail_count = static_cast<std::int64_t>(tail_.size());
     tile.scratch = call.scratch + kWinogradScratch;
-    const std::int64_t tiles = group.count * walk_.tiles_x;
+    const TileRange tiles = walk_.tiles_with(group, point);
     for (std::int64_t block = 0; block < count; block += panel_) {
       const std::size_t width = count - block >= panel_ ? 0 : 1;
       tile.b = address(call.buffers[1],
                        ((first + block) * points_ + point) * walk_.source_channels * kPixel);
       const std::int64_t result = point * result_point_ + block * capacity_ * kPixel;
-      std::int64_t rows = rows_;
-      for (std::int64_t t = 0; t < tiles; t += rows) {
-        if (few_) rows = next_piece(tiles - t, rows_);
+      for (std::int64_t t = tiles.begin, rows = 0; t < tiles.end; t += rows) {
+        rows = pieces_[static_cast<std::size_t>(tiles.end - t)];
         tile.a = source_points(call) + point * source_point_ + t * kPixel;
         tile.c = result_points(call) + result + t * kPixel;
         products_.run(panels_[static_cast<std::size_t>(rows)][width], tile);
@@ -216,10 +254,12 @@ class WinogradKernel final : public Kernel {
   TileSet products_;
   std::int64_t group_rows_ = 0;  // rows of tiles
   std::int64_t rows_ = 0;        // tiles of a product's register tile, or the most of them
-  bool few_ = false;           // tiles for large filters, or of one image: pieces as even as may be
-  bool by_panels_ = false;     // threads share large filters, not the tiles of one image
-  std::int64_t capacity_ = 0;  // tiles of a group, rounded up to whole register tiles
-  std::int64_t panel_ = 0;     // blocks of result channels of a register tile
+  // Tiles for large filters, of one image, or ragged ones: pieces as even as may be.
+  bool few_ = false;
+  bool by_panels_ = false;               // threads share large filters, not the tiles of one image
+  std::vector<std::int64_t> pieces_{0};  // rows of the next register tile, by the tiles left
+  std::int64_t capacity_ = 0;            // tiles of a group, rounded up to whole register tiles
+  std::int64_t panel_ = 0;               // blocks of result channels of a register tile
   std::int64_t together_ = 0;  // blocks of result channels that pass through the points together
   std::int64_t source_point_ = 0, result_point_ = 0;
   std::vector<std::vector<std::size_t>> panels_;  // products, by rows; whole panels, the last one

@@ -2,16 +2,13 @@
 
 namespace taper::codegen {
 
-void LineTransform::prepare() {
-  for (const float value : values_) {
-    constants_.push_back(m_.vec());
-    m_.constant(constants_.back(), value);
+void LineTransform::prepare(Constants& constants) {
+  for (const float value : needed_) {
+    if (constants.contains(value)) continue;
+    const Vec v = constants[value] = m_.vec();
+    m_.constant(v, value);
   }
-}
-
-void LineTransform::release() {
-  for (const Vec v : constants_) m_.release(v);
-  constants_.clear();
+  constants_ = &constants;
 }
 
 Vec LineTransform::temporary() {
@@ -24,7 +21,7 @@ void LineTransform::done() {
   temporaries_.clear();
 }
 
-void GroupedTransform::apply(const Line& line, const Store& store) {
+void LineTransform::apply(const Line& line, const Store& store) {
   for (const Group& group : groups_) {
     const Line results = values(group, line);
     for (std::size_t i = 0; i < group.size(); ++i) {
@@ -34,8 +31,7 @@ void GroupedTransform::apply(const Line& line, const Store& store) {
   }
 }
 
-GroupedTransform::Line GroupedTransform::sums_and_differences(const Group& group, Vec even,
-                                                              Vec odd) {
+LineTransform::Line LineTransform::sums_and_differences(const Group& group, Vec even, Vec odd) {
   if (group.size() == 1) {
     if (group[0] % 2 == 1) m_.add(even, even, odd);
     if (group[0] % 2 == 0) m_.sub(even, even, odd);

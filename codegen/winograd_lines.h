@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -10,43 +11,24 @@
 
 namespace taper::codegen {
 
+// Takes the vectors of a line to linear combinations of them.
 class LineTransform {
  public:
   using Line = std::vector<Vec>;
   using Store = std::function<void(int index, Vec value)>;
+  // Indices of results that are computed together: one, or two that share most of their work.
+  using Group = std::vector<int>;
+  // Registers, by what they hold.
+  using Constants = std::map<float, Vec>;
 
-  LineTransform(Masm& m, std::vector<float> constants) : m_(m), values_(std::move(constants)) {}
+  LineTransform(Masm& m, std::vector<float> constants, std::vector<Group> groups)
+      : m_(m), needed_(std::move(constants)), groups_(std::move(groups)) {}
   virtual ~LineTransform() = default;
   LineTransform(const LineTransform&) = delete;
   LineTransform& operator=(const LineTransform&) = delete;
 
-  void prepare();  // takes the registers of its constants
-  void release();  // gives them back
-
-  // Transforms the registers of a line. Every value of the result is handed to `store` as soon as
-  // it is known, and is free again when `store` returns.
-  virtual void apply(const Line& line, const Store& store) = 0;
-
- protected:
-  Vec constant(std::size_t i) const { return constants_[i]; }
-  Vec temporary();
-  void done();  // gives the temporaries back
-
-  Masm& m_;
-
- private:
-  std::vector<float> values_;  // of the constants
-  Line constants_, temporaries_;
-};
-
-// One whose results can be had some at a time.
-class GroupedTransform : public LineTransform {
- public:
-  // Indices of results that are computed together: one, or two that share most of their work.
-  using Group = std::vector<int>;
-
-  GroupedTransform(Masm& m, std::vector<float> constants, std::vector<Group> groups)
-      : LineTransform(m, std::move(constants)), groups_(std::move(groups)) {}
+  // Takes registers for those of its constants that are not there.
+  void prepare(Constants& constants);
 
   // All results, in groups.
   const std::vector<Group>& groups() const { return groups_; }
@@ -55,24 +37,43 @@ class GroupedTransform : public LineTransform {
   // These results, in registers that the caller releases.
   virtual Line values(const Group& group, const Line& line) = 0;
 
-  void apply(const Line& line, const Store& store) final;
+  // Transforms a line. Every value of the result is handed to `store` as soon as it is known, and
+  // is free again when `store` returns.
+  void apply(const Line& line, const Store& store);
 
  protected:
+  Vec constant(float value) const { return constants_->at(value); }
+  Vec temporary();
+  void done();  // gives the temporaries back
   // Odd members are even + odd, the others even - odd.
   Line sums_and_differences(const Group& group, Vec even, Vec odd);
 
+  Masm& m_;
+
  private:
+  std::vector<float> needed_;
   std::vector<Group> groups_;
+  const Constants* constants_ = nullptr;
+  Line temporaries_;
 };
 
 struct WinogradLines {
-  std::unique_ptr<GroupedTransform> input;         // B^T: 6 -> 6 (4 -> 4)
-  std::unique_ptr<GroupedTransform> output;        // A^T: 6 -> 4 (4 -> 2)
+  std::unique_ptr<LineTransform> input;            // B^T: 6 -> 6 (4 -> 4)
+  std::unique_ptr<LineTransform> output;           // A^T: 6 -> 4 (4 -> 2)
   std::unique_ptr<LineTransform> filter;           // G: 3 -> 6 (3 -> 4)
-  std::unique_ptr<GroupedTransform> gradient;      // A: 4 -> 6
+  std::unique_ptr<LineTransform> gradient;         // A: 4 -> 6
   std::unique_ptr<LineTransform> filter_gradient;  // G^T: 6 -> 3
 };
-WinogradLines lines_of_4x4(Masm& m);  // F(4x4, 3x3)
-WinogradLines lines_of_2x2(Masm& m);  // F(2x2, 3x3), which has no gradients
+
+// F(results, 3) with the filters of F(tile_results, 3), of 4 or 2: a ragged tile, which ends where
+// the image does, has fewer results. It leaves out points, and the others keep their indices.
+WinogradLines winograd_lines(Masm& m, int tile_results, int results);
+// Whether such a line has the point of this index.
+constexpr bool has_point(int tile_results, int results, int index) {
+  return index <= results || index == tile_results + 1;
+}
+
+// Replaces those of F(4, 3) that whole tiles take by ones whose results share sums.
+void share_sums(Masm& m, WinogradLines& lines);
 
 }  // namespace taper::codegen

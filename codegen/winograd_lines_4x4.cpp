@@ -4,9 +4,9 @@
 namespace taper::codegen {
 namespace {
 
-class Input4x4 final : public GroupedTransform {
+class Input4x4 final : public LineTransform {
  public:
-  explicit Input4x4(Masm& m) : GroupedTransform(m, {4, 2}, {{0}, {1, 2}, {3, 4}, {5}}) {}
+  explicit Input4x4(Masm& m) : LineTransform(m, {4, 2}, {{0}, {1, 2}, {3, 4}, {5}}) {}
 
   std::vector<int> needs(const Group& group) const override {
     if (group[0] == 0) return {0, 2, 4};
@@ -16,7 +16,7 @@ class Input4x4 final : public GroupedTransform {
 
   // 4 d0 - 5 d2 + d4, d4 - 4 d2 +- (d3 - 4 d1), d4 - d2 +- 2 (d3 - d1), 4 d1 - 5 d3 + d5.
   Line values(const Group& group, const Line& d) override {
-    const Vec four = constant(0), two = constant(1);
+    const Vec four = constant(4), two = constant(2);
     const Vec p = m_.vec(), q = temporary();
     Line values{p};
     if (group[0] == 0) {
@@ -45,9 +45,9 @@ class Input4x4 final : public GroupedTransform {
   }
 };
 
-class Output4x4 final : public GroupedTransform {
+class Output4x4 final : public LineTransform {
  public:
-  explicit Output4x4(Masm& m) : GroupedTransform(m, {2, 4, 8}, {{0, 2}, {1, 3}}) {}
+  explicit Output4x4(Masm& m) : LineTransform(m, {2, 4, 8}, {{0, 2}, {1, 3}}) {}
 
   std::vector<int> needs(const Group& group) const override {
     std::vector<int> all{1, 2, 3, 4};
@@ -59,7 +59,7 @@ class Output4x4 final : public GroupedTransform {
   // m0 + m1 + m2 + m3 + m4, m1 - m2 + 2 (m3 - m4), m1 + m2 + 4 (m3 + m4),
   // m1 - m2 + 8 (m3 - m4) + m5.
   Line values(const Group& group, const Line& m) override {
-    const Vec two = constant(0), four = constant(1), eight = constant(2);
+    const Vec two = constant(2), four = constant(4), eight = constant(8);
     const Vec near = m_.vec(), far = temporary();
     const bool even = group[0] % 2 == 0, both = group.size() == 2;
     if (even) {
@@ -91,9 +91,9 @@ class Output4x4 final : public GroupedTransform {
   }
 };
 
-class Gradient4x4 final : public GroupedTransform {
+class Gradient4x4 final : public LineTransform {
  public:
-  explicit Gradient4x4(Masm& m) : GroupedTransform(m, {4}, {{0}, {1, 2}, {3, 4}, {5}}) {}
+  explicit Gradient4x4(Masm& m) : LineTransform(m, {4}, {{0}, {1, 2}, {3, 4}, {5}}) {}
 
   std::vector<int> needs(const Group& group) const override {
     if (group[0] == 0) return {0};
@@ -112,7 +112,7 @@ class Gradient4x4 final : public GroupedTransform {
       m_.add(odd, y[1], y[3]);
       values = sums_and_differences(group, even, odd);
     } else {
-      const Vec four = constant(0);
+      const Vec four = constant(4);
       m_.move(even, y[0]);
       m_.fma(even, four, y[2]);
       m_.move(odd, y[1]);
@@ -125,73 +125,12 @@ class Gradient4x4 final : public GroupedTransform {
   }
 };
 
-class Filter4x4 final : public LineTransform {
- public:
-  explicit Filter4x4(Masm& m) : LineTransform(m, {1.0f / 4, 1.0f / 6, 1.0f / 12, 1.0f / 24}) {}
-
-  void apply(const Line& g, const Store& store) override {
-    const Vec quarter = constant(0), sixth = constant(1);
-    const Vec twelfth = constant(2), small = constant(3);
-    const Vec p = temporary(), q = temporary(), t = temporary();
-    m_.mul(t, g[0], quarter);
-    store(0, t);
-    m_.add(p, g[0], g[2]);
-    m_.mul(p, p, sixth);
-    m_.mul(q, g[1], sixth);
-    m_.zero(t);
-    m_.sub(t, t, p);
-    m_.sub(t, t, q);
-    store(1, t);
-    m_.sub(t, q, p);
-    store(2, t);
-    m_.mul(p, g[0], small);
-    m_.fma(p, g[2], sixth);
-    m_.mul(q, g[1], twelfth);
-    m_.add(t, p, q);
-    store(3, t);
-    m_.sub(t, p, q);
-    store(4, t);
-    store(5, g[2]);
-    done();
-  }
-};
-
-class FilterGradient4x4 final : public LineTransform {
- public:
-  explicit FilterGradient4x4(Masm& m)
-      : LineTransform(m, {1.0f / 4, 1.0f / 6, 1.0f / 12, 1.0f / 24}) {}
-
-  void apply(const Line& u, const Store& store) override {
-    const Vec quarter = constant(0), sixth = constant(1);
-    const Vec twelfth = constant(2), small = constant(3);
-    const Vec sum = temporary(), other = temporary(), t = temporary();
-    m_.add(sum, u[1], u[2]);
-    m_.add(other, u[3], u[4]);
-    m_.mul(t, u[0], quarter);
-    m_.fnma(t, sum, sixth);
-    m_.fma(t, other, small);
-    store(0, t);
-    m_.sub(other, other, sum);
-    m_.move(t, u[5]);
-    m_.fma(t, other, sixth);
-    store(2, t);
-    m_.sub(sum, u[2], u[1]);
-    m_.sub(other, u[3], u[4]);
-    m_.mul(t, sum, sixth);
-    m_.fma(t, other, twelfth);
-    store(1, t);
-    done();
-  }
-};
-
 }  // namespace
 
-WinogradLines lines_of_4x4(Masm& m) {
-  return {.input = std::make_unique<Input4x4>(m),
-          .output = std::make_unique<Output4x4>(m),
-          .filter = std::make_unique<Filter4x4>(m),
-          .gradient = std::make_unique<Gradient4x4>(m),
-          .filter_gradient = std::make_unique<FilterGradient4x4>(m)};
+void share_sums(Masm& m, WinogradLines& lines) {
+  lines.input = std::make_unique<Input4x4>(m);
+  lines.output = std::make_unique<Output4x4>(m);
+  lines.gradient = std::make_unique<Gradient4x4>(m);
 }
 
 }  // namespace taper::codegen

@@ -1,6 +1,6 @@
 #include "codegen/winograd_transform.h"
 
-#include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "codegen/expr.h"
@@ -21,18 +21,19 @@ class TransformEmitter : RoutineEmitter {
  public:
   TransformEmitter(const TransformShape& shape, const ir::Isa& isa)
       : RoutineEmitter(isa),
-        lines_(shape.results == 2 ? lines_of_2x2(m_) : lines_of_4x4(m_)),
+        down_(winograd_lines(m_, shape.tile_results, shape.down)),
+        across_(winograd_lines(m_, shape.tile_results, shape.across)),
         shape_(shape),
-        patch_(ir::winograd_patch(shape.results)) {}
+        patch_(ir::winograd_patch(shape.tile_results)) {}
 
   Routine input() {
     begin("winograd_input");
-    return points_of_tiles(patch_, *lines_.input);
+    return points_of_tiles(patch_, *down_.input, *across_.input);
   }
 
   Routine gradient() {
     begin("winograd_gradient");
-    return points_of_tiles(shape_.results, *lines_.gradient);
+    return points_of_tiles(shape_.tile_results, *down_.gradient, *across_.gradient);
   }
 
   Routine output(const ir::Epilogue& epilogue) {
@@ -42,18 +43,18 @@ class TransformEmitter : RoutineEmitter {
 
   Routine filter(bool flipped) {
     begin("winograd_filter");
-    lines_.filter->prepare();
+    down_.filter->prepare(constants_);
     return each(kFilterStep, [&] { emit_filter(flipped); });
   }
 
   Routine filter_gradient() {
     begin("winograd_filter_gradient");
-    lines_.filter_gradient->prepare();
+    down_.filter_gradient->prepare(constants_);
     return each(kFilterStep, [&] { emit_filter_gradient(); });
   }
 
  private:
-  using Group = GroupedTransform::Group;
+  using Group = LineTransform::Group;
 
   // A loop over the tiles (filters) of a call, and in it over the vectors of 16 channels.
   template <class Body>
@@ -75,30 +76,31 @@ class TransformEmitter : RoutineEmitter {
   }
   template <class Body>
   Routine each_tile(const Body& body) {
-    return each(shape_.results * kPixel, body);
+    return each(shape_.tile_results * kPixel, body);
   }
 
   void emit_output(const ir::Epilogue& epilogue) {
-    GroupedTransform& output = *lines_.output;
-    output.prepare();
+    LineTransform &down = *down_.output, &across = *across_.output;
+    prepare(down, across);
     const bool direct = fits_beside_lines(epilogue);
-    for (const Group& rows : groups(output.groups())) {
+    for (const Group& rows : groups(down.groups())) {
       std::vector<Line> lines = empty_lines(rows, patch_);
       for (int j = 0; j < patch_; ++j) {
-        const Line sums = points_column(j, output.needs(rows));
-        put(lines, j, output.values(rows, sums));
+        if (!has_point(shape_.tile_results, shape_.across, j)) continue;
+        const Line sums = points_column(j, down.needs(rows));
+        put(lines, j, down.values(rows, sums));
         release(sums);
       }
       for (std::size_t r = 0; r < rows.size(); ++r) {
         const int i = rows[r];
-        output.apply(lines[r], [&](int k, Vec v) {
+        across.apply(lines[r], [&](int k, Vec v) {
           if (i >= shape_.rows.end || k >= shape_.columns.end) return;
           direct ? finish(epilogue, v, i, k) : m_.store(scratch(i, k), v);
         });
         release(lines[r]);
       }
     }
-    output.release();
+    for (const auto& [value, v] : std::exchange(constants_, {})) m_.release(v);
     if (!direct) finish_all(epilogue);
   }
 
@@ -110,12 +112,12 @@ class TransformEmitter : RoutineEmitter {
     for (int x = 0; x < kTaps; ++x) {
       Line g;
       for (int y = 0; y < kTaps; ++y) g.push_back(loaded(tap(y, x)));
-      lines_.filter->apply(g, [&](int i, Vec v) { m_.store(scratch(i, x), v); });
+      down_.filter->apply(g, [&](int i, Vec v) { m_.store(scratch(i, x), v); });
       release(g);
     }
     for (int i = 0; i < patch_; ++i) {
       const Line g = scratch_row(i, kTaps);
-      lines_.filter->apply(g, [&](int k, Vec v) { m_.store(point(i, k), v); });
+      down_.filter->apply(g, [&](int k, Vec v) { m_.store(point(i, k), v); });
       release(g);
     }
   }
@@ -123,38 +125,43 @@ class TransformEmitter : RoutineEmitter {
   void emit_filter_gradient() {
     for (int j = 0; j < patch_; ++j) {
       const Line u = points_column(j, {0, 1, 2, 3, 4, 5});
-      lines_.filter_gradient->apply(u, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
+      down_.filter_gradient->apply(u, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
       release(u);
     }
     for (int y = 0; y < kTaps; ++y) {
       const Line u = scratch_row(y, patch_);
-      lines_.filter_gradient->apply(u, [&](int x, Vec v) {
+      down_.filter_gradient->apply(u, [&](int x, Vec v) {
         m_.store({image_, (y * kTaps + x) * kPixel + offset()}, v);
       });
       release(u);
     }
   }
 
-  // Tiles of `size` x `size` pixels, which may reach beyond the image.
-  Routine points_of_tiles(int size, GroupedTransform& transform) {
+  void prepare(LineTransform& down, LineTransform& across) {
+    down.prepare(constants_);
+    across.prepare(constants_);
+  }
+
+  // Tiles of up to `size` x `size` pixels, which may reach beyond the image.
+  Routine points_of_tiles(int size, LineTransform& down, LineTransform& across) {
     zero_ = m_.vec();
     m_.zero(zero_);
-    transform.prepare();
-    return each_tile([&] { to_points(size, transform); });
+    prepare(down, across);
+    return each_tile([&] { to_points(size, down, across); });
   }
 
   // A tile: some rows of its first transform, of the elements of a column that they need, then the
   // second transform along each.
-  void to_points(int size, GroupedTransform& transform) {
-    for (const Group& rows : groups(transform.groups())) {
+  void to_points(int size, LineTransform& down, LineTransform& across) {
+    for (const Group& rows : groups(down.groups())) {
       std::vector<Line> lines = empty_lines(rows, size);
       for (int j = shape_.columns.first; j < shape_.columns.end; ++j) {
-        const Line pixels = column(j, size, transform.needs(rows));
-        put(lines, j, transform.values(rows, pixels));
+        const Line pixels = column(j, size, down.needs(rows));
+        put(lines, j, down.values(rows, pixels));
         release(pixels);
       }
       for (std::size_t r = 0; r < rows.size(); ++r) {
-        transform.apply(lines[r], [&](int k, Vec v) { m_.store(point(rows[r], k), v); });
+        across.apply(lines[r], [&](int k, Vec v) { m_.store(point(rows[r], k), v); });
         release(lines[r]);
       }
     }
@@ -244,7 +251,8 @@ class TransformEmitter : RoutineEmitter {
       if (v != zero_) m_.release(v);
   }
 
-  WinogradLines lines_;
+  WinogradLines down_, across_;
+  LineTransform::Constants constants_;
   TransformShape shape_;
   int patch_;
   Gp image_, points_, count_, scratch_, element_;
@@ -268,7 +276,7 @@ Routine emit_winograd_output(const TransformShape& shape, const ir::Epilogue& ep
 }
 
 Routine emit_winograd_filter(int results, std::int64_t point, bool flipped, const ir::Isa& isa) {
-  return TransformEmitter({.results = results, .point = point, .tile = kPixel}, isa)
+  return TransformEmitter({.tile_results = results, .point = point, .tile = kPixel}, isa)
       .filter(flipped);
 }
 

@@ -3,7 +3,8 @@
 // 36 sums m of their products become the 4x4 results A^T m A; tiles step by four pixels. For the
 // gradient of the filters, the gradient y of a tile of results becomes A y A^T, and the sums u of
 // products with the transformed inputs become G^T u G. F(2x2, 3x3), forward only, takes 4x4 pixels
-// to 16 points.
+// to 16 points. Where an image ends inside a tile of F(4x4, 3x3), that tile is a ragged one: it has
+// fewer results along that side, and fewer points.
 //
 // Every transform is two one-dimensional ones, along columns and then along rows, the same
 // operations in the same order on every ISA.
@@ -31,7 +32,8 @@ struct Extent {
 // one of the points to the next one, `tile` that from one tile to the next one, on the side of the
 // transformed values.
 struct TransformShape {
-  int results = 4;  // along a side of a tile
+  int tile_results = 4;                            // along a side of a whole tile
+  int down = tile_results, across = tile_results;  // results of these tiles
   Extent rows{}, columns{};
   std::int64_t image_row = 0;
   std::int64_t point = 0, tile = 0;

@@ -21,8 +21,9 @@ std::vector<TileRun> tile_runs(int tile, std::int64_t source, std::int64_t resul
   std::vector<TileRun> runs;
   for (std::int64_t t = 0; t * tile < result; ++t) {
     const std::int64_t at = t * tile;
-    const TileRun run{t, 1, clipped(at - pad, ir::winograd_patch(tile), source),
-                      clipped(at, tile, result)};
+    const auto results = static_cast<int>(std::min<std::int64_t>(tile, result - at));
+    const TileRun run{t, 1, clipped(at - pad, ir::winograd_patch(results), source),
+                      clipped(at, tile, result), results};
     if (!runs.empty() && runs.back().source == run.source && runs.back().result == run.result)
       ++runs.back().count;
     else
@@ -40,6 +41,28 @@ std::int64_t WinogradWalk::source_at(const RunPlace& p, std::int64_t block) cons
 std::int64_t WinogradWalk::result_at(const RunPlace& p, std::int64_t block) const {
   const std::int64_t plane = (p.image * result_blocks() + block) * result_height;
   return ((plane + p.y * tile) * result_width + p.x * tile) * kPixel;
+}
+
+std::int64_t WinogradWalk::ragged_rows(const TileGroup& group) const {
+  if (!has_ragged_rows()) return 0;
+  return (group.first + group.count) / tiles_y - group.first / tiles_y;
+}
+
+RowPlace WinogradWalk::place_of(const TileGroup& group, std::int64_t row) const {
+  const auto [image, y] = divide(group.first + row, tiles_y);
+  const bool is_ragged = has_ragged_rows() && y == tiles_y - 1;
+  const std::int64_t all = ragged_rows(group), before = ragged_rows({group.first, row});
+  const std::int64_t first = is_ragged ? before : all + row - before;
+  const std::int64_t last = is_ragged ? group.count - all + before : row - before;
+  return {image, y, first * whole_columns(), group.count * whole_columns() + last};
+}
+
+TileRange WinogradWalk::tiles_with(const TileGroup& group, std::int64_t point) const {
+  const auto row = static_cast<int>(point) / patch(), column = static_cast<int>(point) % patch();
+  const std::int64_t ragged = ragged_rows(group), whole = whole_columns();
+  const std::int64_t lacking = has_point(tile, rows.back().results, row) ? 0 : ragged;
+  const bool in_last = has_ragged_columns() && has_point(tile, columns.back().results, column);
+  return {lacking * whole, group.count * whole + (in_last ? group.count - lacking : 0)};
 }
 
 WinogradWalk winograd_walk(const ir::ConvSpec& s) {

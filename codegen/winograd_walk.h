@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "codegen/sizes.h"
+#include "codegen/winograd_lines.h"
 #include "codegen/winograd_transform.h"
 #include "ir/kernel.h"
 
@@ -15,11 +16,25 @@ namespace taper::codegen {
 struct TileRun {
   std::int64_t first = 0, count = 0;
   Extent source, result;
+  int results = 4;  // along a side; fewer than a whole tile's in a ragged one, which is the last
 };
 
 // Rows of tiles, counted through all images.
 struct TileGroup {
   std::int64_t first = 0, count = 0;
+};
+
+// Tiles of a group, by number. They are numbered so that those which have a point follow one
+// another: whole columns of ragged rows, of whole rows, then ragged columns of whole rows, of
+// ragged rows.
+struct TileRange {
+  std::int64_t begin = 0, end = 0;
+  std::int64_t count() const { return end - begin; }
+};
+
+// Where a row of a group is, and the numbers of its first tile and of its ragged one.
+struct RowPlace {
+  std::int64_t image = 0, y = 0, tile = 0, ragged_tile = 0;
 };
 
 // Where in a group the tiles of a run are: the first of them in its image and, of all tiles of the
@@ -38,6 +53,15 @@ struct WinogradWalk {
   std::vector<TileRun> rows, columns;
   std::vector<std::size_t> row_run;  // of each row of tiles
 
+  bool has_ragged_rows() const { return rows.back().results < tile; }
+  bool has_ragged_columns() const { return columns.back().results < tile; }
+  bool is_ragged() const { return has_ragged_rows() || has_ragged_columns(); }
+  std::int64_t whole_columns() const { return tiles_x - (has_ragged_columns() ? 1 : 0); }
+  std::int64_t ragged_rows(const TileGroup& group) const;
+  RowPlace place_of(const TileGroup& group, std::int64_t row) const;
+  // The tiles that have this point.
+  TileRange tiles_with(const TileGroup& group, std::int64_t point) const;
+  int patch() const { return ir::winograd_patch(tile); }
   int points() const { return ir::winograd_points(tile); }
   std::int64_t source_blocks() const { return ir::blocks_of(source_channels); }
   std::int64_t result_blocks() const { return ir::blocks_of(result_channels); }
@@ -49,25 +73,31 @@ struct WinogradWalk {
   // says.
   TransformShape of_source(const TileRun& row, const TileRun& column, std::int64_t point,
                            std::int64_t step, int only_row = -1) const {
-    return {tile, row.source, column.source, source_width * kPixel, point, step, only_row};
+    return {tile,  row.results, column.results, row.source, column.source, source_width * kPixel,
+            point, step,        only_row};
   }
   TransformShape of_result(const TileRun& row, const TileRun& column, std::int64_t point,
                            std::int64_t step, int only_row = -1) const {
-    return {tile, row.result, column.result, result_width * kPixel, point, step, only_row};
+    return {tile,  row.results, column.results, row.result, column.result, result_width * kPixel,
+            point, step,        only_row};
   }
 
-  // Calls the routines (by run of rows, then of columns) for `blocks` of each run of a group; where
-  // image and points of a block are, set(args, place, block) says.
+  // Calls the routines (by run of rows, then of columns) for `blocks` of each run of a group, but
+  // for rows that there are none for; where image and points of a block are, set(args, place,
+  // block) says.
   template <class Set>
   void transform(const TileGroup& group, std::int64_t blocks, std::span<const Routine> routines,
                  void* scratch, const Set& set) const {
     TransformArgs args;
     args.scratch = scratch;
     for (std::int64_t r = 0; r < group.count; ++r) {
-      const std::int64_t image = (group.first + r) / tiles_y, y = (group.first + r) % tiles_y;
-      const std::size_t variant = row_run[static_cast<std::size_t>(y)] * columns.size();
+      const RowPlace row = place_of(group, r);
+      const std::size_t variant = row_run[static_cast<std::size_t>(row.y)] * columns.size();
+      if (variant >= routines.size()) continue;
       for (std::size_t c = 0; c < columns.size(); ++c) {
-        const RunPlace place{image, y, columns[c].first, r * tiles_x + columns[c].first};
+        const bool ragged = columns[c].results < tile;
+        const std::int64_t first = ragged ? row.ragged_tile : row.tile + columns[c].first;
+        const RunPlace place{row.image, row.y, columns[c].first, first};
         args.count = columns[c].count;
         for (std::int64_t block = 0; block < blocks; ++block) {
           set(args, place, block);

@@ -2,6 +2,7 @@
 // transformed gradients, summed over all tiles. A unit is one row of six points and a panel of
 // output channels; it walks all images, so that every element is one FMA chain over the tiles.
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <memory>
 
@@ -20,6 +21,8 @@ constexpr std::int64_t kFewestTiles = 28, kMostTiles = 112;
 constexpr std::int64_t kLargeSums = std::int64_t{4} * 1024 * 1024;
 constexpr int kUnrolledTiles = 4;
 constexpr int kPatch = ir::winograd_patch(4), kPoints = ir::winograd_points(4);
+// Rows of points in the order of units: those that ragged tiles lack are shared by two threads.
+constexpr std::array<int, kPatch> kRows{0, 3, 1, 2, 4, 5};
 
 class WinogradWeightsKernel final : public Kernel {
  public:
@@ -58,7 +61,7 @@ class WinogradWeightsKernel final : public Kernel {
       const TileGroup next{row + group.count, std::min(group_rows_, end - row - group.count)};
       std::int64_t transformed = -1;
       for (std::int64_t unit = call.begin; unit < call.end; ++unit) {
-        const std::int64_t points = unit / panels_, panel = unit % panels_;
+        const std::int64_t points = row_of(unit), panel = unit % panels_;
         if (points != transformed) transform_inputs(call, group, points);
         transformed = points;
         transform_gradients(call, group, points, panel);
@@ -77,6 +80,7 @@ class WinogradWeightsKernel final : public Kernel {
     std::size_t routine = 0;
   };
 
+  int row_of(std::int64_t unit) const { return kRows[static_cast<std::size_t>(unit / panels_)]; }
   std::int64_t blocks_of_panel(std::int64_t panel) const {
     return std::min(panel_, walk_.result_blocks() - panel * panel_);
   }
@@ -109,7 +113,9 @@ class WinogradWeightsKernel final : public Kernel {
 
   void add_transforms(const ir::Isa& isa) {
     for (int points = 0; points < kPatch; ++points) {
+      starts_.push_back(inputs_.size());
       for (const TileRun& row : walk_.rows) {
+        if (!has_point(walk_.tile, row.results, points)) continue;
         for (const TileRun& column : walk_.columns) {
           const TransformShape input = walk_.of_source(row, column, source_point_, tile_, points);
           inputs_.push_back(emit_winograd_input(input, isa));
@@ -119,6 +125,7 @@ class WinogradWeightsKernel final : public Kernel {
         }
       }
     }
+    starts_.push_back(inputs_.size());
   }
 
   std::intptr_t source_points(const Call& call) const {
@@ -136,15 +143,15 @@ class WinogradWeightsKernel final : public Kernel {
     const std::int64_t panel = unit % panels_;
     auto* sums = static_cast<std::byte*>(call.buffers[2]);
     for (std::int64_t b = 0; b < blocks_of_panel(panel); ++b) {
-      std::memset(sums + sums_at(unit / panels_, panel * panel_ + b), 0,
+      std::memset(sums + sums_at(row_of(unit), panel * panel_ + b), 0,
                   static_cast<std::size_t>(kPatch * walk_.source_channels * kPixel));
     }
   }
 
   // Those for a row of points.
   std::span<const Routine> of_row(std::span<const Routine> routines, std::int64_t points) const {
-    const std::size_t count = walk_.rows.size() * walk_.columns.size();
-    return routines.subspan(static_cast<std::size_t>(points) * count, count);
+    const auto row = static_cast<std::size_t>(points);
+    return routines.subspan(starts_[row], starts_[row + 1] - starts_[row]);
   }
 
   void transform_inputs(const Call& call, const TileGroup& group, std::int64_t points) const {
@@ -175,13 +182,14 @@ class WinogradWeightsKernel final : public Kernel {
 
   void accumulate(const Call& call, const TileGroup& group, std::int64_t row, std::int64_t column,
                   std::int64_t panel) const {
-    const std::int64_t tiles = group.count * walk_.tiles_x;
+    const TileRange tiles = walk_.tiles_with(group, row * kPatch + column);
+    if (tiles.count() == 0) return;
     TileCall tile;
-    tile.count = tiles / kUnrolledTiles;
-    tile.tail_count = tiles % kUnrolledTiles;
+    tile.count = tiles.count() / kUnrolledTiles;
+    tile.tail_count = tiles.count() % kUnrolledTiles;
     tile.scratch = call.scratch + kWinogradScratch;
-    const std::intptr_t a = source_points(call) + column * source_point_;
-    const std::intptr_t b = result_points(call) + column * result_point_;
+    const std::intptr_t a = source_points(call) + column * source_point_ + tiles.begin * tile_;
+    const std::intptr_t b = result_points(call) + column * result_point_ + tiles.begin * kPixel;
     const std::int64_t point = column * walk_.source_channels * kPixel;
     for (const Product& product : product_lists_[panel == panels_ - 1 ? 1 : 0]) {
       tile.a = a + product.channel * kF32;
@@ -202,6 +210,7 @@ class WinogradWeightsKernel final : public Kernel {
   std::int64_t source_point_ = 0, result_point_ = 0;
   std::vector<std::vector<Product>> product_lists_;  // of a panel, and of the last one
   std::vector<Routine> inputs_, gradients_;          // by row of points, run of rows, of columns
+  std::vector<std::size_t> starts_;                  // of a row of points in these
 };
 
 }  // namespace

@@ -13,10 +13,31 @@ constexpr std::int64_t kFewestChannels = 32, kFewestChannelsSmall = 64;
 // times as large.
 constexpr std::int64_t kFewestTiles = 32, kFewestTilesKept = 16;
 
-// Tiles of an image, of which `fill` fourths at least must be results that are asked for.
-std::int64_t tiles_of(std::int64_t height, std::int64_t width, int tile, int fill) {
-  const std::int64_t tiles = ir::divide_up(height, tile) * ir::divide_up(width, tile);
-  return height * width * 4 < tiles * tile * tile * fill ? 0 : tiles;
+// Direct convolution's multiplications for each of Winograd's that pay for the transforms, of
+// images and of filters of 36 and of 16 points.
+constexpr double kLeastSaved = 1.9, kLeastSavedSmall = 1.4;
+
+// A side of an image: results, pixels of the source, and padding before them.
+struct Side {
+  std::int64_t results = 0, source = 0, pad = 0;
+
+  std::int64_t tiles(int tile) const { return ir::divide_up(results, tile); }
+  std::int64_t products(int tile) const { return results + 2 * tiles(tile); }
+  // Taps that are no padding, which direct convolution leaves out.
+  std::int64_t taps() const {
+    std::int64_t count = 0;
+    for (std::int64_t tap = 0; tap < 3; ++tap)
+      count += std::max<std::int64_t>(
+          0, std::min(results, source + pad - tap) - std::max<std::int64_t>(0, pad - tap));
+    return count;
+  }
+};
+
+// Tiles of an image; none where they save too little.
+std::int64_t tiles_of(const Side& height, const Side& width, int tile, double least_saved) {
+  const auto products = static_cast<double>(height.products(tile) * width.products(tile));
+  const auto direct = static_cast<double>(height.taps() * width.taps());
+  return direct < least_saved * products ? 0 : height.tiles(tile) * width.tiles(tile);
 }
 
 }  // namespace
@@ -44,13 +65,15 @@ int winograd_tile(const ir::ConvSpec& s, ir::Dim max_batch, bool kept) {
                         s.pad_top <= 2 && s.pad_left <= 2 && s.epilogue.result == ir::DType::f32;
   if (!possible || s.ic < kFewestChannels || s.oc < kFewestChannels) return 0;
   const bool data = s.pass == ir::ConvPass::backward_data;
-  const std::int64_t height = data ? s.ih : s.oh, width = data ? s.iw : s.ow;
+  const Side height = data ? Side{s.ih, s.oh, 2 - s.pad_top} : Side{s.oh, s.ih, s.pad_top};
+  const Side width = data ? Side{s.iw, s.ow, 2 - s.pad_left} : Side{s.ow, s.iw, s.pad_left};
   const std::int64_t images = s.images == ir::kBatch ? max_batch : s.images;
-  if (tiles_of(height, width, 4, 2) * images >= (kept ? kFewestTilesKept : kFewestTiles)) return 4;
+  if (tiles_of(height, width, 4, kLeastSaved) * images >= (kept ? kFewestTilesKept : kFewestTiles))
+    return 4;
   // Small tiles save less than half as much, but their filters are not even twice as large.
   const bool small = kept && s.pass == ir::ConvPass::forward &&
                      std::min(s.ic, s.oc) >= kFewestChannelsSmall &&
-                     tiles_of(height, width, 2, 3) * images >= kFewestTilesKept;
+                     tiles_of(height, width, 2, kLeastSavedSmall) * images >= kFewestTilesKept;
   return small ? 2 : 0;
 }
 

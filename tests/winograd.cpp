@@ -111,7 +111,18 @@ const std::vector<Geometry> kGeometries{
     {32, 64, 28, 28, {1, 1, 1, 1}, 2},
     {48, 32, 14, 14, {1, 1, 1, 1}, 9},
     {160, 96, 4, 7, {1, 1, 1, 1}, 17},
-    {192, 160, 5, 5, {1, 1, 1, 1}, 11},  // large filters, 44 tiles: pieces of 12 and of 8
+    {192, 160, 5, 5, {1, 1, 1, 1}, 11},  // large filters, 44 tiles
+    // Ragged tiles of 1, 2 and 3 results at the right, below, and at both; no whole tile; rows of
+    // tiles that are no whole images of a group.
+    {32, 33, 8, 9, {1, 1, 1, 1}, 7},
+    {33, 32, 8, 10, {1, 1, 1, 1}, 7},
+    {32, 48, 11, 8, {1, 1, 1, 1}, 3},
+    {48, 32, 9, 11, {1, 1, 1, 1}, 3},
+    {32, 32, 10, 13, {1, 1, 1, 1}, 4},
+    {40, 32, 3, 3, {1, 1, 1, 1}, 70},
+    {32, 40, 2, 16, {1, 1, 1, 1}, 13},
+    {32, 32, 27, 30, {1, 1, 1, 1}, 2},
+    {272, 33, 7, 7, {1, 1, 1, 1}, 19},  // register tiles of sums of many steps
 };
 // So few images that tiles of 2x2 are chosen for inference.
 const std::vector<Geometry> kFewTiles{
@@ -120,6 +131,7 @@ const std::vector<Geometry> kFewTiles{
     {96, 64, 8, 9, {0, 1, 2, 0}, 2, 2},
     {288, 240, 7, 8, {1, 1, 1, 1}, 1, 1},  // large filters, which threads share
     {270, 288, 5, 6, {1, 1, 1, 1}, 3, 3},
+    {64, 96, 7, 9, {1, 1, 1, 1}, 1, 1},
 };
 
 struct Case {
@@ -186,6 +198,18 @@ TEST(Winograd, IsChosenByShapeAndCanBeTurnedOff) {
     const std::string few = Problem({16, 32, 8, 8}, pass).compiled({}).plan();
     EXPECT_NE(few.find(direct), std::string::npos) << few;
   }
+}
+
+// Every geometry above, and none where most products would be of padding.
+TEST(Winograd, IsChosenWhereItSavesMultiplications) {
+  for (const Geometry& g : kGeometries)
+    for (const int pass : {0, 1, 2}) {
+      const std::string plan = Problem(g, pass).compiled({}).plan();
+      EXPECT_NE(plan.find("winograd=4"), std::string::npos) << Problem(g, pass).describe();
+    }
+  for (const Geometry& g :
+       {Geometry{64, 64, 2, 2}, Geometry{64, 64, 1, 16}, Geometry{64, 64, 1, 1}})
+    EXPECT_EQ(Problem(g, 0).compiled({}).plan().find("winograd"), std::string::npos);
 }
 
 TEST(Winograd, TilesOfFewImagesAreSmall) {
