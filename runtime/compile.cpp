@@ -238,8 +238,8 @@ struct Compilation {
 
   static ScheduledCall bind_call(const Program& p, const PlannedCall& planned,
                                  const codegen::Kernel* kernel) {
-    ScheduledCall call{
-        .kernel = kernel, .buffers = {}, .locals = {}, .bound = {}, .written_later = {}};
+    ScheduledCall call;
+    call.kernel = kernel;
     for (const int index : planned.buffers) {
       const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
       if (buffer.thread_bytes > 0)
@@ -259,6 +259,34 @@ struct Compilation {
     return std::max(ir::flops(*call.spec, batch), bytes / 4);
   }
 
+  // By a map, which works on one image as fast as on many, if none reads bytes behind it.
+  static void read_in_place(Program& p, int buffer, std::size_t input) {
+    constexpr ir::Dim kWorthACall = 256;  // elements of an image
+    const ir::TensorType& type = p.plan.buffers[static_cast<std::size_t>(buffer)].type;
+    const ir::Dim elements = ir::element_count(type.shape, 1);
+    if (!type.has_batch() || elements < kWorthACall || elements % ir::kBlock != 0) return;
+    std::size_t uses = std::ranges::count(p.plan.outputs, buffer), reader = 0, operand = 0;
+    for (std::size_t c = 0; c < p.plan.calls.size(); ++c) {
+      const std::vector<int>& buffers = p.plan.calls[c].buffers;
+      for (std::size_t i = 0; i < buffers.size(); ++i) {
+        if (buffers[i] != buffer) continue;
+        ++uses;
+        reader = c;
+        operand = i;
+      }
+    }
+    if (uses != 1 || !std::holds_alternative<ir::MapSpec>(*p.plan.calls[reader].spec)) return;
+    const auto chain =
+        std::ranges::find_if(p.chains, [&](const Chain& c) { return reader < c.end; });
+    ScheduledCall& call = p.schedule[reader];
+    if (chain->planes != 1 || call.kernel->partition() != codegen::Partition::images ||
+        call.kernel->units(1) != 1)
+      return;
+    call.given = {operand, input};
+    call.bound.assign(static_cast<std::size_t>(p.options.threads), call.buffers);
+    p.inputs_at[input].read_in_place = true;
+  }
+
   // The planned graph may order its inputs differently and add "$batch": bind by name.
   static void bind_buffers(Program& p) {
     p.inputs_at.resize(p.input_names.size());
@@ -266,11 +294,13 @@ struct Compilation {
       const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
       auto* data = static_cast<std::byte*>(address(p, index));
       const auto at = std::find(p.input_names.begin(), p.input_names.end(), buffer.name);
-      if (at != p.input_names.end())
-        p.inputs_at[static_cast<std::size_t>(at - p.input_names.begin())] = {
-            data, buffer.type.has_batch()};
-      else
+      if (at == p.input_names.end()) {
         p.batch_scalar = reinterpret_cast<float*>(data);
+        continue;
+      }
+      const auto input = static_cast<std::size_t>(at - p.input_names.begin());
+      p.inputs_at[input] = {data, buffer.type.has_batch()};
+      read_in_place(p, index, input);
     }
     for (const int index : p.plan.outputs)
       p.output_data.push_back(static_cast<const float*>(address(p, index)));

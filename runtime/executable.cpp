@@ -117,13 +117,35 @@ void Executable::Program::run_generated(std::span<const InputBytes> inputs) {
 void Executable::Program::copy_inputs(int thread, int threads) const {
   const ir::Dim begin = batch * thread / threads, end = batch * (thread + 1) / threads;
   for (std::size_t i = 0; i < given.size(); ++i)
-    if (inputs_at[i].by_images) given[i].copy(begin, end, batch, inputs_at[i].data);
+    if (inputs_at[i].by_images && !(inputs_at[i].read_in_place && !given[i].images.empty()))
+      given[i].copy(begin, end, batch, inputs_at[i].data);
+}
+
+void Executable::Program::execute(std::size_t c, const codegen::Call& call, int thread) {
+  ScheduledCall& scheduled = schedule[c];
+  if (!scheduled.given || given[scheduled.given->input].images.empty())
+    return scheduled.kernel->run(call);
+  const auto [operand, input] = *scheduled.given;
+  const InputBytes& from = given[input];
+  void*& bound = scheduled.bound[static_cast<std::size_t>(thread)][operand];
+  codegen::Call one = call;
+  for (std::int64_t image = call.begin; image < call.end; ++image) {
+    from.ask_behind(image, call.end);
+    const auto at = static_cast<std::size_t>(image);
+    const std::intptr_t first =
+        codegen::address(from.images[at]) - static_cast<std::intptr_t>(at * from.image_bytes);
+    bound = reinterpret_cast<void*>(first);
+    one.begin = image;
+    one.end = image + 1;
+    scheduled.kernel->run(one);
+  }
+  bound = scheduled.buffers[operand];
 }
 
 void Executable::Program::run_thread(int thread, int threads) {
   walk(
       thread, threads, [](std::size_t, const auto& action) { action(); },
-      [&](std::size_t c, const codegen::Call& call) { schedule[c].kernel->run(call); });
+      [&](std::size_t c, const codegen::Call& call) { execute(c, call, thread); });
 }
 
 }  // namespace taper::runtime

@@ -16,15 +16,19 @@ void InputBytes::copy(std::int64_t begin, std::int64_t end, std::int64_t count,
     std::ranges::copy(bytes.subspan(first, size), to + first);
     return;
   }
-  // Shuffled images come from anywhere, and copying them one by one is waiting for memory.
-  constexpr std::int64_t kImagesAhead = 4, kMostLines = 64;
-  const auto lines = static_cast<std::int64_t>(image_bytes) / ir::kCacheLine + 1;
   for (std::int64_t i = begin; i < end; ++i) {
     const auto image = static_cast<std::size_t>(i);
-    if (i + kImagesAhead < end)
-      ir::ask_for_lines(images[image + kImagesAhead], std::min(lines, kMostLines));
+    ask_behind(i, end);
     std::memcpy(to + image * image_bytes, images[image], image_bytes);
   }
+}
+
+void InputBytes::ask_behind(std::int64_t image, std::int64_t end) const {
+  constexpr std::int64_t kImagesAhead = 4, kMostLines = 64;
+  const auto lines = static_cast<std::int64_t>(image_bytes) / ir::kCacheLine + 1;
+  if (image + kImagesAhead < end)
+    ir::ask_for_lines(images[static_cast<std::size_t>(image + kImagesAhead)],
+                      std::min(lines, kMostLines));
 }
 
 std::span<const std::byte> InputBytes::in_one_piece(std::vector<std::byte>& storage) const {

@@ -30,7 +30,7 @@ Executable::Program::Recording Executable::Program::record(std::span<const Input
     walk(
         thread, threads, [&](std::size_t c, const auto& action) { timed(c, true, action); },
         [&](std::size_t c, const codegen::Call& call) {
-          timed(c, false, [&] { schedule[c].kernel->run(call); });
+          timed(c, false, [&] { execute(c, call, thread); });
         });
   };
   if (threads == 1) {

@@ -50,8 +50,9 @@ struct Executable::Program {
   std::vector<Progress> progress;  // by thread, in all chains of all runs
   std::uint64_t runs = 0;
   struct InputPlace {
-    std::byte* data = nullptr;  // none: no kernel reads it any more
-    bool by_images = false;     // each thread copies its share of the images
+    std::byte* data = nullptr;   // none: no kernel reads it any more
+    bool by_images = false;      // each thread copies its share of the images
+    bool read_in_place = false;  // not if they are separate, see ScheduledCall::given
   };
   std::vector<InputPlace> inputs_at;
   std::span<const InputBytes> given;  // of the present run
@@ -81,6 +82,8 @@ struct Executable::Program {
   void choose_runner();
   void run_observed(std::span<const InputBytes> inputs);
   void copy_inputs(int thread, int threads) const;
+  // Runs a thread's part of call `c`, which walk() made.
+  void execute(std::size_t c, const codegen::Call& call, int thread);
   void run_thread(int thread, int threads);
   // A run with the clock read around every kernel call and every wait.
   struct Recording {
@@ -126,7 +129,7 @@ struct Executable::Program {
   // The operands of call `c` for a group of images that starts with `begin`.
   void* const* operands(std::size_t c, int thread, std::int64_t begin) {
     ScheduledCall& call = schedule[c];
-    if (call.locals.empty()) return call.buffers.data();
+    if (call.bound.empty()) return call.buffers.data();
     std::vector<void*>& bound = call.bound[static_cast<std::size_t>(thread)];
     for (const ScheduledCall::Local& local : call.locals) {
       const auto base = reinterpret_cast<std::uintptr_t>(call.buffers[local.operand]);

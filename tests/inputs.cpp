@@ -1,12 +1,16 @@
 // Inputs given in one piece and image by image: the same bits, on any number of threads.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <taper/taper.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 #include <random>
 #include <vector>
 
 #include "optim_vectors.h"
+#include "tests/masm_run.h"
 
 namespace taper {
 namespace {
@@ -83,6 +87,28 @@ TEST(Inputs, MayBeSeparateImages) {
         EXPECT_EQ(outputs(function, images.separate_images(), images.separate_labels()), expected);
       }
     }
+}
+
+// Nothing behind an image that is read where it lies, on any instruction set.
+TEST(Inputs, MayEndWhereReadableMemoryDoes) {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  void* memory =
+      mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  auto* const end = static_cast<std::byte*>(memory) + page;
+  ASSERT_EQ(mprotect(end, page, PROT_NONE), 0);
+  std::fill(end - page, end, std::byte{3});
+  for (const Dim elements : {Dim{255}, Dim{256}, Dim{257}, Dim{784}})
+    for (const ir::Isa* isa : host_isas()) {
+      Tape tape;
+      const Tensor images = tape.input("images", {N, elements}, DType::u8);
+      Function function = compile(cast(images, DType::f32) + 1, {.max_batch = 2, .isa = isa});
+      const auto size = static_cast<std::size_t>(elements);
+      const std::vector<const std::byte*> addresses{end - size, end - size};
+      function(InputView(DType::u8, runtime::InputBytes(addresses, size)));
+      for (const float value : function.output(0)) ASSERT_EQ(value, 4) << isa->name;
+    }
+  munmap(memory, 2 * page);
 }
 
 // Also where threads met before it in the first run alone, which computed from weights.

@@ -7,6 +7,7 @@
 
 #include "ir/error.h"
 #include "ir/eval.h"
+#include "runtime/aligned.h"
 
 namespace taper::data {
 namespace {
@@ -32,6 +33,11 @@ Array::Array(ir::DType dtype, ir::Shape sample, std::span<const std::byte> bytes
     throw Error("Array: {} values make no whole number of samples of {}",
                 bytes.size() / ir::byte_size(dtype), ir::to_string(sample_.shape));
   size_ = static_cast<std::int64_t>(bytes.size() / sample_bytes_);
+  if (bytes.size() < runtime::kHugePage) return;
+  std::shared_ptr<std::byte[]> copy(runtime::allocate_aligned(bytes.size()));
+  std::ranges::copy(bytes, copy.get());
+  bytes_ = {copy.get(), bytes.size()};
+  owner_ = std::move(copy);
 }
 
 Dataset::Dataset(std::int64_t size, SampleType input, SampleType target, Read read)

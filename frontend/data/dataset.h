@@ -32,7 +32,7 @@ class Array {
   template <Element T>
   Array(std::vector<T> values, ir::Shape sample = {})
       : Array(InputView(values).dtype, std::move(sample), std::as_bytes(std::span(values))) {
-    owner_ = std::make_shared<const std::vector<T>>(std::move(values));
+    if (!owner_) owner_ = std::make_shared<const std::vector<T>>(std::move(values));
   }
 
   std::int64_t size() const { return size_; }
@@ -42,6 +42,8 @@ class Array {
   }
 
  private:
+  // Copies large ones into huge pages: shuffled samples come from anywhere, and with small pages
+  // each would wait for address translation first.
   Array(ir::DType dtype, ir::Shape sample, std::span<const std::byte> bytes);
 
   SampleType sample_;
