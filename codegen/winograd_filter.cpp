@@ -14,7 +14,8 @@ class WinogradFilterKernel final : public Kernel {
     blocks_ = blocks_of(data ? spec.ic : spec.oc);
     channels_ = data ? spec.oc : spec.ic;
     const std::int64_t point = channels_ * kPixel;
-    routine_ = gradient_ ? emit_winograd_filter_gradient(point, isa)
+    const WinogradSums sums{spec.segments, blocks_ * ir::winograd_points(spec.winograd) * point};
+    routine_ = gradient_ ? emit_winograd_filter_gradient(point, sums, isa)
                          : emit_winograd_filter(spec.winograd, point, data, isa);
     taps_ = spec.kh * spec.kw;
     points_ = ir::winograd_points(spec.winograd);

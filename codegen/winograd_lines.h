@@ -11,21 +11,24 @@
 
 namespace taper::codegen {
 
-// Takes the vectors of a line to linear combinations of them.
+// Multiplies the vectors of a line by a matrix of small numbers.
 class LineTransform {
  public:
   using Line = std::vector<Vec>;
   using Store = std::function<void(int index, Vec value)>;
-  // Indices of results that are computed together: one, or two that share most of their work.
+  // Rows that are not there have no results; those that are may end early.
+  using Matrix = std::vector<std::vector<double>>;
+  // Indices of results that are computed together: one, or two.
   using Group = std::vector<int>;
   // Registers, by what they hold.
   using Constants = std::map<float, Vec>;
 
-  LineTransform(Masm& m, std::vector<float> constants, std::vector<Group> groups)
-      : m_(m), needed_(std::move(constants)), groups_(std::move(groups)) {}
+  LineTransform(Masm& m, Matrix matrix);
   virtual ~LineTransform() = default;
   LineTransform(const LineTransform&) = delete;
   LineTransform& operator=(const LineTransform&) = delete;
+
+  const Matrix& matrix() const { return matrix_; }
 
   // Takes registers for those of its constants that are not there.
   void prepare(Constants& constants);
@@ -33,28 +36,36 @@ class LineTransform {
   // All results, in groups.
   const std::vector<Group>& groups() const { return groups_; }
   // The elements of the line that the results of a group, or of one of its members, depend on.
-  virtual std::vector<int> needs(const Group& group) const = 0;
-  // These results, in registers that the caller releases.
-  virtual Line values(const Group& group, const Line& line) = 0;
+  std::vector<int> needs(const Group& group) const;
+  // These results, in registers that the caller releases: chains over the row's coefficients that
+  // are not zero.
+  virtual Line values(const Group& group, const Line& line);
 
   // Transforms a line. Every value of the result is handed to `store` as soon as it is known, and
   // is free again when `store` returns.
   void apply(const Line& line, const Store& store);
 
  protected:
-  Vec constant(float value) const { return constants_->at(value); }
-  Vec temporary();
-  void done();  // gives the temporaries back
+  // For results that share sums.
+  LineTransform(Masm& m, Matrix matrix, std::vector<float> constants, std::vector<Group> groups)
+      : m_(m),
+        matrix_(std::move(matrix)),
+        needed_(std::move(constants)),
+        groups_(std::move(groups)) {}
+
+  Vec constant(double value) const { return constants_->at(static_cast<float>(value)); }
   // Odd members are even + odd, the others even - odd.
   Line sums_and_differences(const Group& group, Vec even, Vec odd);
 
   Masm& m_;
 
  private:
+  void add(Vec sum, double factor, Vec x);
+
+  Matrix matrix_;
   std::vector<float> needed_;
   std::vector<Group> groups_;
   const Constants* constants_ = nullptr;
-  Line temporaries_;
 };
 
 struct WinogradLines {

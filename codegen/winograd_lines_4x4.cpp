@@ -6,18 +6,13 @@ namespace {
 
 class Input4x4 final : public LineTransform {
  public:
-  explicit Input4x4(Masm& m) : LineTransform(m, {4, 2}, {{0}, {1, 2}, {3, 4}, {5}}) {}
-
-  std::vector<int> needs(const Group& group) const override {
-    if (group[0] == 0) return {0, 2, 4};
-    if (group[0] == 5) return {1, 3, 5};
-    return {1, 2, 3, 4};
-  }
+  Input4x4(Masm& m, const Matrix& matrix)
+      : LineTransform(m, matrix, {4, 2}, {{0}, {1, 2}, {3, 4}, {5}}) {}
 
   // 4 d0 - 5 d2 + d4, d4 - 4 d2 +- (d3 - 4 d1), d4 - d2 +- 2 (d3 - d1), 4 d1 - 5 d3 + d5.
   Line values(const Group& group, const Line& d) override {
     const Vec four = constant(4), two = constant(2);
-    const Vec p = m_.vec(), q = temporary();
+    const Vec p = m_.vec(), q = m_.vec();
     Line values{p};
     if (group[0] == 0) {
       m_.sub(p, d[4], d[2]);
@@ -40,27 +35,21 @@ class Input4x4 final : public LineTransform {
       m_.add(q, q, q);
       values = sums_and_differences(group, p, q);
     }
-    done();
+    m_.release(q);
     return values;
   }
 };
 
 class Output4x4 final : public LineTransform {
  public:
-  explicit Output4x4(Masm& m) : LineTransform(m, {2, 4, 8}, {{0, 2}, {1, 3}}) {}
-
-  std::vector<int> needs(const Group& group) const override {
-    std::vector<int> all{1, 2, 3, 4};
-    if (group[0] == 0) all.push_back(0);
-    if (group.back() == 3) all.push_back(5);
-    return all;
-  }
+  Output4x4(Masm& m, const Matrix& matrix)
+      : LineTransform(m, matrix, {2, 4, 8}, {{0, 2}, {1, 3}}) {}
 
   // m0 + m1 + m2 + m3 + m4, m1 - m2 + 2 (m3 - m4), m1 + m2 + 4 (m3 + m4),
   // m1 - m2 + 8 (m3 - m4) + m5.
   Line values(const Group& group, const Line& m) override {
     const Vec two = constant(2), four = constant(4), eight = constant(8);
-    const Vec near = m_.vec(), far = temporary();
+    const Vec near = m_.vec(), far = m_.vec();
     const bool even = group[0] % 2 == 0, both = group.size() == 2;
     if (even) {
       m_.add(near, m[1], m[2]);
@@ -86,24 +75,19 @@ class Output4x4 final : public LineTransform {
       if (!even) m_.add(near, near, m[5]);
       values.push_back(near);
     }
-    done();
+    m_.release(far);
     return values;
   }
 };
 
 class Gradient4x4 final : public LineTransform {
  public:
-  explicit Gradient4x4(Masm& m) : LineTransform(m, {4}, {{0}, {1, 2}, {3, 4}, {5}}) {}
-
-  std::vector<int> needs(const Group& group) const override {
-    if (group[0] == 0) return {0};
-    if (group[0] == 5) return {3};
-    return {0, 1, 2, 3};
-  }
+  Gradient4x4(Masm& m, const Matrix& matrix)
+      : LineTransform(m, matrix, {4}, {{0}, {1, 2}, {3, 4}, {5}}) {}
 
   // y0, y0 +- y1 + y2 +- y3, y0 +- 2 y1 + 4 y2 +- 8 y3, y3.
   Line values(const Group& group, const Line& y) override {
-    const Vec even = m_.vec(), odd = temporary();
+    const Vec even = m_.vec(), odd = m_.vec();
     Line values{even};
     if (group[0] == 0 || group[0] == 5) {
       m_.move(even, group[0] == 0 ? y[0] : y[3]);
@@ -120,7 +104,7 @@ class Gradient4x4 final : public LineTransform {
       m_.add(odd, odd, odd);
       values = sums_and_differences(group, even, odd);
     }
-    done();
+    m_.release(odd);
     return values;
   }
 };
@@ -128,9 +112,9 @@ class Gradient4x4 final : public LineTransform {
 }  // namespace
 
 void share_sums(Masm& m, WinogradLines& lines) {
-  lines.input = std::make_unique<Input4x4>(m);
-  lines.output = std::make_unique<Output4x4>(m);
-  lines.gradient = std::make_unique<Gradient4x4>(m);
+  lines.input = std::make_unique<Input4x4>(m, lines.input->matrix());
+  lines.output = std::make_unique<Output4x4>(m, lines.output->matrix());
+  lines.gradient = std::make_unique<Gradient4x4>(m, lines.gradient->matrix());
 }
 
 }  // namespace taper::codegen

@@ -1,7 +1,6 @@
 // The transforms as matrices, by Toom and Cook: a line of results is the product of two polynomials
 // transposed, which its values at some points determine. Those of F(results, 3) are 0, 1, -1, 2 and
 // -2, as many as there are results and one, and infinity.
-#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -11,7 +10,7 @@ namespace taper::codegen {
 namespace {
 
 using Numbers = std::vector<double>;
-using Matrix = std::vector<Numbers>;  // rows of points that are left out are empty
+using Matrix = LineTransform::Matrix;
 
 constexpr std::array<double, 5> kFinitePoints{0, 1, -1, 2, -2};
 constexpr int kFilterTaps = 3;
@@ -63,84 +62,11 @@ Matrix transposed(const Matrix& matrix) {
   return result;
 }
 
-std::vector<float> constants_of(const Matrix& matrix) {
-  std::vector<float> constants;
-  for (const Numbers& row : matrix)
-    for (const double c : row)
-      if (c != 0 && std::fabs(c) != 1) constants.push_back(static_cast<float>(std::fabs(c)));
-  return constants;
-}
-
-// Rows that are not empty, two at a time.
-std::vector<LineTransform::Group> pairs_of(const Matrix& matrix) {
-  std::vector<LineTransform::Group> groups;
-  for (std::size_t row = 0; row < matrix.size(); ++row) {
-    if (std::ranges::all_of(matrix[row], [](double c) { return c == 0; })) continue;
-    if (groups.empty() || groups.back().size() == 2) groups.emplace_back();
-    groups.back().push_back(static_cast<int>(row));
-  }
-  return groups;
-}
-
-// Each result is a chain over the coefficients of its row that are not zero.
-class MatrixTransform final : public LineTransform {
- public:
-  MatrixTransform(Masm& m, const Matrix& matrix)
-      : LineTransform(m, constants_of(matrix), pairs_of(matrix)), matrix_(matrix) {}
-
-  std::vector<int> needs(const Group& group) const override {
-    std::vector<int> columns;
-    for (std::size_t c = 0; c < kFinitePoints.size() + 1; ++c)
-      if (std::ranges::any_of(group, [&](int row) { return coefficient(row, c) != 0; }))
-        columns.push_back(static_cast<int>(c));
-    return columns;
-  }
-
-  Line values(const Group& group, const Line& line) override {
-    Line values;
-    for (const int row : group) values.push_back(chain(row, line));
-    return values;
-  }
-
- private:
-  double coefficient(int row, std::size_t column) const {
-    const Numbers& numbers = matrix_[static_cast<std::size_t>(row)];
-    return column < numbers.size() ? numbers[column] : 0;
-  }
-
-  Vec chain(int row, const Line& line) {
-    const Numbers& numbers = matrix_[static_cast<std::size_t>(row)];
-    const Vec v = m_.vec();
-    const auto largest = std::ranges::max_element(numbers);
-    const auto start = static_cast<std::size_t>(largest - numbers.begin());
-    if (*largest <= 0)
-      m_.zero(v);
-    else if (*largest == 1)
-      m_.move(v, line[start]);
-    else
-      m_.mul(v, line[start], constant(static_cast<float>(*largest)));
-    for (std::size_t i = 0; i < numbers.size(); ++i)
-      if (numbers[i] != 0 && !(i == start && *largest > 0)) add(v, numbers[i], line[i]);
-    return v;
-  }
-
-  void add(Vec v, double factor, Vec x) {
-    if (factor == 1) return m_.add(v, v, x);
-    if (factor == -1) return m_.sub(v, v, x);
-    const Vec size = constant(static_cast<float>(std::fabs(factor)));
-    factor > 0 ? m_.fma(v, size, x) : m_.fnma(v, size, x);
-  }
-
-  Matrix matrix_;
-};
-
 }  // namespace
 
 WinogradLines winograd_lines(Masm& m, int tile_results, int results) {
   const Matrices all = matrices(tile_results, results);
-  const auto of = [&](const Matrix& matrix) {
-    return std::make_unique<MatrixTransform>(m, matrix);
-  };
+  const auto of = [&](const Matrix& matrix) { return std::make_unique<LineTransform>(m, matrix); };
   WinogradLines lines{of(all.input), of(all.output), of(all.filter), of(transposed(all.output)),
                       of(transposed(all.filter))};
   if (results == 4) share_sums(m, lines);

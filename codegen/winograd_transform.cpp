@@ -47,10 +47,10 @@ class TransformEmitter : RoutineEmitter {
     return each(kFilterStep, [&] { emit_filter(flipped); });
   }
 
-  Routine filter_gradient() {
+  Routine filter_gradient(const WinogradSums& sums) {
     begin("winograd_filter_gradient");
     down_.filter_gradient->prepare(constants_);
-    return each(kFilterStep, [&] { emit_filter_gradient(); });
+    return each(kFilterStep, [&] { emit_filter_gradient(sums); });
   }
 
  private:
@@ -122,9 +122,15 @@ class TransformEmitter : RoutineEmitter {
     }
   }
 
-  void emit_filter_gradient() {
+  void emit_filter_gradient(const WinogradSums& sums) {
     for (int j = 0; j < patch_; ++j) {
       const Line u = points_column(j, {0, 1, 2, 3, 4, 5});
+      for (int i = 0; i < patch_; ++i)
+        for (std::int64_t sum = 1; sum < sums.count; ++sum) {
+          const Vec other = loaded(point(i, j) + sum * sums.bytes);
+          m_.add(u[static_cast<std::size_t>(i)], u[static_cast<std::size_t>(i)], other);
+          m_.release(other);
+        }
       down_.filter_gradient->apply(u, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
       release(u);
     }
@@ -280,8 +286,9 @@ Routine emit_winograd_filter(int results, std::int64_t point, bool flipped, cons
       .filter(flipped);
 }
 
-Routine emit_winograd_filter_gradient(std::int64_t point, const ir::Isa& isa) {
-  return TransformEmitter({.point = point, .tile = kPixel}, isa).filter_gradient();
+Routine emit_winograd_filter_gradient(std::int64_t point, const WinogradSums& sums,
+                                      const ir::Isa& isa) {
+  return TransformEmitter({.point = point, .tile = kPixel}, isa).filter_gradient(sums);
 }
 
 }  // namespace taper::codegen

@@ -37,7 +37,7 @@ struct TransformShape {
   Extent rows{}, columns{};
   std::int64_t image_row = 0;
   std::int64_t point = 0, tile = 0;
-  int only_row = -1;  // of inputs: the points of this row only; of gradients always so
+  int only_row = -1;  // of inputs and gradients: the points of this row only
 };
 
 struct TransformArgs {
@@ -57,6 +57,11 @@ Routine emit_winograd_output(const TransformShape& shape, const ir::Epilogue& ep
 // Filters: `image` walks 3x3 taps of 16 channels each, `points` their points; a count of filters.
 // flipped: the taps in the opposite order.
 Routine emit_winograd_filter(int results, std::int64_t point, bool flipped, const ir::Isa& isa);
-Routine emit_winograd_filter_gradient(std::int64_t point, const ir::Isa& isa);
+// The points are sums of so many that lie `bytes` apart.
+struct WinogradSums {
+  std::int64_t count = 1, bytes = 0;
+};
+Routine emit_winograd_filter_gradient(std::int64_t point, const WinogradSums& sums,
+                                      const ir::Isa& isa);
 
 }  // namespace taper::codegen

@@ -27,11 +27,15 @@ constexpr std::array<int, kPatch> kRows{0, 3, 1, 2, 4, 5};
 class WinogradWeightsKernel final : public Kernel {
  public:
   WinogradWeightsKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
-      : images_(spec.images), walk_(winograd_walk(spec)), products_(isa, {}, "winograd_sums") {
+      : images_(spec.images),
+        segments_(spec.segments),
+        points_(segments_ > 1 ? kPoints : kPatch),
+        walk_(winograd_walk(spec)),
+        products_(isa, {}, "winograd_sums") {
     tile_ = walk_.source_blocks() * kPixel;
     const std::int64_t sums = kPoints * walk_.source_channels * walk_.result_channels * kF32;
     const std::int64_t most = sums > kLargeSums ? kMostTiles
-                                                : std::clamp(kTileGroupBytes / (kPatch * tile_),
+                                                : std::clamp(kTileGroupBytes / (points_ * tile_),
                                                              kFewestTiles, kMostTiles);
     group_rows_ = std::max<std::int64_t>(1, most / walk_.tiles_x);
     capacity_ = group_rows_ * walk_.tiles_x;
@@ -43,34 +47,23 @@ class WinogradWeightsKernel final : public Kernel {
     add_transforms(isa);
   }
 
-  std::int64_t units(std::int64_t) const override { return kPatch * panels_; }
+  std::int64_t units(std::int64_t) const override { return segments_ * units_of_segment(); }
   std::size_t scratch_bytes(std::int64_t) const override {
     return kWinogradScratch + kTileScratch +
-           static_cast<std::size_t>(kPatch * (source_point_ + result_point_));
+           static_cast<std::size_t>(points_ * (source_point_ + result_point_));
   }
   std::vector<const Routine*> routines() const override {
     return with_routines({inputs_, gradients_}, products_.routines());
   }
 
   void run(const Call& call) const override {
-    for (std::int64_t unit = call.begin; unit < call.end; ++unit) clear(call, unit);
     const std::int64_t images = images_ == ir::kBatch ? call.batch : images_;
-    const std::int64_t end = images * walk_.tiles_y;
-    for (std::int64_t row = 0; row < end; row += group_rows_) {
-      const TileGroup group{row, std::min(group_rows_, end - row)};
-      const TileGroup next{row + group.count, std::min(group_rows_, end - row - group.count)};
-      std::int64_t transformed = -1;
-      for (std::int64_t unit = call.begin; unit < call.end; ++unit) {
-        const std::int64_t points = row_of(unit), panel = unit % panels_;
-        if (points != transformed) transform_inputs(call, group, points);
-        transformed = points;
-        transform_gradients(call, group, points, panel);
-        for (std::int64_t column = 0; column < kPatch; ++column) {
-          accumulate(call, group, points, column, panel);
-          ask_for(call, next,
-                  {(unit - call.begin) * kPatch + column, (call.end - call.begin) * kPatch});
-        }
-      }
+    for (std::int64_t unit = call.begin, end = 0; unit < call.end; unit = end) {
+      const std::int64_t segment = unit / units_of_segment();
+      end = std::min(call.end, (segment + 1) * units_of_segment());
+      const std::int64_t first = images * segment / segments_ * walk_.tiles_y;
+      const std::int64_t last = images * (segment + 1) / segments_ * walk_.tiles_y;
+      sum_up(call, {first, last - first}, unit, end);
     }
   }
 
@@ -80,7 +73,34 @@ class WinogradWeightsKernel final : public Kernel {
     std::size_t routine = 0;
   };
 
-  int row_of(std::int64_t unit) const { return kRows[static_cast<std::size_t>(unit / panels_)]; }
+  std::int64_t units_of_segment() const { return kPoints / points_ * panels_; }
+  // Of points, the first one of a unit.
+  int row_of(std::int64_t unit) const {
+    return segments_ > 1 ? 0 : kRows[static_cast<std::size_t>(unit / panels_)];
+  }
+
+  // Units [begin, end) of one segment, whose rows of tiles these are.
+  void sum_up(const Call& call, const TileGroup& segment, std::int64_t begin,
+              std::int64_t end) const {
+    for (std::int64_t unit = begin; unit < end; ++unit) clear(call, unit);
+    for (std::int64_t at = 0; at < segment.count; at += group_rows_) {
+      const TileGroup group{segment.first + at, std::min(group_rows_, segment.count - at)};
+      const TileGroup next{group.first + group.count,
+                           std::min(group_rows_, segment.count - at - group.count)};
+      std::int64_t transformed = -1;
+      for (std::int64_t unit = begin; unit < end; ++unit) {
+        const int row = row_of(unit);
+        if (row != transformed) transform_inputs(call, group, row);
+        transformed = row;
+        transform_gradients(call, group, row, unit % panels_);
+        for (std::int64_t point = 0; point < points_; ++point) {
+          accumulate(call, group, unit, point);
+          ask_for(call, next, {(unit - begin) * points_ + point, (end - begin) * points_});
+        }
+      }
+    }
+  }
+
   std::int64_t blocks_of_panel(std::int64_t panel) const {
     return std::min(panel_, walk_.result_blocks() - panel * panel_);
   }
@@ -112,15 +132,16 @@ class WinogradWeightsKernel final : public Kernel {
   }
 
   void add_transforms(const ir::Isa& isa) {
-    for (int points = 0; points < kPatch; ++points) {
+    for (int points = 0; points < kPoints / points_; ++points) {
       starts_.push_back(inputs_.size());
+      const int only_row = segments_ > 1 ? -1 : points;
       for (const TileRun& row : walk_.rows) {
-        if (!has_point(walk_.tile, row.results, points)) continue;
+        if (only_row >= 0 && !has_point(walk_.tile, row.results, only_row)) continue;
         for (const TileRun& column : walk_.columns) {
-          const TransformShape input = walk_.of_source(row, column, source_point_, tile_, points);
+          const TransformShape input = walk_.of_source(row, column, source_point_, tile_, only_row);
           inputs_.push_back(emit_winograd_input(input, isa));
           const TransformShape gradient =
-              walk_.of_result(row, column, result_point_, kPixel, points);
+              walk_.of_result(row, column, result_point_, kPixel, only_row);
           gradients_.push_back(emit_winograd_gradient(gradient, isa));
         }
       }
@@ -132,20 +153,20 @@ class WinogradWeightsKernel final : public Kernel {
     return address(call.scratch + kWinogradScratch + kTileScratch);
   }
   std::intptr_t result_points(const Call& call) const {
-    return source_points(call) + kPatch * source_point_;
+    return source_points(call) + points_ * source_point_;
   }
-  // Bytes from the start of the sums to those of a row of points and a block of output channels.
-  std::int64_t sums_at(std::int64_t points, std::int64_t block) const {
-    return (block * kPoints + points * kPatch) * walk_.source_channels * kPixel;
+  // The sums of a unit's first point, of a block of its panel.
+  std::byte* sums(const Call& call, std::int64_t unit, std::int64_t block) const {
+    const std::int64_t before = unit / units_of_segment() * walk_.result_blocks();
+    const std::int64_t at = (before + unit % panels_ * panel_ + block) * kPoints;
+    return static_cast<std::byte*>(call.buffers[2]) +
+           (at + row_of(unit % units_of_segment()) * kPatch) * walk_.source_channels * kPixel;
   }
 
   void clear(const Call& call, std::int64_t unit) const {
-    const std::int64_t panel = unit % panels_;
-    auto* sums = static_cast<std::byte*>(call.buffers[2]);
-    for (std::int64_t b = 0; b < blocks_of_panel(panel); ++b) {
-      std::memset(sums + sums_at(row_of(unit), panel * panel_ + b), 0,
-                  static_cast<std::size_t>(kPatch * walk_.source_channels * kPixel));
-    }
+    for (std::int64_t b = 0; b < blocks_of_panel(unit % panels_); ++b)
+      std::memset(sums(call, unit, b), 0,
+                  static_cast<std::size_t>(points_ * walk_.source_channels * kPixel));
   }
 
   // Those for a row of points.
@@ -180,27 +201,29 @@ class WinogradWeightsKernel final : public Kernel {
               walk_, next, turn);
   }
 
-  void accumulate(const Call& call, const TileGroup& group, std::int64_t row, std::int64_t column,
-                  std::int64_t panel) const {
-    const TileRange tiles = walk_.tiles_with(group, row * kPatch + column);
+  // Adds a group's products at one of a unit's points.
+  void accumulate(const Call& call, const TileGroup& group, std::int64_t unit,
+                  std::int64_t point) const {
+    const TileRange tiles = walk_.tiles_with(group, row_of(unit) * kPatch + point);
     if (tiles.count() == 0) return;
     TileCall tile;
     tile.count = tiles.count() / kUnrolledTiles;
     tile.tail_count = tiles.count() % kUnrolledTiles;
     tile.scratch = call.scratch + kWinogradScratch;
-    const std::intptr_t a = source_points(call) + column * source_point_ + tiles.begin * tile_;
-    const std::intptr_t b = result_points(call) + column * result_point_ + tiles.begin * kPixel;
-    const std::int64_t point = column * walk_.source_channels * kPixel;
-    for (const Product& product : product_lists_[panel == panels_ - 1 ? 1 : 0]) {
+    const std::intptr_t a = source_points(call) + point * source_point_ + tiles.begin * tile_;
+    const std::intptr_t b = result_points(call) + point * result_point_ + tiles.begin * kPixel;
+    for (const Product& product : product_lists_[unit % panels_ == panels_ - 1 ? 1 : 0]) {
       tile.a = a + product.channel * kF32;
       tile.b = b + product.block * capacity_ * kPixel;
-      tile.c = address(call.buffers[2], sums_at(row, panel * panel_ + product.block) + point +
-                                            product.channel * kPixel);
+      tile.c = address(sums(call, unit, product.block),
+                       (point * walk_.source_channels + product.channel) * kPixel);
       products_.run(product.routine, tile);
     }
   }
 
   ir::Dim images_;
+  std::int64_t segments_;
+  std::int64_t points_;  // of a unit: a row of them, or of a segment all
   WinogradWalk walk_;
   TileSet products_;
   std::int64_t tile_ = 0;        // bytes from one tile's transformed inputs to the next one's

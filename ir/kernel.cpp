@@ -81,14 +81,14 @@ std::string text(const GemmSpec& spec) {
 
 std::string text(const ConvSpec& spec) {
   const auto& [pass, images, ic, ih, iw, oc, oh, ow, kh, kw, stride, dilation, pad_top, pad_left,
-               groups, input, integers, each_image, winograd, epilogue] = spec;
+               groups, input, integers, each_image, winograd, segments, epilogue] = spec;
   return fmt::format(
       "conv pass={} images={} ic={} ih={} iw={} oc={} oh={} ow={} kh={} kw={} stride={} "
-      "dilation={} pad_top={} pad_left={} groups={} input={}{}{}{}{}",
+      "dilation={} pad_top={} pad_left={} groups={} input={}{}{}{}{}{}",
       name(pass), extent_text(images), ic, ih, iw, oc, oh, ow, kh, kw, numbers(stride),
       numbers(dilation), pad_top, pad_left, groups, name(input), integers ? " integers" : "",
       each_image ? " each_image" : "", winograd == 0 ? "" : fmt::format(" winograd={}", winograd),
-      text(epilogue));
+      segments == 1 ? "" : fmt::format(" segments={}", segments), text(epilogue));
 }
 
 std::string text(const PoolSpec& spec) {

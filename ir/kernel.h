@@ -114,6 +114,8 @@ struct GemmSpec {
 //   filter                operands: weight {o16}, result [oc/16,points,ic,16]
 //   filter_backward_data  operands: weight {i16}, result [ic/16,points,oc,16]
 //   filter_gradient       operands: [oc/16,points,ic,16], result (gradient of the weight) {o16}
+// segments: backward_weights sums up each of so many parts of the batch by itself, and
+// filter_gradient adds them: [segments,oc/16,points,ic,16].
 enum class ConvPass : std::uint8_t {
   forward,
   backward_data,
@@ -136,6 +138,7 @@ struct ConvSpec {
   bool integers = false;
   bool each_image = false;
   int winograd = 0;  // results along a side of its tiles; 0: another lowering
+  std::int64_t segments = 1;
   Epilogue epilogue = {};
   bool operator==(const ConvSpec&) const = default;
 };

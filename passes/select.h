@@ -35,6 +35,8 @@ FilterTransform filter_transform(const ir::ConvSpec& spec);
 // one is: the cost model, of shapes alone and of whether the filters are those of the run before
 // (`kept`): then their transforms are, too.
 int winograd_tile(const ir::ConvSpec&, ir::Dim max_batch, bool kept);
+// Parts of the batch that Winograd's gradient of weights sums up by themselves.
+std::int64_t winograd_segments(const ir::ConvSpec&, ir::Dim max_batch);
 // Whether the gradient of weights should be that of each image, summed over the images afterwards:
 // such a kernel finds the images in the caches that others have just been at.
 bool sums_each_image(const ir::ConvSpec&, ir::Dim max_batch);

@@ -119,6 +119,7 @@ ConvSpec select_conv(const Lowering& lowering) {
 
 ConvSpec choose_lowering(ConvSpec spec, const PassOptions& options, bool kept) {
   if (options.winograd) spec.winograd = winograd_tile(spec, options.max_batch, kept);
+  spec.segments = winograd_segments(spec, options.max_batch);
   spec.each_image = sums_each_image(spec, options.max_batch);
   return spec;
 }

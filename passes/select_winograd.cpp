@@ -17,6 +17,10 @@ constexpr std::int64_t kFewestTiles = 32, kFewestTilesKept = 16;
 // images and of filters of 36 and of 16 points.
 constexpr double kLeastSaved = 1.9, kLeastSavedSmall = 1.4;
 
+// Segments of a batch, tiles of each, and bytes of all their sums, which come from the caches.
+constexpr std::int64_t kMostSegments = 16, kFewestSegments = 4, kFewestOfSegment = 112;
+constexpr std::int64_t kMostSums = std::int64_t{8} << 20;
+
 // A side of an image: results, pixels of the source, and padding before them.
 struct Side {
   std::int64_t results = 0, source = 0, pad = 0;
@@ -45,16 +49,34 @@ std::int64_t tiles_of(const Side& height, const Side& width, int tile, double le
 FilterTransform filter_transform(const ir::ConvSpec& s) {
   using ir::ConvPass;
   const bool data = s.pass == ConvPass::backward_data;
-  ir::ConvSpec spec{
-      .images = 1, .ic = s.ic, .oc = s.oc, .kh = s.kh, .kw = s.kw, .winograd = s.winograd};
+  ir::ConvSpec spec{.images = 1,
+                    .ic = s.ic,
+                    .oc = s.oc,
+                    .kh = s.kh,
+                    .kw = s.kw,
+                    .winograd = s.winograd,
+                    .segments = s.segments};
   spec.pass = data                                   ? ConvPass::filter_backward_data
               : s.pass == ConvPass::backward_weights ? ConvPass::filter_gradient
                                                      : ConvPass::filter;
   const std::int64_t vector = data ? s.ic : s.oc;
-  return {
-      spec,
-      {ir::DType::f32,
-       {ir::blocks_of(vector), ir::winograd_points(s.winograd), data ? s.oc : s.ic, ir::kBlock}}};
+  return {spec,
+          {ir::DType::f32,
+           {s.segments * ir::blocks_of(vector), ir::winograd_points(s.winograd), data ? s.oc : s.ic,
+            ir::kBlock}}};
+}
+
+std::int64_t winograd_segments(const ir::ConvSpec& s, ir::Dim max_batch) {
+  if (s.pass != ir::ConvPass::backward_weights || s.winograd == 0 || s.images != ir::kBatch)
+    return 1;
+  const std::int64_t sums = ir::byte_size(filter_transform(s).points, 1);
+  const std::int64_t tiles =
+      max_batch * ir::divide_up(s.oh, s.winograd) * ir::divide_up(s.ow, s.winograd);
+  for (std::int64_t segments = kMostSegments; segments >= kFewestSegments; segments /= 2)
+    if (segments * sums <= kMostSums && segments <= max_batch &&
+        segments * kFewestOfSegment <= tiles)
+      return segments;
+  return 1;
 }
 
 int winograd_tile(const ir::ConvSpec& s, ir::Dim max_batch, bool kept) {

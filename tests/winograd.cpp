@@ -200,6 +200,15 @@ TEST(Winograd, IsChosenByShapeAndCanBeTurnedOff) {
   }
 }
 
+// Small sums are those of parts of the batch, also where it has fewer images than parts; large ones
+// are those of all images.
+TEST(Winograd, SumsUpPartsOfLargeBatches) {
+  const Problem small({32, 64, 28, 28, {1, 1, 1, 1}, 9}, 2);
+  EXPECT_NE(small.compiled({}).plan().find("segments=16"), std::string::npos);
+  const Problem large({160, 96, 12, 12}, 2);
+  EXPECT_EQ(large.compiled({}).plan().find("segments"), std::string::npos);
+}
+
 // Every geometry above, and none where most products would be of padding.
 TEST(Winograd, IsChosenWhereItSavesMultiplications) {
   for (const Geometry& g : kGeometries)
