@@ -160,9 +160,6 @@ class WinogradKernel final : public Kernel {
     }
   }
 
-  struct Range {
-    std::int64_t begin = 0, end = 0;
-  };
   Range rows_of(const Call& call) const {
     if (by_panels_) return {0, images_ * walk_.tiles_y};
     const std::int64_t rows = images_ == ir::kBatch ? walk_.tiles_y : 1;
@@ -197,7 +194,7 @@ class WinogradKernel final : public Kernel {
     tile.tail_entries = tail_.data();
     tile.tail_count = static_cast<std::int64_t>(tail_.size());
     tile.scratch = call.scratch + kWinogradScratch;
-    const TileRange tiles = walk_.tiles_with(group, point);
+    const Range tiles = walk_.tiles_with(group, point);
     for (std::int64_t block = 0; block < count; block += panel_) {
       const std::size_t width = count - block >= panel_ ? 0 : 1;
       tile.b = address(call.buffers[1],

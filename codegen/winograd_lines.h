@@ -1,6 +1,7 @@
 // The one-dimensional transforms of winograd_transform.h, as emitted code.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -68,23 +69,25 @@ class LineTransform {
   const Constants* constants_ = nullptr;
 };
 
-struct WinogradLines {
-  std::unique_ptr<LineTransform> input;            // B^T: 6 -> 6 (4 -> 4)
-  std::unique_ptr<LineTransform> output;           // A^T: 6 -> 4 (4 -> 2)
-  std::unique_ptr<LineTransform> filter;           // G: 3 -> 6 (3 -> 4)
-  std::unique_ptr<LineTransform> gradient;         // A: 4 -> 6
-  std::unique_ptr<LineTransform> filter_gradient;  // G^T: 6 -> 3
+enum class WinogradLine : std::uint8_t {
+  input,           // B^T: 6 -> 6 (4 -> 4)
+  output,          // A^T: 6 -> 4 (4 -> 2)
+  filter,          // G: 3 -> 6 (3 -> 4)
+  gradient,        // A: 4 -> 6
+  filter_gradient  // G^T: 6 -> 3
 };
 
-// F(results, 3) with the filters of F(tile_results, 3), of 4 or 2: a ragged tile, which ends where
-// the image does, has fewer results. It leaves out points, and the others keep their indices.
-WinogradLines winograd_lines(Masm& m, int tile_results, int results);
+// Of F(results, 3) with the filters of F(tile_results, 3), of 4 or 2: a ragged tile, which ends
+// where the image does, has fewer results. It leaves out points, and the others keep their indices.
+std::unique_ptr<LineTransform> winograd_line(Masm& m, WinogradLine line, int tile_results,
+                                             int results);
 // Whether such a line has the point of this index.
 constexpr bool has_point(int tile_results, int results, int index) {
   return index <= results || index == tile_results + 1;
 }
 
-// Replaces those of F(4, 3) that whole tiles take by ones whose results share sums.
-void share_sums(Masm& m, WinogradLines& lines);
+// Those of F(4, 3) whose results share sums; none of filters.
+std::unique_ptr<LineTransform> line_of_shared_sums(Masm& m, WinogradLine line,
+                                                   const LineTransform::Matrix& matrix);
 
 }  // namespace taper::codegen

@@ -111,10 +111,12 @@ class Gradient4x4 final : public LineTransform {
 
 }  // namespace
 
-void share_sums(Masm& m, WinogradLines& lines) {
-  lines.input = std::make_unique<Input4x4>(m, lines.input->matrix());
-  lines.output = std::make_unique<Output4x4>(m, lines.output->matrix());
-  lines.gradient = std::make_unique<Gradient4x4>(m, lines.gradient->matrix());
+std::unique_ptr<LineTransform> line_of_shared_sums(Masm& m, WinogradLine line,
+                                                   const LineTransform::Matrix& matrix) {
+  if (line == WinogradLine::input) return std::make_unique<Input4x4>(m, matrix);
+  if (line == WinogradLine::output) return std::make_unique<Output4x4>(m, matrix);
+  if (line == WinogradLine::gradient) return std::make_unique<Gradient4x4>(m, matrix);
+  return nullptr;
 }
 
 }  // namespace taper::codegen

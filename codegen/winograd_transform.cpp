@@ -20,36 +20,35 @@ constexpr int kRegistersOfPairs = 32;
 class TransformEmitter : RoutineEmitter {
  public:
   TransformEmitter(const TransformShape& shape, const ir::Isa& isa)
-      : RoutineEmitter(isa),
-        down_(winograd_lines(m_, shape.tile_results, shape.down)),
-        across_(winograd_lines(m_, shape.tile_results, shape.across)),
-        shape_(shape),
-        patch_(ir::winograd_patch(shape.tile_results)) {}
+      : RoutineEmitter(isa), shape_(shape), patch_(ir::winograd_patch(shape.tile_results)) {}
 
   Routine input() {
     begin("winograd_input");
-    return points_of_tiles(patch_, *down_.input, *across_.input);
+    return points_of_tiles(patch_, WinogradLine::input);
   }
 
   Routine gradient() {
     begin("winograd_gradient");
-    return points_of_tiles(shape_.tile_results, *down_.gradient, *across_.gradient);
+    return points_of_tiles(shape_.tile_results, WinogradLine::gradient);
   }
 
   Routine output(const ir::Epilogue& epilogue) {
     begin("winograd_output");
+    choose(WinogradLine::output);
     return each_tile([&] { emit_output(epilogue); });
   }
 
   Routine filter(bool flipped) {
     begin("winograd_filter");
-    down_.filter->prepare(constants_);
+    choose(WinogradLine::filter);
+    down_->prepare(constants_);
     return each(kFilterStep, [&] { emit_filter(flipped); });
   }
 
   Routine filter_gradient(const WinogradSums& sums) {
     begin("winograd_filter_gradient");
-    down_.filter_gradient->prepare(constants_);
+    choose(WinogradLine::filter_gradient);
+    down_->prepare(constants_);
     return each(kFilterStep, [&] { emit_filter_gradient(sums); });
   }
 
@@ -80,20 +79,19 @@ class TransformEmitter : RoutineEmitter {
   }
 
   void emit_output(const ir::Epilogue& epilogue) {
-    LineTransform &down = *down_.output, &across = *across_.output;
-    prepare(down, across);
+    prepare();
     const bool direct = fits_beside_lines(epilogue);
-    for (const Group& rows : groups(down.groups())) {
+    for (const Group& rows : groups(down_->groups())) {
       std::vector<Line> lines = empty_lines(rows, patch_);
       for (int j = 0; j < patch_; ++j) {
         if (!has_point(shape_.tile_results, shape_.across, j)) continue;
-        const Line sums = points_column(j, down.needs(rows));
-        put(lines, j, down.values(rows, sums));
+        const Line sums = points_column(j, down_->needs(rows));
+        put(lines, j, down_->values(rows, sums));
         release(sums);
       }
       for (std::size_t r = 0; r < rows.size(); ++r) {
         const int i = rows[r];
-        across.apply(lines[r], [&](int k, Vec v) {
+        across_->apply(lines[r], [&](int k, Vec v) {
           if (i >= shape_.rows.end || k >= shape_.columns.end) return;
           direct ? finish(epilogue, v, i, k) : m_.store(scratch(i, k), v);
         });
@@ -112,12 +110,12 @@ class TransformEmitter : RoutineEmitter {
     for (int x = 0; x < kTaps; ++x) {
       Line g;
       for (int y = 0; y < kTaps; ++y) g.push_back(loaded(tap(y, x)));
-      down_.filter->apply(g, [&](int i, Vec v) { m_.store(scratch(i, x), v); });
+      down_->apply(g, [&](int i, Vec v) { m_.store(scratch(i, x), v); });
       release(g);
     }
     for (int i = 0; i < patch_; ++i) {
       const Line g = scratch_row(i, kTaps);
-      down_.filter->apply(g, [&](int k, Vec v) { m_.store(point(i, k), v); });
+      down_->apply(g, [&](int k, Vec v) { m_.store(point(i, k), v); });
       release(g);
     }
   }
@@ -131,43 +129,48 @@ class TransformEmitter : RoutineEmitter {
           m_.add(u[static_cast<std::size_t>(i)], u[static_cast<std::size_t>(i)], other);
           m_.release(other);
         }
-      down_.filter_gradient->apply(u, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
+      down_->apply(u, [&](int i, Vec v) { m_.store(scratch(i, j), v); });
       release(u);
     }
     for (int y = 0; y < kTaps; ++y) {
       const Line u = scratch_row(y, patch_);
-      down_.filter_gradient->apply(u, [&](int x, Vec v) {
+      down_->apply(u, [&](int x, Vec v) {
         m_.store({image_, (y * kTaps + x) * kPixel + offset()}, v);
       });
       release(u);
     }
   }
 
-  void prepare(LineTransform& down, LineTransform& across) {
-    down.prepare(constants_);
-    across.prepare(constants_);
+  void choose(WinogradLine line) {
+    down_ = winograd_line(m_, line, shape_.tile_results, shape_.down);
+    across_ = winograd_line(m_, line, shape_.tile_results, shape_.across);
+  }
+  void prepare() {
+    down_->prepare(constants_);
+    across_->prepare(constants_);
   }
 
   // Tiles of up to `size` x `size` pixels, which may reach beyond the image.
-  Routine points_of_tiles(int size, LineTransform& down, LineTransform& across) {
+  Routine points_of_tiles(int size, WinogradLine line) {
+    choose(line);
     zero_ = m_.vec();
     m_.zero(zero_);
-    prepare(down, across);
-    return each_tile([&] { to_points(size, down, across); });
+    prepare();
+    return each_tile([&] { to_points(size); });
   }
 
   // A tile: some rows of its first transform, of the elements of a column that they need, then the
   // second transform along each.
-  void to_points(int size, LineTransform& down, LineTransform& across) {
-    for (const Group& rows : groups(down.groups())) {
+  void to_points(int size) {
+    for (const Group& rows : groups(down_->groups())) {
       std::vector<Line> lines = empty_lines(rows, size);
       for (int j = shape_.columns.first; j < shape_.columns.end; ++j) {
-        const Line pixels = column(j, size, down.needs(rows));
-        put(lines, j, down.values(rows, pixels));
+        const Line pixels = column(j, size, down_->needs(rows));
+        put(lines, j, down_->values(rows, pixels));
         release(pixels);
       }
       for (std::size_t r = 0; r < rows.size(); ++r) {
-        across.apply(lines[r], [&](int k, Vec v) { m_.store(point(rows[r], k), v); });
+        across_->apply(lines[r], [&](int k, Vec v) { m_.store(point(rows[r], k), v); });
         release(lines[r]);
       }
     }
@@ -257,7 +260,7 @@ class TransformEmitter : RoutineEmitter {
       if (v != zero_) m_.release(v);
   }
 
-  WinogradLines down_, across_;
+  std::unique_ptr<LineTransform> down_, across_;
   LineTransform::Constants constants_;
   TransformShape shape_;
   int patch_;

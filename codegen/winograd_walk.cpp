@@ -57,7 +57,7 @@ RowPlace WinogradWalk::place_of(const TileGroup& group, std::int64_t row) const 
   return {image, y, first * whole_columns(), group.count * whole_columns() + last};
 }
 
-TileRange WinogradWalk::tiles_with(const TileGroup& group, std::int64_t point) const {
+Range WinogradWalk::tiles_with(const TileGroup& group, std::int64_t point) const {
   const auto row = static_cast<int>(point) / patch(), column = static_cast<int>(point) % patch();
   const std::int64_t ragged = ragged_rows(group), whole = whole_columns();
   const std::int64_t lacking = has_point(tile, rows.back().results, row) ? 0 : ragged;

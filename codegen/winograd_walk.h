@@ -24,10 +24,7 @@ struct TileGroup {
   std::int64_t first = 0, count = 0;
 };
 
-// Tiles of a group, by number. They are numbered so that those which have a point follow one
-// another: whole columns of ragged rows, of whole rows, then ragged columns of whole rows, of
-// ragged rows.
-struct TileRange {
+struct Range {
   std::int64_t begin = 0, end = 0;
   std::int64_t count() const { return end - begin; }
 };
@@ -59,8 +56,9 @@ struct WinogradWalk {
   std::int64_t whole_columns() const { return tiles_x - (has_ragged_columns() ? 1 : 0); }
   std::int64_t ragged_rows(const TileGroup& group) const;
   RowPlace place_of(const TileGroup& group, std::int64_t row) const;
-  // The tiles that have this point.
-  TileRange tiles_with(const TileGroup& group, std::int64_t point) const;
+  // The tiles that have this point. Tiles of a group are numbered so that these follow one another:
+  // whole columns of ragged rows, of whole rows, ragged columns of whole rows, of ragged rows.
+  Range tiles_with(const TileGroup& group, std::int64_t point) const;
   int patch() const { return ir::winograd_patch(tile); }
   int points() const { return ir::winograd_points(tile); }
   std::int64_t source_blocks() const { return ir::blocks_of(source_channels); }

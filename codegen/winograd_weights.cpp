@@ -1,6 +1,8 @@
 // Winograd's gradient of the filters' points: for each point the products of transformed inputs and
 // transformed gradients, summed over all tiles. A unit is one row of six points and a panel of
-// output channels; it walks all images, so that every element is one FMA chain over the tiles.
+// output channels, which walks all images; or, where segments of the batch have sums of their own,
+// all points of a panel, which walks the images of a segment. Every element is one FMA chain over
+// the tiles.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -74,7 +76,7 @@ class WinogradWeightsKernel final : public Kernel {
   };
 
   std::int64_t units_of_segment() const { return kPoints / points_ * panels_; }
-  // Of points, the first one of a unit.
+  // The row of points of a unit, or the first one.
   int row_of(std::int64_t unit) const {
     return segments_ > 1 ? 0 : kRows[static_cast<std::size_t>(unit / panels_)];
   }
@@ -201,10 +203,10 @@ class WinogradWeightsKernel final : public Kernel {
               walk_, next, turn);
   }
 
-  // Adds a group's products at one of a unit's points.
+  // Adds the products of a group at one of a unit's points.
   void accumulate(const Call& call, const TileGroup& group, std::int64_t unit,
                   std::int64_t point) const {
-    const TileRange tiles = walk_.tiles_with(group, row_of(unit) * kPatch + point);
+    const Range tiles = walk_.tiles_with(group, row_of(unit) * kPatch + point);
     if (tiles.count() == 0) return;
     TileCall tile;
     tile.count = tiles.count() / kUnrolledTiles;

@@ -25,8 +25,8 @@ struct InputBytes {
   // Copies images [begin, end) of `count` to their places in `to`, which has room for all.
   void copy(std::int64_t begin, std::int64_t end, std::int64_t count, std::byte* to) const;
 
-  // Asks for an image that is read soon: shuffled ones come from anywhere, and reading them one by
-  // one is waiting for memory. Of those before `end` of a batch.
+  // Asks for an image soon after this one, before `end`: shuffled ones come from anywhere, and
+  // reading them one by one is waiting for memory.
   void ask_behind(std::int64_t image, std::int64_t end) const;
 
   // All of it in one piece: where it lies, or copied into `storage`.
