@@ -18,7 +18,7 @@ namespace {
 // passes through all points and on to its results. Larger ones come from memory: they are used for
 // more tiles, and all panels of a point while its source stays in the cache.
 constexpr std::int64_t kGroupTiles = 28, kLargeGroupTiles = 70;
-constexpr std::int64_t kLargeFilters = 4 * 1024 * 1024;
+constexpr std::int64_t kLargeFilters = std::int64_t{4} << 20;
 
 class WinogradKernel final : public Kernel {
  public:

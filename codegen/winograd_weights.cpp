@@ -24,7 +24,7 @@ constexpr std::int64_t kLargeSums = std::int64_t{4} * 1024 * 1024;
 constexpr int kUnrolledTiles = 4;
 constexpr int kPatch = ir::winograd_patch(4), kPoints = ir::winograd_points(4);
 // Rows of points in the order of units: those that ragged tiles lack are shared by two threads.
-constexpr std::array<int, kPatch> kRows{0, 3, 1, 2, 4, 5};
+constexpr std::array<std::int64_t, kPatch> kRows{0, 3, 1, 2, 4, 5};
 
 class WinogradWeightsKernel final : public Kernel {
  public:
@@ -77,7 +77,7 @@ class WinogradWeightsKernel final : public Kernel {
 
   std::int64_t units_of_segment() const { return kPoints / points_ * panels_; }
   // The row of points of a unit, or the first one.
-  int row_of(std::int64_t unit) const {
+  std::int64_t row_of(std::int64_t unit) const {
     return segments_ > 1 ? 0 : kRows[static_cast<std::size_t>(unit / panels_)];
   }
 
@@ -91,7 +91,7 @@ class WinogradWeightsKernel final : public Kernel {
                            std::min(group_rows_, segment.count - at - group.count)};
       std::int64_t transformed = -1;
       for (std::int64_t unit = begin; unit < end; ++unit) {
-        const int row = row_of(unit);
+        const std::int64_t row = row_of(unit);
         if (row != transformed) transform_inputs(call, group, row);
         transformed = row;
         transform_gradients(call, group, row, unit % panels_);

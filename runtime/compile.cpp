@@ -265,15 +265,15 @@ struct Compilation {
     const ir::TensorType& type = p.plan.buffers[static_cast<std::size_t>(buffer)].type;
     const ir::Dim elements = ir::element_count(type.shape, 1);
     if (!type.has_batch() || elements < kWorthACall || elements % ir::kBlock != 0) return;
-    std::size_t uses = std::ranges::count(p.plan.outputs, buffer), reader = 0, operand = 0;
+    auto uses = std::ranges::count(p.plan.outputs, buffer);
+    std::size_t reader = 0, operand = 0;
     for (std::size_t c = 0; c < p.plan.calls.size(); ++c) {
       const std::vector<int>& buffers = p.plan.calls[c].buffers;
-      for (std::size_t i = 0; i < buffers.size(); ++i) {
-        if (buffers[i] != buffer) continue;
-        ++uses;
-        reader = c;
-        operand = i;
-      }
+      const auto at = std::ranges::find(buffers, buffer);
+      if (at == buffers.end()) continue;
+      uses += std::ranges::count(buffers, buffer);
+      reader = c;
+      operand = static_cast<std::size_t>(at - buffers.begin());
     }
     if (uses != 1 || !std::holds_alternative<ir::MapSpec>(*p.plan.calls[reader].spec)) return;
     const auto chain =
