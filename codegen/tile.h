@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "codegen/element_epilogue.h"
+#include "codegen/sizes.h"
 
 namespace taper::codegen {
 
@@ -118,7 +119,15 @@ int max_tile_blocks(const ir::Isa& isa, TileLimits limits, int rows);
 // largest numbers, up to `most`, which make up a large total: what a small one loses does not pay
 // for the code of all others.
 bool has_tile_of(std::int64_t rows, std::int64_t most);
-// Rows of the first piece of `rows`: as even as there are tiles for, larger ones first.
+// Rows of the first piece of `rows`: as even as there are tiles for, larger ones first. `is_there`
+// says which there are, of 1 and `most` rows among them; has_tile_of, if it is not given.
+template <class IsThere>
+std::int64_t next_piece(std::int64_t rows, std::int64_t most, const IsThere& is_there) {
+  std::int64_t size = divide_up(rows, divide_up(rows, most));
+  while (size < rows && !is_there(size)) ++size;
+  while (!is_there(size)) --size;
+  return size;
+}
 std::int64_t next_piece(std::int64_t rows, std::int64_t most);
 
 // [0, total) in as few pieces of at most `most` as possible, their sizes differing by at most one,

@@ -1,7 +1,6 @@
 // How rows and blocks are shared out among register tiles.
 #include <bit>
 
-#include "codegen/sizes.h"
 #include "codegen/tile.h"
 
 namespace taper::codegen {
@@ -16,11 +15,8 @@ bool has_tile_of(std::int64_t rows, std::int64_t most) {
 }
 
 std::int64_t next_piece(std::int64_t rows, std::int64_t most) {
-  const std::int64_t pieces = divide_up(rows, most);
-  std::int64_t size = divide_up(rows, pieces);
-  while (size < rows && !has_tile_of(size, most)) ++size;
-  if (has_tile_of(size, most)) return size;
-  return static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(rows)));
+  return next_piece(
+      rows, most, [&](std::int64_t size) { return has_tile_of(size, most); });
 }
 
 std::vector<Piece> split_evenly(std::int64_t total, std::int64_t most) {

@@ -2,7 +2,6 @@
 // channels of the source, in increasing order; how tiles are grouped does not change it.
 #include <algorithm>
 #include <bit>
-#include <iterator>
 #include <memory>
 #include <set>
 
@@ -44,7 +43,7 @@ class WinogradKernel final : public Kernel {
     source_point_ = point_step(walk_.source_blocks() * capacity_ * kPixel);
     together_ = large ? walk_.result_blocks() : panel_;
     result_point_ = point_step(together_ * capacity_ * kPixel);
-    choose_pieces(tiles);
+    add_products(tiles);
     add_transforms(isa);
   }
 
@@ -113,16 +112,11 @@ class WinogradKernel final : public Kernel {
     return sizes;
   }
 
-  void choose_pieces(std::int64_t tiles) {
+  void add_products(std::int64_t tiles) {
     const std::set<std::int64_t> sizes = piece_sizes();
-    for (std::int64_t left = 1; left <= tiles; ++left) {
-      const auto even = sizes.lower_bound(divide_up(left, divide_up(left, rows_)));
-      pieces_.push_back(*even <= left || !few_ ? *even : *std::prev(even));
-    }
-    add_products(sizes);
-  }
-
-  void add_products(const std::set<std::int64_t>& sizes) {
+    const auto is_there = [&](std::int64_t rows) { return sizes.contains(rows); };
+    for (std::int64_t left = 1; left <= tiles; ++left)
+      pieces_.push_back(few_ ? next_piece(left, rows_, is_there) : rows_);
     TileShape shape;
     shape.a_row = kPixel;
     shape.a_step = kF32;

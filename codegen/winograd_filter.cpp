@@ -13,12 +13,12 @@ class WinogradFilterKernel final : public Kernel {
     const bool data = spec.pass == ir::ConvPass::filter_backward_data;
     blocks_ = blocks_of(data ? spec.ic : spec.oc);
     channels_ = data ? spec.oc : spec.ic;
+    points_ = ir::winograd_points(spec.winograd);
     const std::int64_t point = channels_ * kPixel;
-    const WinogradSums sums{spec.segments, blocks_ * ir::winograd_points(spec.winograd) * point};
+    const WinogradSums sums{spec.segments, blocks_ * points_ * point};
     routine_ = gradient_ ? emit_winograd_filter_gradient(point, sums, isa)
                          : emit_winograd_filter(spec.winograd, point, data, isa);
     taps_ = spec.kh * spec.kw;
-    points_ = ir::winograd_points(spec.winograd);
   }
 
   std::int64_t units(std::int64_t) const override { return blocks_; }

@@ -52,7 +52,7 @@ struct Executable::Program {
   struct InputPlace {
     std::byte* data = nullptr;   // none: no kernel reads it any more
     bool by_images = false;      // each thread copies its share of the images
-    bool read_in_place = false;  // not if they are separate, see ScheduledCall::given
+    bool read_in_place = false;  // separate images are, instead; see ScheduledCall::given
   };
   std::vector<InputPlace> inputs_at;
   std::span<const InputBytes> given;  // of the present run
