@@ -37,12 +37,11 @@ class CopyEmitter : RoutineEmitter {
     for (Vec& v : data_) v = m_.vec();
     const int tail = static_cast<int>(inner_.size % m_.isa().lanes);
     if (by_vectors() && tail != 0) m_.set_tail(tail);
-    const Label top = m_.label();
-    m_.bind(top);
-    emit_row(tail);
-    m_.add(source_, rows_.source * kSize);
-    m_.add(result_, rows_.result * kSize);
-    m_.loop(rows, top);
+    loop(rows, [&] {
+      emit_row(tail);
+      m_.add(source_, rows_.source * kSize);
+      m_.add(result_, rows_.result * kSize);
+    });
     return end();
   }
 

@@ -50,13 +50,12 @@ class GatherEmitter : RoutineEmitter {
     const Gp row = m_.gp(), bytes = m_.gp();
     m_.move(bytes, columns * kF32);
     m_.set_tail(static_cast<int>(columns % m_.isa().lanes));
-    const Label top = m_.label();
-    m_.bind(top);
-    load_row(m_, row, indices, bytes, table);
-    copy_row(row, result, columns);
-    m_.add(indices, kF32);
-    m_.add(result, bytes);
-    m_.loop(rows, top);
+    loop(rows, [&] {
+      load_row(m_, row, indices, bytes, table);
+      copy_row(row, result, columns);
+      m_.add(indices, kF32);
+      m_.add(result, bytes);
+    });
     return end();
   }
 
@@ -119,11 +118,10 @@ class ScatterEmitter : RoutineEmitter {
     m_.move(at_, result_);
     m_.load(count_, {m_.args(), offsetof(ScatterArgs, entries)});
     m_.zero(sum_);
-    const Label top = m_.label();
-    m_.bind(top);
-    m_.store_tail({at_, offset}, sum_);
-    m_.add(at_, bytes_);
-    m_.loop(count_, top);
+    loop(count_, [&] {
+      m_.store_tail({at_, offset}, sum_);
+      m_.add(at_, bytes_);
+    });
   }
 
   void emit_sums(std::int64_t offset) {

@@ -73,13 +73,12 @@ class DotsEmitter : RoutineEmitter {
     m_.load(a_, {m_.args(), offsetof(DotsArgs, a)});
     m_.load(b_, {m_.args(), offsetof(DotsArgs, b)});
     if (const std::int64_t whole = spec_.k / kLanes; whole > 0) {
-      const Label top = m_.label();
       m_.move(steps_, whole);
-      m_.bind(top);
-      emit_steps(chains, columns, kLanes);
-      m_.add(a_, kPixel);
-      m_.add(b_, spec_.b_block * kF32);
-      m_.loop(steps_, top);
+      loop(steps_, [&] {
+        emit_steps(chains, columns, kLanes);
+        m_.add(a_, kPixel);
+        m_.add(b_, spec_.b_block * kF32);
+      });
     }
     emit_steps(chains, columns, spec_.k % kLanes);
     for (std::size_t width = chains.size() / 2; width > 0; width /= 2) {

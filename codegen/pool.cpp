@@ -34,28 +34,26 @@ class PoolEmitter : RoutineEmitter {
   // A run of `count` windows inside the input.
   Routine emit_whole() {
     begin_pool("pool_whole");
-    const Gp count = argument(offsetof(PoolArgs, count));
-    const Label top = m_.label();
-    m_.bind(top);
-    for (int h = 0; h < halves(); ++h) {
-      const Vec acc = m_.vec();
-      load_lanes(m_, acc, {input_, h * bytes()}, spec_.dtype, false);
-      Vec index;
-      if (spec_.indices) m_.zero(index = m_.vec());
-      for (std::int64_t tap = 1; tap < pool_taps(spec_); ++tap) {
-        const std::int64_t y = tap / spec_.kernel[1], x = tap % spec_.kernel[1];
-        if (spec_.indices) m_.constant(tap_, static_cast<float>(tap));
-        combine(acc, index, {input_, (y * spec_.iw + x) * block() + h * bytes()});
+    loop(argument(offsetof(PoolArgs, count)), [&] {
+      for (int h = 0; h < halves(); ++h) {
+        const Vec acc = m_.vec();
+        load_lanes(m_, acc, {input_, h * bytes()}, spec_.dtype, false);
+        Vec index;
+        if (spec_.indices) m_.zero(index = m_.vec());
+        for (std::int64_t tap = 1; tap < pool_taps(spec_); ++tap) {
+          const std::int64_t y = tap / spec_.kernel[1], x = tap % spec_.kernel[1];
+          if (spec_.indices) m_.constant(tap_, static_cast<float>(tap));
+          combine(acc, index, {input_, (y * spec_.iw + x) * block() + h * bytes()});
+        }
+        finish(acc, index, h);
+        m_.release(acc);
+        if (spec_.indices) m_.release(index);
       }
-      finish(acc, index, h);
-      m_.release(acc);
-      if (spec_.indices) m_.release(index);
-    }
-    m_.add(input_, spec_.stride[1] * block());
-    m_.add(result_, block());
-    if (spec_.indices) m_.add(indices_, kLanes);
-    m_.add(element_, kLanes);
-    m_.loop(count, top);
+      m_.add(input_, spec_.stride[1] * block());
+      m_.add(result_, block());
+      if (spec_.indices) m_.add(indices_, kLanes);
+      m_.add(element_, kLanes);
+    });
     return end();
   }
 
@@ -75,24 +73,20 @@ class PoolEmitter : RoutineEmitter {
     }
     const Gp rows = m_.gp(), columns = m_.gp();
     m_.load(rows, window(offsetof(WindowArgs, rows)));
-    const Label row = m_.label(), column = m_.label();
-    m_.bind(row);
-    m_.load(columns, window(offsetof(WindowArgs, columns)));
-    m_.bind(column);
-    for (int h = 0; h < halves(); ++h) {
-      const auto i = static_cast<std::size_t>(h);
-      combine(acc[i], index[i], {input_, h * bytes()});
-    }
-    m_.add(input_, block());
-    if (spec_.indices) m_.add(tap_, tap_, one);
-    m_.loop(columns, column);
-    m_.load(columns, window(offsetof(WindowArgs, skip)));
-    m_.add(input_, columns);
-    if (spec_.indices) {
+    loop(rows, [&] {
+      m_.load(columns, window(offsetof(WindowArgs, columns)));
+      loop(columns, [&] {
+        for (std::size_t i = 0; i < acc.size(); ++i)
+          combine(acc[i], index[i], {input_, static_cast<std::int64_t>(i) * bytes()});
+        m_.add(input_, block());
+        if (spec_.indices) m_.add(tap_, tap_, one);
+      });
+      m_.load(columns, window(offsetof(WindowArgs, skip)));
+      m_.add(input_, columns);
+      if (!spec_.indices) return;
       m_.broadcast(x_, window(offsetof(WindowArgs, skipped_taps)));
       m_.add(tap_, tap_, x_);
-    }
-    m_.loop(rows, row);
+    });
     m_.release(columns);
     m_.release(rows);
     for (int h = 0; h < halves(); ++h) {

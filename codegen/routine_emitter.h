@@ -31,15 +31,19 @@ class RoutineEmitter {
     m_.load(g, {m_.args(), field});
     return g;
   }
-  // Emits a loop of `turns`, at least one.
+  // Emits a loop of `turns`, at least one; a register that holds them counts them down.
+  template <class Body>
+  void loop(Gp turns, const Body& body) {
+    const Label top = m_.label();
+    m_.bind(top);
+    body();
+    m_.loop(turns, top);
+  }
   template <class Body>
   void loop(std::int64_t turns, const Body& body) {
     const Gp left = m_.gp();
-    const Label top = m_.label();
     m_.move(left, turns);
-    m_.bind(top);
-    body();
-    m_.loop(left, top);
+    loop(left, body);
     m_.release(left);
   }
   int halves() const { return m_.isa().vectors_per_block(); }

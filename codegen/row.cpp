@@ -45,17 +45,16 @@ class RowEmitter : RoutineEmitter {
     begin("row");
     x_ = argument(offsetof(RowArgs, x));
     result_ = argument(offsetof(RowArgs, result));
-    rows_ = argument(offsetof(RowArgs, rows));
+    const Gp rows = argument(offsetof(RowArgs, rows));
     row_bytes_ = m_.gp();
     m_.move(row_bytes_, 0);
-    const Label top = m_.label();
-    m_.bind(top);
-    emit_row();
-    const std::int64_t bytes = (full_ * kLanes + tail_) * kF32;
-    m_.add(x_, bytes);
-    if (writes_matrix()) m_.add(result_, bytes);
-    m_.add(row_bytes_, kF32);
-    m_.loop(rows_, top);
+    loop(rows, [&] {
+      emit_row();
+      const std::int64_t bytes = (full_ * kLanes + tail_) * kF32;
+      m_.add(x_, bytes);
+      if (writes_matrix()) m_.add(result_, bytes);
+      m_.add(row_bytes_, kF32);
+    });
     return end();
   }
 
@@ -252,7 +251,7 @@ class RowEmitter : RoutineEmitter {
   std::int64_t full_;
   int tail_;
   Math math_;
-  Gp x_, result_, rows_, row_bytes_;
+  Gp x_, result_, row_bytes_;
 };
 
 class RowKernel final : public BatchKernel {
