@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "codegen/expr.h"
 #include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
 
@@ -58,14 +59,11 @@ class TransposeEmitter : RoutineEmitter {
       m_.load(tile.back(), {source_, row * kF32});
     }
     for (int width = 1; width < lanes_; width *= 2) tile = zipped(tile);
-    if (rows < lanes_) m_.set_tail(rows);
+    const bool tail = rows < lanes_;
+    if (tail) m_.set_tail(rows);
     for (int j = 0; j < columns; ++j) {
       const Address to{result_, j * shape_.result_row * kF32};
-      const Vec column = tile[static_cast<std::size_t>(j)];
-      if (rows < lanes_)
-        m_.store_tail(to, column);
-      else
-        m_.store(to, column);
+      store_lanes(m_, to, tile[static_cast<std::size_t>(j)], ir::DType::f32, tail);
     }
     for (const Vec v : tile) m_.release(v);
   }
