@@ -39,7 +39,8 @@ class MasmA64 final
   void dot_by_signed(Vec acc, Vec a, Vec b);
 
  public:
-#include "codegen/masm_overrides.def"
+#define TAPER_MASM(...) __VA_ARGS__ override;
+#include "codegen/masm_ops.def"
 };
 
 }  // namespace taper::codegen

@@ -50,7 +50,8 @@ class MasmX86 final
   std::vector<PoolEntry> pool_;
 
  public:
-#include "codegen/masm_overrides.def"
+#define TAPER_MASM(...) __VA_ARGS__ override;
+#include "codegen/masm_ops.def"
   void fma_half(Vec acc, Vec a, Vec b) override;
   void fma_half(Vec acc, Vec a, Address scalar) override;
 };
