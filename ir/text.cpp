@@ -15,37 +15,20 @@ std::string_view look_up(std::initializer_list<std::string_view> names, Enum val
 
 }  // namespace
 
-std::string_view name(DType dtype) {
-  return look_up({"f32", "f16", "bf16", "i8", "u8", "i32", "bool"}, dtype);
-}
-
-std::string_view name(Layout layout) {
-  return look_up({"plain", "c16", "o16", "i16", "o16x4"}, layout);
-}
-
-std::string_view name(PoolKind kind) {
-  return look_up({"max", "average"}, kind);
-}
-
-std::string_view name(ReduceKind kind) {
-  return look_up({"sum", "mean", "max"}, kind);
-}
-
-std::string_view name(ConvPass pass) {
-  return look_up({"forward", "backward_data", "backward_weights", "filter", "filter_backward_data",
-                  "filter_gradient"},
-                 pass);
-}
-
-std::string_view name(RowKind kind) {
-  return look_up(
-      {"softmax", "log_softmax", "cross_entropy", "cross_entropy_backward", "cross_entropy_fused"},
-      kind);
-}
-
-std::string_view name(EpilogueAccess access) {
-  return look_up({"same", "channel", "scalar"}, access);
-}
+#define TAPER_NAMES(Enum, ...)            \
+  std::string_view name(Enum value) {     \
+    return look_up({__VA_ARGS__}, value); \
+  }
+TAPER_NAMES(DType, "f32", "f16", "bf16", "i8", "u8", "i32", "bool")
+TAPER_NAMES(Layout, "plain", "c16", "o16", "i16", "o16x4")
+TAPER_NAMES(PoolKind, "max", "average")
+TAPER_NAMES(ReduceKind, "sum", "mean", "max")
+TAPER_NAMES(ConvPass, "forward", "backward_data", "backward_weights", "filter",
+            "filter_backward_data", "filter_gradient")
+TAPER_NAMES(RowKind, "softmax", "log_softmax", "cross_entropy", "cross_entropy_backward",
+            "cross_entropy_fused")
+TAPER_NAMES(EpilogueAccess, "same", "channel", "scalar")
+#undef TAPER_NAMES
 
 Attrs default_attrs(Op op) {
   switch (op) {
