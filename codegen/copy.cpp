@@ -90,18 +90,11 @@ class CopyKernel final : public Kernel {
       first = images_ ? call.begin * each : 0;
       count = (images_ ? call.end - call.begin : call.batch) * each;
     }
-    std::byte* result = buffer(call, spec_.operands);
-    switch (ir::byte_size(spec_.dtype)) {
-      case 1:
-        fill_elements<std::uint8_t>(result, first, count, bits_);
-        break;
-      case 2:
-        fill_elements<std::uint16_t>(result, first, count, bits_);
-        break;
-      default:
-        fill_elements<std::uint32_t>(result, first, count, bits_);
-        break;
-    }
+    const std::size_t size = ir::byte_size(spec_.dtype);
+    const auto fill_with = size == 1   ? fill_elements<std::uint8_t>
+                           : size == 2 ? fill_elements<std::uint16_t>
+                                       : fill_elements<std::uint32_t>;
+    fill_with(buffer(call, spec_.operands), first, count, bits_);
   }
 
   ir::CopySpec spec_;

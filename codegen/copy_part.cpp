@@ -243,12 +243,11 @@ void CopyPartKernel::copy_tile(const std::byte* source, std::byte* result,
       (*routine_)(&args);
       break;
     }
-    case Method::scalar:
-      if (size_ == 1)
-        copy_scalars<std::uint8_t>(source, result, rows, rows_, inner_);
-      else
-        copy_scalars<std::uint16_t>(source, result, rows, rows_, inner_);
+    case Method::scalar: {
+      const auto copy = size_ == 1 ? copy_scalars<std::uint8_t> : copy_scalars<std::uint16_t>;
+      copy(source, result, rows, rows_, inner_);
       break;
+    }
   }
 }
 
