@@ -35,14 +35,7 @@ class Parser {
   Parser(std::string_view text, std::string_view file) : text_(text), file_(file) {}
 
   NpyHeader parse() {
-    expect("{");
-    while (!accept("}")) {
-      parse_entry();
-      if (!accept(",")) {
-        expect("}");
-        break;
-      }
-    }
+    list("{", "}", [&] { parse_entry(); });
     skip_blanks();
     if (!text_.empty()) fail("has text after its end");
     if (!descr_ || !order_ || !shape_) fail("lacks one of descr, fortran_order and shape");
@@ -66,6 +59,16 @@ class Parser {
   }
   void expect(std::string_view what) {
     if (!accept(what)) fail(fmt::format("has no '{}' where there must be one", what));
+  }
+  // OPEN item, item, ... CLOSE, perhaps with a comma behind the last item.
+  template <class Item>
+  void list(std::string_view open, std::string_view close, Item&& item) {
+    expect(open);
+    while (!accept(close)) {
+      item();
+      if (accept(",")) continue;
+      return expect(close);
+    }
   }
 
   std::string_view string() {
@@ -110,15 +113,11 @@ class Parser {
   }
 
   void parse_shape() {
-    expect("(");
-    while (!accept(")")) {
+    const auto axis = [&] {
       header_.shape.push_back(extent());
       if (header_.shape.size() > kMaxRank) fail("states more than 32 axes");
-      if (!accept(",")) {
-        expect(")");
-        break;
-      }
-    }
+    };
+    list("(", ")", axis);
   }
 
   std::int64_t extent() {
