@@ -82,8 +82,9 @@ void Executable::Program::check_inputs(std::span<const InputBytes> inputs, ir::D
     check.run(input_names[check.input], inputs[check.input].in_one_piece(storage));
 }
 
-bool Executable::Program::prefers_one_thread() const {
-  return work_fixed + work_per_image * static_cast<double>(batch) < kWorthForking;
+int Executable::Program::useful_threads() const {
+  const double work = work_fixed + work_per_image * static_cast<double>(batch);
+  return work < kWorthForking ? 1 : options.threads;
 }
 
 void Executable::Program::begin_run(std::span<const InputBytes> inputs) {
@@ -101,17 +102,11 @@ void Executable::Program::begin_run(std::span<const InputBytes> inputs) {
 
 void Executable::Program::run_generated(std::span<const InputBytes> inputs) {
   begin_run(inputs);
-  if (options.threads == 1 || prefers_one_thread()) {
-    const FlushDenormals flush;
-    run_thread(0, 1);
-    return;
-  }
-  pool->run(
-      [](void* program, int thread) {
-        auto* self = static_cast<Program*>(program);
-        self->run_thread(thread, self->options.threads);
-      },
-      this);
+  fork([this](int thread, int threads) {
+    walk(
+        thread, threads, [](std::size_t, const auto& action) { action(); },
+        [&](std::size_t c, const codegen::Call& call) { execute(c, call, thread); });
+  });
 }
 
 void Executable::Program::copy_inputs(int thread, int threads) const {
@@ -140,12 +135,6 @@ void Executable::Program::execute(std::size_t c, const codegen::Call& call, int 
     scheduled.kernel->run(one);
   }
   bound = scheduled.buffers[operand];
-}
-
-void Executable::Program::run_thread(int thread, int threads) {
-  walk(
-      thread, threads, [](std::size_t, const auto& action) { action(); },
-      [&](std::size_t c, const codegen::Call& call) { execute(c, call, thread); });
 }
 
 }  // namespace taper::runtime

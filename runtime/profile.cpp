@@ -14,11 +14,10 @@ double seconds(Clock::duration time) {
 
 Executable::Program::Recording Executable::Program::record(std::span<const InputBytes> inputs) {
   begin_run(inputs);
-  const int threads = prefers_one_thread() ? 1 : options.threads;
-  std::vector<std::vector<ProfileEvent>> events(static_cast<std::size_t>(threads));
+  std::vector<std::vector<ProfileEvent>> events(static_cast<std::size_t>(useful_threads()));
   for (std::vector<ProfileEvent>& of_thread : events) of_thread.reserve(kExpectedEvents);
   const Clock::time_point start = Clock::now();
-  auto run = [&](int thread) {
+  fork([&](int thread, int threads) {
     const auto timed = [&](std::size_t c, bool wait, const auto& action) {
       const Clock::time_point begin = Clock::now();
       action();
@@ -32,13 +31,7 @@ Executable::Program::Recording Executable::Program::record(std::span<const Input
         [&](std::size_t c, const codegen::Call& call) {
           timed(c, false, [&] { execute(c, call, thread); });
         });
-  };
-  if (threads == 1) {
-    const FlushDenormals flush;
-    run(0);
-  } else {
-    pool->run([](void* of, int thread) { (*static_cast<decltype(&run)>(of))(thread); }, &run);
-  }
+  });
   Recording all{start, {}};
   for (const std::vector<ProfileEvent>& of_thread : events)
     all.events.insert(all.events.end(), of_thread.begin(), of_thread.end());

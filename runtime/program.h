@@ -64,7 +64,7 @@ struct Executable::Program {
   std::size_t first_chain = 0;                // of the present run
   std::vector<Variable*> updated;             // by each run
   float* batch_scalar = nullptr;              // the input "$batch"; nullptr when the graph has none
-  double work_per_image = 0, work_fixed = 0;  // see prefers_one_thread
+  double work_per_image = 0, work_fixed = 0;  // see useful_threads
 
   // The interpreter.
   std::vector<std::vector<float>> interpreted_outputs;
@@ -84,7 +84,6 @@ struct Executable::Program {
   void copy_inputs(int thread, int threads) const;
   // Runs a thread's part of call `c`, which walk() made.
   void execute(std::size_t c, const codegen::Call& call, int thread);
-  void run_thread(int thread, int threads);
   // A run with the clock read around every kernel call and every wait.
   struct Recording {
     Clock::time_point start;
@@ -138,7 +137,19 @@ struct Executable::Program {
     }
     return bound.data();
   }
-  bool prefers_one_thread() const;
+  // 1 where the present run has so little work that a fork would cost more than it saves.
+  int useful_threads() const;
+  // Calls body(thread, threads) on each of that many threads.
+  template <class Body>
+  void fork(const Body& body) {
+    const int threads = useful_threads();
+    auto run = [&](int thread) { body(thread, threads); };
+    if (threads == 1) {
+      const FlushDenormals flush;
+      return run(0);
+    }
+    pool->run([](void* of, int thread) { (*static_cast<decltype(run)*>(of))(thread); }, &run);
+  }
 };
 
 // Writes what compile() saw and chose into options.dump: NAME.00-recorded.tir and so on, the plan
