@@ -25,14 +25,6 @@ std::int64_t product(const Shape& extents, const Shape& shape, Dim batch) {
   return count;
 }
 
-// The logical axes in the order of their physical dimensions, without the lane.
-std::vector<std::size_t> physical_order(const TensorType& type) {
-  std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < type.shape.size(); ++i) order.push_back(i);
-  if (type.layout == Layout::i16) std::swap(order[0], order[1]);
-  return order;
-}
-
 int blocked_axis_of(const TensorType& type) {
   if (type.layout == Layout::plain) return -1;
   const bool by_output = type.layout == Layout::o16 || type.layout == Layout::o16x4;
@@ -97,10 +89,10 @@ PhysicalShape physical(const TensorType& type) {
     result.lane = kGroup;
   }
   std::int64_t stride = blocked ? kBlock * result.lane : 1;
-  const auto order = physical_order(type);
-  result.dims.resize(order.size());
-  for (std::size_t i = order.size(); i-- > 0;) {
-    const std::size_t axis = order[i];
+  result.dims.resize(type.shape.size());
+  for (std::size_t i = type.shape.size(); i-- > 0;) {
+    // The logical axis of physical dimension i.
+    const std::size_t axis = type.layout == Layout::i16 && i < 2 ? 1 - i : i;
     const bool is_blocked = static_cast<int>(axis) == result.blocked_axis;
     Dim extent = is_blocked ? blocks_of(type.shape[axis]) : type.shape[axis];
     if (static_cast<int>(axis) == result.grouped_axis) extent = divide_up(extent, kGroup);
