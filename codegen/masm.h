@@ -34,9 +34,12 @@ enum class Condition : std::uint8_t { equal, not_equal, less, less_equal, greate
 
 class Masm {
  public:
-  explicit Masm(const ir::Isa& isa) : isa_(isa) {}
+  Masm(const ir::Isa& isa, Gp args, Gp stack) : isa_(isa), args_(args), stack_(stack) {}
   virtual ~Masm() = default;
   const ir::Isa& isa() const { return isa_; }
+  Gp args() const { return args_; }  // what the kernel is called with
+  // Scratch stack of the frame: 256 bytes that a kernel may use, then 64 that emit_expr uses.
+  Address stack(int offset) const { return {stack_, offset}; }
 
   // ---- Register pool: throws taper::Error when exhausted, never spills. ----
   Vec vec();
@@ -66,6 +69,9 @@ class Masm {
   const ir::Isa& isa_;
   std::uint32_t free_vec_ = 0;  // bit set: available
   std::uint32_t free_gp_ = 0;
+
+ private:
+  const Gp args_, stack_;
 };
 
 // Whether emitters record a listing and validate each instruction (process-wide, off by default:

@@ -21,7 +21,7 @@ a64::Gp x(Gp r) {
 
 }  // namespace
 
-MasmA64::MasmA64(const ir::Isa& isa) : AsmjitMasm(isa) {
+MasmA64::MasmA64(const ir::Isa& isa) : AsmjitMasm(isa, {0}, {a64::Gp::kIdSp}) {
   free_vec_ = (1u << temp().id) - 1;
   free_gp_ = ((1u << kGeneralRegisters) - 1) << 1;
 }
@@ -42,14 +42,6 @@ void MasmA64::end() {
            a64::ptr(a64::sp, static_cast<std::int32_t>(16 * i)));
   a_.add(a64::sp, a64::sp, kSavedBytes);
   a_.ret(a64::x30);
-}
-
-Gp MasmA64::args() const {
-  return {0};
-}
-
-Address MasmA64::stack(int offset) {
-  return {Gp{a64::Gp::kIdSp}, offset};
 }
 
 arm::Mem MasmA64::tail_mask() const {

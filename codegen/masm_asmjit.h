@@ -22,7 +22,7 @@ class AsmjitMasm : public Masm {
   void bind(Label l) final { a_.bind(asmjit::Label(l.id)); }
 
  protected:
-  explicit AsmjitMasm(const ir::Isa& isa) : Masm(isa) {
+  AsmjitMasm(const ir::Isa& isa, Gp args, Gp stack) : Masm(isa, args, stack) {
     code_.init(asmjit::Environment(arch));
     code_.setErrorHandler(&error_);
     if (recording_listings()) code_.setLogger(&logger_);

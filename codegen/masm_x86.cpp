@@ -28,7 +28,7 @@ bool fits_i32(std::int64_t value) {
 
 }  // namespace
 
-MasmX86::MasmX86(const ir::Isa& isa) : AsmjitMasm(isa) {
+MasmX86::MasmX86(const ir::Isa& isa) : AsmjitMasm(isa, {x86::Gp::kIdDi}, {x86::Gp::kIdSp}) {
   free_vec_ = (1u << temp().id) - 1;
   for (const int id : kPool) free_gp_ |= 1u << id;
 }
@@ -48,14 +48,6 @@ void MasmX86::end() {
   a_.pop(x86::rbp);
   a_.vzeroupper();
   a_.ret();
-}
-
-Gp MasmX86::args() const {
-  return {x86::Gp::kIdDi};
-}
-
-Address MasmX86::stack(int offset) {
-  return {Gp{x86::Gp::kIdSp}, offset};
 }
 
 MasmX86::Mem MasmX86::mem(Address a) const {
