@@ -13,17 +13,6 @@ namespace {
 
 using ir::DType;
 
-template <typename Field>
-std::int64_t field(Field MapCall::*member) {
-  static const MapCall call{};
-  return reinterpret_cast<const std::byte*>(&(call.*member)) -
-         reinterpret_cast<const std::byte*>(&call);
-}
-
-std::int64_t element(std::int64_t array, std::size_t i) {
-  return array + static_cast<std::int64_t>(i * sizeof(std::int64_t));
-}
-
 class MapEmitter : RoutineEmitter {
  public:
   MapEmitter(const ir::Expr& expr, const std::vector<MapAccess>& streams, const ir::Isa& isa)
@@ -50,9 +39,12 @@ class MapEmitter : RoutineEmitter {
   }
 
  private:
-  Address arg(std::int64_t offset) const { return {m_.args(), offset}; }
-  Address row_pointer(std::size_t i) const { return arg(element(field(&MapCall::pointers), i)); }
-  Address current(std::size_t i) const { return arg(element(field(&MapCall::current), i)); }
+  // Element `i` of the array at `offset`, or what is there.
+  Address arg(std::int64_t offset, std::size_t i = 0) const {
+    return Address{m_.args(), offset} + static_cast<std::int64_t>(i * sizeof(std::int64_t));
+  }
+  Address row_pointer(std::size_t i) const { return arg(offsetof(MapCall, pointers), i); }
+  Address current(std::size_t i) const { return arg(offsetof(MapCall, current), i); }
   bool in_register(std::size_t i) const { return !(pointers_[i] == Gp{}); }
   bool has_blocks() const { return std::ranges::any_of(streams_, &MapAccess::block); }
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
@@ -92,7 +84,7 @@ class MapEmitter : RoutineEmitter {
   }
 
   void emit_row() {
-    m_.load(count_, arg(field(&MapCall::n)));
+    m_.load(count_, arg(offsetof(MapCall, n)));
     for (std::size_t i = 0; i < streams_.size(); ++i) {
       const Gp p = in_register(i) ? pointers_[i] : temp_;
       m_.load(p, row_pointer(i));
@@ -150,7 +142,7 @@ class MapEmitter : RoutineEmitter {
 
   Vec load_index(int first) {
     const Vec index = m_.vec(), lane = m_.vec();
-    m_.broadcast(index, arg(field(&MapCall::index)));
+    m_.broadcast(index, arg(offsetof(MapCall, index)));
     m_.iota(lane);
     m_.add_i32(index, index, lane);
     m_.constant_i32(lane, static_cast<std::uint32_t>(first));
@@ -212,21 +204,21 @@ class MapEmitter : RoutineEmitter {
   void advance_index(Gp count) {
     if (!random_) return;
     const Gp index = m_.gp();
-    m_.load(index, arg(field(&MapCall::index)));
+    m_.load(index, arg(offsetof(MapCall, index)));
     m_.add(index, count);
-    m_.store(arg(field(&MapCall::index)), index);
+    m_.store(arg(offsetof(MapCall, index)), index);
     m_.release(index);
   }
 
   void next_row(Label row) {
     const Label done = m_.label();
-    m_.load(count_, arg(field(&MapCall::rows)));
+    m_.load(count_, arg(offsetof(MapCall, rows)));
     m_.add(count_, -1);
-    m_.store(arg(field(&MapCall::rows)), count_);
+    m_.store(arg(offsetof(MapCall, rows)), count_);
     m_.jump_if(Condition::less_equal, count_, 0, done);
     for (std::size_t i = 0; i < streams_.size(); ++i) {
       m_.load(temp_, row_pointer(i));
-      m_.load(count_, arg(element(field(&MapCall::row_bytes), i)));
+      m_.load(count_, arg(offsetof(MapCall, row_bytes), i));
       m_.add(temp_, count_);
       m_.store(row_pointer(i), temp_);
     }
