@@ -22,20 +22,13 @@ std::span<const Identity> identities();
 // The replacement of `id`, appended to the builder's graph; kNoValue when the rule does not apply.
 ir::ValueId apply(const Identity& identity, ir::Builder& builder, ir::ValueId id);
 
-// Everything that looks at shapes and attributes.
+// Everything else, most of which looks at shapes and attributes.
 struct StructuralRule {
   std::string_view name;
   std::optional<ir::Op> op;                                    // what makes `id`; nothing: any
   ir::ValueId (*apply)(ir::Builder& builder, ir::ValueId id);  // as above
 };
 std::span<const StructuralRule> structural_rules();
-
-// Rules of that table in simplify_constants.cpp.
-// A small constant computed from constants, where interpreter and generated code agree on the bits.
-ir::ValueId fold_constants(ir::Builder& builder, ir::ValueId id);
-// Elementwise ops broadcast by themselves: f(broadcast_to(x), y) -> broadcast_to(f(x, y)), the same
-// for a constant of one value.
-ir::ValueId broadcast_after_elementwise(ir::Builder& builder, ir::ValueId id);
 
 // The first rule that applies to `id`, elementwise ones first; kNoValue when none does.
 ir::ValueId apply_rules(ir::Builder& builder, ir::ValueId id);
