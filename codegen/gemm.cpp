@@ -87,8 +87,8 @@ class GemmKernel final : public Kernel {
   }
   std::vector<const Routine*> routines() const override {
     std::vector<const Routine*> all = tiles_.routines();
-    for (const StripCopy& copy : piece_copy_) all.push_back(&copy.routine());
-    for (const auto& [blocks, copy] : panel_copies_) all.push_back(&copy.routine());
+    for (const StripCopy& copy : piece_copy_) all.push_back(&copy.routine);
+    for (const auto& [blocks, copy] : panel_copies_) all.push_back(&copy.routine);
     return all;
   }
 

@@ -100,11 +100,11 @@ std::int64_t packed_piece_elements(std::int64_t k, std::int64_t pitch) {
 }
 
 StripCopy::StripCopy(const StripShape& shape, const ir::Isa& isa)
-    : routine_(StripEmitter(isa).emit(shape)) {}
+    : routine(StripEmitter(isa).emit(shape)) {}
 
 void StripCopy::run(const float* from, float* to, std::int64_t steps) const {
   const StripArgs args{from, to, steps / kUnrolledCopies, steps % kUnrolledCopies};
-  routine_(&args);
+  routine(&args);
 }
 
 // A few steps of all pieces at a time: neighbours share cache lines of a. Whole steps are copied:

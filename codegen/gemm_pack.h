@@ -38,16 +38,11 @@ void pack_rows(const ir::GemmSpec& spec, const float* a, std::int64_t begin, std
 // apart, from a source with `step` elements between steps to a result without gaps.
 struct StripShape {
   std::int64_t blocks = 1, width = ir::kBlock, block = ir::kBlock, step = 0;
-  auto operator<=>(const StripShape&) const = default;
 };
-class StripCopy {
- public:
+struct StripCopy {
+  Routine routine;
   StripCopy(const StripShape& shape, const ir::Isa& isa);
   void run(const float* from, float* to, std::int64_t steps) const;
-  const Routine& routine() const { return routine_; }
-
- private:
-  Routine routine_;
 };
 
 // Pieces [begin, end) of a, one after the other.
