@@ -1,8 +1,6 @@
 // The parser of what print.cpp writes. Every type is inferred again and compared with the written
 // one; only leaves, views and layouts are taken as written. Kernel nodes are the end state of
 // lowering: they print, and parsing them is an error.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <memory>
 #include <unordered_map>

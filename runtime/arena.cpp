@@ -4,8 +4,6 @@
 #include <cstddef>
 #include <set>
 
-#include "runtime/aligned.h"
-
 namespace taper::runtime {
 namespace {
 

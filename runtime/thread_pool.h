@@ -54,8 +54,6 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return static_cast<int>(workers_.size()) + 1; }
-
   // Runs body on all threads, the caller being thread 0, and returns when all are done. Regions of
   // several callers run one after another. Body must not throw. Every thread computes with
   // denormals flushed to zero; the caller's state is restored.
