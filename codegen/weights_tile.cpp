@@ -41,13 +41,12 @@ class WeightsEmitter : RoutineEmitter {
   Routine emit(const std::string& name) {
     begin(name);
     take_registers();
-    const Label image = m_.label();
-    m_.bind(image);
-    for (const Vec acc : accumulators_) m_.zero(acc);
-    emit_rows();
-    fold();
-    next_image();
-    m_.loop(images_, image);
+    loop(images_, [&] {
+      for (const Vec acc : accumulators_) m_.zero(acc);
+      emit_rows();
+      fold();
+      next_image();
+    });
     return end();
   }
 
@@ -109,11 +108,10 @@ class WeightsEmitter : RoutineEmitter {
     if (const std::int64_t turns = run.count / unroll; turns > 2) {
       go_to(at_y_, x);
       m_.move(columns_left_, turns);
-      const Label top = m_.label();
-      m_.bind(top);
-      for (std::int64_t i = 0; i < unroll; ++i) emit_pixel(active, x + i);
-      go_to(at_y_, x + unroll);
-      m_.loop(columns_left_, top);
+      loop(columns_left_, [&] {
+        for (std::int64_t i = 0; i < unroll; ++i) emit_pixel(active, x + i);
+        go_to(at_y_, x + unroll);
+      });
       x += turns * unroll;
       at_x_ = x;
     }
