@@ -7,8 +7,7 @@
 #include <utility>
 
 #include "frontend/mode.h"
-#include "frontend/quantize_measure.h"
-#include "frontend/quantize_ranges.h"
+#include "frontend/quantize_parts.h"
 #include "frontend/rerecord.h"
 
 namespace taper::quantize {

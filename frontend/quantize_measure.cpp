@@ -1,5 +1,3 @@
-#include "frontend/quantize_measure.h"
-
 #include <algorithm>
 #include <limits>
 #include <variant>
@@ -7,6 +5,7 @@
 
 #include "frontend/compile.h"
 #include "frontend/ops.h"
+#include "frontend/quantize_parts.h"
 
 namespace taper::quantize {
 namespace {

@@ -1,4 +1,4 @@
-#include "frontend/quantize_ranges.h"
+#include "frontend/quantize_parts.h"
 
 #include <fmt/format.h>
 

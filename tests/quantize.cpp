@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "frontend/quantize.h"
-#include "frontend/quantize_ranges.h"
+#include "frontend/quantize_parts.h"
 #include "ir/eval.h"
 #include "tests/masm_run.h"
 

@@ -1,11 +1,14 @@
-// The parts of quantization: what can be quantized, what was observed, how numbers become bytes.
+// The parts of quantization: what can be quantized, what was observed, how numbers become bytes,
+// and whether a layer is faster in bytes on this host.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "ir/graph.h"
+#include "runtime/executable.h"
 
 namespace taper::quantize {
 
@@ -50,5 +53,14 @@ struct QuantizedWeight {
   std::vector<float> sums;    // of the integers of an output
 };
 QuantizedWeight quantize_weight(const std::vector<float>& weight, std::size_t outputs);
+
+struct Duration {
+  double f32 = 0, integers = 0;  // seconds of its kernels at max_batch, the shortest of several
+};
+
+// Runs the layer with a ReLU, from f32 to f32 and from bytes to bytes, in turn, and takes the time
+// of its kernels. Nothing where the interpreter runs, which has none.
+std::optional<Duration> measure(const ir::Graph& graph, const Candidate& layer,
+                                runtime::CompileOptions options);
 
 }  // namespace taper::quantize
