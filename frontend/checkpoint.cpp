@@ -34,13 +34,11 @@ void save(const std::filesystem::path& path, const NamedVariables& variables,
 template <class Number>
 Number number(const safetensors::File& file, const std::string& key) {
   const auto found = file.metadata().find(key);
+  const std::string text = found == file.metadata().end() ? "" : found->second;
+  const char* end = text.data() + text.size();
   Number value{};
-  if (found != file.metadata().end()) {
-    const std::string& text = found->second;
-    const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, value);
-    if (error == std::errc{} && stop == end) return value;
-  }
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error == std::errc{} && stop == end) return value;
   throw Error("{}: is no checkpoint of taper: its metadata has no number \"{}\"", file.name(), key);
 }
 
