@@ -14,15 +14,11 @@ namespace {
 constexpr std::int64_t kMostBytes = std::int64_t{1} << 31;
 constexpr std::size_t kPiece = std::size_t{1} << 20;
 
-struct Close {
-  void operator()(gzFile_s* file) const { gzclose(file); }
-};
-
 // gzopen reads plain files too.
 class Reader {
  public:
   explicit Reader(const std::filesystem::path& path)
-      : name_(path.string()), file_(gzopen(path.c_str(), "rb")) {
+      : name_(path.string()), file_(gzopen(path.c_str(), "rb"), gzclose) {
     if (!file_) throw Error("{}: cannot be opened", name_);
   }
 
@@ -44,7 +40,7 @@ class Reader {
 
  private:
   std::string name_;
-  std::unique_ptr<gzFile_s, Close> file_;
+  std::unique_ptr<gzFile_s, decltype(&gzclose)> file_;
 };
 
 }  // namespace
