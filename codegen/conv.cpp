@@ -50,8 +50,11 @@ class ConvKernel final : public Kernel {
         integers_(spec.integers),
         pointwise_(spec.kh == 1 && spec.kw == 1 && spec.stride[0] == 1 && spec.stride[1] == 1 &&
                    spec.input == ir::Layout::c16),
+        streamed_(spec.epilogue.streamed),
         operands_(spec.epilogue.operands.size()),
         walk_(conv_walk(spec)),
+        moments_(spec.epilogue, 3 + operands_, walk_.result_channels,
+                 walk_.result_height * walk_.result_width),
         limits_(spec.integers ? large_tiles(isa)
                               : tiles_of(isa, walk_.channels * spec.kh * spec.kw)),
         tiles_(isa, spec.epilogue, spec.pass == ir::ConvPass::forward ? "conv" : "conv_data") {
@@ -80,6 +83,7 @@ class ConvKernel final : public Kernel {
       for (std::int64_t group = 0; group < groups(); ++group)
         for (std::int64_t row = first; row < std::min(end, first + step); ++row)
           run_row(call, row, group, all_pieces());
+    if (streamed_) fence_streamed();
   }
 
  private:
@@ -99,6 +103,14 @@ class ConvKernel final : public Kernel {
   }
 
   std::int64_t blocks() const { return blocks_of(walk_.result_channels); }
+  // Those of a group of panels, in whole blocks.
+  Piece group_channels(std::int64_t group) const {
+    const auto first = [&](std::int64_t g) {
+      return g == groups() ? blocks()
+                           : pieces_.front().groups[static_cast<std::size_t>(g)].front().block;
+    };
+    return {first(group) * ir::kBlock, (first(group + 1) - first(group)) * ir::kBlock};
+  }
 
   void add_piece(const ir::Isa& isa, const ConvColumns& columns, const Piece& piece, bool large) {
     TileShape shape;
@@ -172,6 +184,8 @@ class ConvKernel final : public Kernel {
     tile.tail_count = static_cast<std::int64_t>(table.tail.size());
     tile.scratch = call.scratch;
     const auto end = static_cast<std::size_t>(pieces.first + pieces.size);
+    const Piece channels = group_channels(group);
+    if (row == 0) moments_.start(call.buffers, image, channels.first, channels.size);
     for (auto i = static_cast<std::size_t>(pieces.first); i < end; ++i) {
       const RowPiece& piece = pieces_[i];
       const auto& tiles = piece.groups[static_cast<std::size_t>(group)];
@@ -185,16 +199,21 @@ class ConvKernel final : public Kernel {
         tile.c = address(call.buffers[2 + operands_], c_offset);
         tiles_.bind_operands(tile, call.buffers + 2, c_offset * ir::kBlock / pixel,
                              t.block * ir::kBlock);
+        tile.first = address(call.buffers[2 + operands_], (image * blocks() + t.block) * plane);
+        moments_.set_pointers(tile.moments, call.buffers, image, t.block * ir::kBlock);
         tiles_.run(t.routine, tile);
       }
     }
+    if (row + 1 == walk_.result_height)
+      moments_.finish(call.buffers, image, channels.first, channels.size);
   }
 
   ir::Dim images_;
   bool integers_;
-  bool pointwise_;
+  bool pointwise_, streamed_;
   std::size_t operands_;
   ConvWalk walk_;
+  ImageMoments moments_;
   TileLimits limits_;
   TileSet tiles_;
   std::vector<RowPiece> pieces_;

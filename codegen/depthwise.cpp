@@ -19,6 +19,7 @@ struct DepthwiseArgs {
   const void* weights = nullptr;
   void* result = nullptr;
   OperandPointers operands{};
+  MomentPointers moments{};
 };
 
 // Emits one plane. Each result element is one FMA chain from zero over the taps (kh, then kw) that
@@ -52,7 +53,10 @@ class PlaneEmitter : RoutineEmitter {
     return most;
   }
   int epilogue_registers() const {
-    return spec_.epilogue.expr.empty() ? 0 : max_registers(spec_.epilogue.expr) + 1;
+    const ir::Epilogue& epilogue = spec_.epilogue;
+    const int result = epilogue.expr.empty() ? 0 : max_registers(epilogue.expr) + 1;
+    return std::max(result, max_registers(epilogue.moments)) +
+           static_cast<int>(epilogue.moments.outputs.size());
   }
 
   // The rows phase, phase + period, ...: they share their taps.
@@ -143,16 +147,29 @@ class PlaneEmitter : RoutineEmitter {
   std::int64_t lane_bytes() const { return std::int64_t{part_} * m_.isa().lanes * 4; }
 
   void finish_piece() {
+    MomentSums sums(m_, spec_.epilogue, {m_.args(), offsetof(DepthwiseArgs, moments)},
+                    part_ * m_.isa().lanes);
     for (std::size_t p = 0; p < accumulators_.size(); ++p) {
       const auto pixel = static_cast<std::int64_t>(p);
-      emit_epilogue(m_, spec_.epilogue, accumulators_[p],
-                    {{m_.args(), offsetof(DepthwiseArgs, operands)},
-                     element_,
-                     pixel * ir::kBlock,
-                     part_ * m_.isa().lanes});
-      m_.store({result_, pixel * kPixel + lane_bytes()}, accumulators_[p]);
-      m_.release(accumulators_[p]);
+      const Vec result = accumulators_[p];
+      const ElementPlace place{{m_.args(), offsetof(DepthwiseArgs, operands)},
+                               element_,
+                               pixel * ir::kBlock,
+                               part_ * m_.isa().lanes};
+      emit_epilogue(m_, spec_.epilogue, result, place);
+      const Address where{result_, pixel * kPixel + lane_bytes()};
+      spec_.epilogue.streamed ? m_.store_streamed(where, result) : m_.store(where, result);
+      sums.add(result, [&](Vec d, int i) { load_moment_input(d, i, place); });
+      m_.release(result);
     }
+    sums.store();
+  }
+
+  void load_moment_input(Vec d, int i, const ElementPlace& place) {
+    if (i > 1) return load_operand(m_, d, spec_.epilogue, static_cast<std::size_t>(i - 2), place);
+    const Gp first = argument(offsetof(DepthwiseArgs, result));
+    m_.load(d, {first, lane_bytes()});
+    m_.release(first);
   }
 
   // Where source_, result_ and element_ stand.
@@ -192,6 +209,7 @@ class DepthwiseKernel final : public BatchKernel {
     const ConvAxis rows = conv_rows(spec), columns = conv_columns(spec);
     result_ = rows.results * columns.results;
     source_ = rows.sources * columns.sources;
+    moments_ = {spec.epilogue, 3 + spec.epilogue.operands.size(), spec.oc, result_};
     check_epilogue(spec.epilogue, "depthwise", true);
     constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max() / kPixel;
     if (result_ > most || source_ > most) {
@@ -215,16 +233,23 @@ class DepthwiseKernel final : public BatchKernel {
       DepthwiseArgs args{source + plane * source_ * ir::kBlock,
                          weights + block * spec_.kh * spec_.kw * ir::kBlock,
                          result + element,
+                         {},
                          {}};
       set_operand_pointers(args.operands, spec_.epilogue, call.buffers + 2, element,
                            block * ir::kBlock);
+      const std::int64_t image = plane / blocks, channel = block * ir::kBlock;
+      moments_.start(call.buffers, image, channel, ir::kBlock);
+      moments_.set_pointers(args.moments, call.buffers, image, channel);
       routine_(&args);
+      moments_.finish(call.buffers, image, channel, ir::kBlock);
     }
+    if (spec_.epilogue.streamed) fence_streamed();
   }
 
  private:
   ir::ConvSpec spec_;
   std::int64_t result_ = 0, source_ = 0;  // pixels of a plane
+  ImageMoments moments_;
   Routine routine_;
 };
 

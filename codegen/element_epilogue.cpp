@@ -1,9 +1,9 @@
 #include "codegen/element_epilogue.h"
 
+#include <algorithm>
 #include <bit>
-#include <vector>
 
-#include "codegen/expr.h"
+#include "codegen/sizes.h"
 #include "ir/error.h"
 
 namespace taper::codegen {
@@ -46,23 +46,84 @@ void check_epilogue(const ir::Epilogue& epilogue, const char* kernel, bool chann
   }
 }
 
+void load_operand(Masm& m, Vec d, const ir::Epilogue& epilogue, std::size_t i,
+                  const ElementPlace& place) {
+  const ir::EpilogueOperand& operand = epilogue.operands[i];
+  const Gp base = m.gp();
+  m.load(base, place.pointers + static_cast<std::int64_t>(i * sizeof(void*)));
+  if (operand.access == ir::EpilogueAccess::same && place.element != Gp{})
+    advance(m, base, place.element, operand.dtype);
+  load_operand(m, d, operand, base, place.offset + place.lane, place.lane, place.tail);
+  m.release(base);
+}
+
 void emit_epilogue(Masm& m, const ir::Epilogue& epilogue, Vec acc, const ElementPlace& place) {
   if (epilogue.expr.empty()) return;
   std::vector<Vec> bound(static_cast<std::size_t>(epilogue.expr.inputs));
   if (!bound.empty()) bound[0] = acc;
   const auto load = [&](Vec d, int i) {
-    const ir::EpilogueOperand& operand = epilogue.operands[static_cast<std::size_t>(i - 1)];
-    const Gp base = m.gp();
-    m.load(base, place.pointers + (i - 1) * std::int64_t{sizeof(void*)});
-    if (operand.access == ir::EpilogueAccess::same && place.element != Gp{})
-      advance(m, base, place.element, operand.dtype);
-    load_operand(m, d, operand, base, place.offset + place.lane, place.lane, place.tail);
-    m.release(base);
+    load_operand(m, d, epilogue, static_cast<std::size_t>(i - 1), place);
   };
   const Vec value = emit_expr(m, epilogue.expr, bound, load).front();
   if (value == acc) return;
   m.move(acc, value);
   m.release(value);
+}
+
+MomentSums::MomentSums(Masm& m, const ir::Epilogue& epilogue, Address pointers,
+                       std::int64_t channel)
+    : m_(m), epilogue_(epilogue), pointers_(pointers), channel_(channel) {
+  for (std::size_t i = 0; i < epilogue.moments.outputs.size(); ++i) sums_.push_back(m.vec());
+  for_each([&](Vec sum, Address at) { m.load(sum, at); });
+}
+
+void MomentSums::add(Vec result, const LoadInput& load) {
+  if (sums_.empty()) return;
+  std::vector<Vec> bound(static_cast<std::size_t>(epilogue_.moments.inputs));
+  bound[0] = result;
+  const std::vector<Vec> values = emit_expr(m_, epilogue_.moments, bound, load);
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    m_.add(sums_[i], sums_[i], values[i]);
+    if (!(values[i] == result)) m_.release(values[i]);
+  }
+}
+
+void MomentSums::store() {
+  for_each([&](Vec sum, Address at) { m_.store(at, sum); });
+  for (const Vec sum : sums_) m_.release(sum);
+}
+
+void MomentSums::for_each(const std::function<void(Vec sum, Address at)>& visit) const {
+  const Gp base = m_.gp();
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    m_.load(base, pointers_ + static_cast<std::int64_t>(i * sizeof(float*)));
+    visit(sums_[i], {base, channel_ * kF32});
+  }
+  m_.release(base);
+}
+
+ImageMoments::ImageMoments(const ir::Epilogue& epilogue, std::size_t buffer, std::int64_t channels,
+                           std::int64_t pixels)
+    : count_(epilogue.moments.outputs.size()),
+      buffer_(buffer),
+      channels_(channels),
+      pixels_(epilogue.mean ? static_cast<float>(pixels) : 1) {
+  if (count_ > kMaxMoments || (count_ > 0 && channels % ir::kBlock != 0))
+    throw Error("{} moments of {} channels: at most {}, of whole blocks of channels, are supported",
+                count_, channels, kMaxMoments);
+}
+
+void ImageMoments::start(void* const* buffers, std::int64_t image, std::int64_t channel,
+                         std::int64_t count) const {
+  for (std::size_t i = 0; i < count_; ++i) std::fill_n(at(buffers, i, image, channel), count, 0.0f);
+}
+
+void ImageMoments::finish(void* const* buffers, std::int64_t image, std::int64_t channel,
+                          std::int64_t count) const {
+  for (std::size_t i = 0; i < count_; ++i) {
+    float* const sums = at(buffers, i, image, channel);
+    for (std::int64_t c = 0; c < count; ++c) sums[c] /= pixels_;
+  }
 }
 
 }  // namespace taper::codegen

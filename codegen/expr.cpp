@@ -1,6 +1,8 @@
 #include "codegen/expr.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 
 #include "codegen/math.h"
 #include "ir/error.h"
@@ -43,19 +45,71 @@ bool is_constant(const ir::Expr& expr, int value) {
          expr.instrs[static_cast<std::size_t>(value - expr.inputs)].op == Op::constant;
 }
 
+// How a comparison op is emitted: a `predicate` b, or the other way round.
+struct Comparison {
+  Predicate predicate;
+  bool swapped = false;
+};
+std::optional<Comparison> comparison(Op op) {
+  switch (op) {
+    case Op::eq:
+      return Comparison{Predicate::eq};
+    case Op::ne:
+      return Comparison{Predicate::ne};
+    case Op::lt:
+      return Comparison{Predicate::lt};
+    case Op::le:
+      return Comparison{Predicate::le};
+    case Op::gt:
+      return Comparison{Predicate::lt, true};
+    case Op::ge:
+      return Comparison{Predicate::le, true};
+    default:
+      return std::nullopt;
+  }
+}
+
+// A gradient's mask, select(compare(a, b), x, 0), is one step: the comparison with x as a third
+// argument. The comparison itself, which nothing else may read, is left as an unused constant.
+ir::Expr with_masks(ir::Expr expr) {
+  const auto at = [&](int value) -> ir::ExprInstr* {
+    return value < expr.inputs ? nullptr
+                               : &expr.instrs[static_cast<std::size_t>(value - expr.inputs)];
+  };
+  const auto is_zero = [&](int value) {
+    const ir::ExprInstr* instr = at(value);
+    return instr != nullptr && instr->op == Op::constant && instr->value == 0 &&
+           !std::signbit(instr->value);
+  };
+  const auto uses = [&](std::int16_t value) {
+    std::ptrdiff_t count = std::ranges::count(expr.outputs, value);
+    for (const ir::ExprInstr& instr : expr.instrs) count += std::ranges::count(instr.args, value);
+    return count;
+  };
+  for (ir::ExprInstr& instr : expr.instrs) {
+    if (instr.op != Op::select || !is_zero(instr.args[2])) continue;
+    ir::ExprInstr* compare = at(instr.args[0]);
+    if (compare == nullptr || !comparison(compare->op) || uses(instr.args[0]) > 1) continue;
+    instr.op = compare->op;
+    instr.args = {compare->args[0], compare->args[1], instr.args[1]};
+    *compare = {};
+  }
+  return expr;
+}
+
 class ExprEmitter {
  public:
   ExprEmitter(Masm& m, const ir::Expr& expr, const std::vector<Vec>& bound, const LoadInput& load,
               Vec index, const std::vector<DType>& input_types)
       : m_(m),
         math_(m),
-        expr_(expr),
+        expr_(with_masks(expr)),
         bound_(bound),
         load_(load),
         index_(index),
         input_types_(input_types),
-        last_(last_uses(expr)),
-        argument_(is_argument(expr)),
+        last_(last_uses(expr_)),
+        argument_(is_argument(expr_)),
         registers_(last_.size()) {}
 
   std::vector<Vec> emit() {
@@ -133,6 +187,8 @@ class ExprEmitter {
     Masm& m = m_;
     Math& math = math_;
     const auto [a, b, c] = args;
+    if (const auto compare = comparison(what.op); compare && what.args[2] >= 0)
+      return m.mask(d, compare->predicate, compare->swapped ? b : a, compare->swapped ? a : b, c);
     switch (what.op) {
 #define TAPER_ELEMENTWISE(name, arity, result, eval, vjp, emit) \
   case Op::name:                                                \
@@ -171,7 +227,7 @@ class ExprEmitter {
 
   Masm& m_;
   Math math_;
-  const ir::Expr& expr_;
+  const ir::Expr expr_;
   const std::vector<Vec>& bound_;
   const LoadInput& load_;
   const Vec index_;
@@ -190,7 +246,8 @@ std::vector<Vec> emit_expr(Masm& m, const ir::Expr& expr, const std::vector<Vec>
 }
 
 // Follows ExprEmitter with every input unbound.
-int max_registers(const ir::Expr& expr) {
+int max_registers(const ir::Expr& original) {
+  const ir::Expr expr = with_masks(original);
   const std::vector<int> last = last_uses(expr);
   std::vector<bool> held(last.size());
   const auto count = [&] { return static_cast<int>(std::ranges::count(held, true)); };

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
@@ -72,6 +73,12 @@ struct Call {
 // may lie before the buffer.
 inline std::intptr_t address(const void* base, std::int64_t bytes = 0) {
   return reinterpret_cast<std::intptr_t>(base) + bytes;
+}
+
+// Lets other threads see what this one stored past the caches, which no order of usual stores holds
+// back; an atomic operation of the barrier after it might be one.
+inline void fence_streamed() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
 }
 
 // How work units relate to the batch. Consecutive `images` kernels need no barrier between them:

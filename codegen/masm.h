@@ -61,6 +61,13 @@ class Masm {
   // the work where the FMA units are narrower than a vector.
   virtual void fma_half(Vec acc, Vec a, Vec b) { fma(acc, a, b); }
   virtual void fma_half(Vec acc, Vec a, Address scalar) { fma_broadcast(acc, a, scalar); }
+  // Past the caches, where the machine can: see fence_streamed().
+  virtual void store_streamed(Address a, Vec s) { store(a, s); }
+  // d = a p b ? x : 0; d is none of them.
+  virtual void mask(Vec d, Predicate p, Vec a, Vec b, Vec x) {
+    compare(d, p, a, b);
+    bit_and(d, d, x);
+  }
 
 #define TAPER_MASM(...) virtual __VA_ARGS__ = 0;
 #include "codegen/masm_ops.def"

@@ -52,6 +52,8 @@ class MasmX86 final
  public:
 #define TAPER_MASM(...) __VA_ARGS__ override;
 #include "codegen/masm_ops.def"
+  void store_streamed(Address a, Vec s) override;
+  void mask(Vec d, Predicate p, Vec a, Vec b, Vec x) override;
   void fma_half(Vec acc, Vec a, Vec b) override;
   void fma_half(Vec acc, Vec a, Address scalar) override;
 };

@@ -143,6 +143,12 @@ void MasmX86::compare(Vec d, Predicate p, Vec a, Vec b) {
   ones_where_k2(d);
 }
 
+void MasmX86::mask(Vec d, Predicate p, Vec a, Vec b, Vec x) {
+  if (!wide()) return Masm::mask(d, p, a, b, x);
+  a_.vcmpps(x86::k2, v(a), v(b), predicate_code(p));
+  a_.k(x86::k2).z().vmovaps(v(d), v(x));
+}
+
 void MasmX86::select(Vec d, Vec mask, Vec a, Vec b) {
   if (!wide()) {
     const Vec t = temp();

@@ -26,6 +26,10 @@ void MasmX86::store(Address a, Vec s) {
   a_.vmovups(mem(a), v(s));
 }
 
+void MasmX86::store_streamed(Address a, Vec s) {
+  a_.vmovntps(mem(a), v(s));
+}
+
 x86::Assembler& MasmX86::masked(bool zeroing) {
   a_.k(x86::k1);
   return zeroing ? a_.z() : a_;

@@ -85,7 +85,7 @@ class TileEmitter : RoutineEmitter {
       if (epilogue.operands[i].access == ir::EpilogueAccess::same)
         ask(operand_pointer(i), size, false);
     }
-    ask(offsetof(TileCall, c), shape_.result_size, true);
+    if (!epilogue.streamed) ask(offsetof(TileCall, c), shape_.result_size, true);
     m_.release(base);
   }
 

@@ -70,6 +70,10 @@ struct TileCall {
   // Of the epilogue, at the tile's first element. Set by bind_operands alone: clearing them whole
   // would cost every small tile.
   OperandPointers operands;
+  // Of the moments: the sums of the tile's first column, and that column at the image's first
+  // pixel.
+  MomentPointers moments;
+  std::intptr_t first = 0;
 };
 inline constexpr std::size_t kTileScratch = 4096;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 
 #include "codegen/expr.h"
 #include "codegen/sizes.h"
@@ -22,6 +23,7 @@ class EpilogueEmitter {
   }
 
   void emit(std::vector<Vec> accumulators) {
+    if (by_vectors()) accumulators = turned(accumulators);
     result_ = m_.gp();
     m_.load(result_, {m_.args(), offsetof(TileCall, c)});
     set_tail();
@@ -42,7 +44,11 @@ class EpilogueEmitter {
         acc = m_.vec();
         m_.load(acc, {scratch, static_cast<std::int64_t>(i - kept) * bytes});
       }
-      finish(acc, static_cast<int>(i / vectors_.size()), vectors_[i % vectors_.size()]);
+      const std::size_t rows = accumulators.size() / vectors_.size();
+      if (by_vectors())
+        finish(acc, static_cast<int>(i % rows), vectors_[i / rows]);
+      else
+        finish(acc, static_cast<int>(i / vectors_.size()), vectors_[i % vectors_.size()]);
       m_.release(acc);
     }
     m_.release(scratch);
@@ -51,9 +57,24 @@ class EpilogueEmitter {
   }
 
  private:
+  // Sums over rows stay in registers if a vector's rows follow one another.
+  bool by_vectors() const { return !epilogue_.moments.outputs.empty(); }
+
+  std::vector<Vec> turned(const std::vector<Vec>& accumulators) const {
+    std::vector<Vec> result;
+    for (std::size_t v = 0; v < vectors_.size(); ++v)
+      for (std::size_t i = v; i < accumulators.size(); i += vectors_.size())
+        result.push_back(accumulators[i]);
+    return result;
+  }
+
   std::size_t excess(std::size_t accumulators) const {
-    if (epilogue_.expr.empty()) return 0;
-    const int missing = max_registers(epilogue_.expr) - m_.free_vecs();
+    if (epilogue_.expr.empty() && !by_vectors()) return 0;
+    const int result = epilogue_.expr.empty() ? 0 : 1;  // beside its accumulator
+    const int needed =
+        std::max(max_registers(epilogue_.expr), result + max_registers(epilogue_.moments)) +
+        static_cast<int>(epilogue_.moments.outputs.size());
+    const int missing = needed - m_.free_vecs();
     return std::min(accumulators, static_cast<std::size_t>(std::max(missing, 0)));
   }
 
@@ -72,6 +93,8 @@ class EpilogueEmitter {
   }
 
   void finish(Vec acc, int row, const TileVector& v) {
+    if (by_vectors() && row == 0)
+      sums_.emplace(m_, epilogue_, Address{m_.args(), offsetof(TileCall, moments)}, v.column);
     const Address where{result_, row * shape_.c_row + v.c};
     Vec value = acc;
     ir::DType stored = epilogue_.result;
@@ -86,8 +109,23 @@ class EpilogueEmitter {
       };
       value = emit_expr(m_, epilogue_.expr, bound, load, {}, input_types_).front();
     }
-    store_lanes(m_, where, value, stored, partial(v));
+    if (epilogue_.streamed)
+      m_.store_streamed(where, value);
+    else
+      store_lanes(m_, where, value, stored, partial(v));
+    if (by_vectors()) add_moments(value, row, v);
     if (!(value == acc)) m_.release(value);
+  }
+
+  void add_moments(Vec value, int row, const TileVector& v) {
+    sums_->add(value, [&](Vec d, int i) {
+      if (i > 1) return load_operand(d, static_cast<std::size_t>(i - 2), row, v);
+      const Gp first = m_.gp();
+      m_.load(first, {m_.args(), offsetof(TileCall, first)});
+      m_.load(d, {first, v.c});
+      m_.release(first);
+    });
+    if (row + 1 == shape_.rows) sums_->store();
   }
 
   void load_operand(Vec d, std::size_t i, int row, const TileVector& v) {
@@ -106,6 +144,7 @@ class EpilogueEmitter {
   const ir::Epilogue& epilogue_;
   Gp result_;
   std::vector<Gp> pinned_;
+  std::optional<MomentSums> sums_;
   std::vector<ir::DType> input_types_{ir::DType::f32};
 };
 

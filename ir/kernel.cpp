@@ -42,12 +42,13 @@ std::string texts(const std::vector<Part>& parts) {
 
 std::string text(const Epilogue& epilogue) {
   if (epilogue == Epilogue{}) return {};
-  const auto& [expr, operands, result] = epilogue;
+  const auto& [expr, operands, result, moments, mean, streamed] = epilogue;
   std::string out;
-  if (!expr.empty())
-    out = fmt::format(" epilogue {} operands={}", expr_text(expr, ExprRole::epilogue),
-                      texts(operands));
+  if (!expr.empty()) out = fmt::format(" epilogue {}", expr_text(expr, ExprRole::epilogue));
+  if (moments != Expr{}) out += fmt::format(" {} {}", mean ? "means" : "sums", to_string(moments));
+  if (!operands.empty() || !expr.empty()) out += fmt::format(" operands={}", texts(operands));
   if (result != DType::f32) out += fmt::format(" stored={}", name(result));
+  if (streamed) out += " streamed";
   return out;
 }
 

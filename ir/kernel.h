@@ -37,10 +37,16 @@ struct EpilogueOperand {
 };
 // result = expr(accumulator, operands...); empty expr: the accumulator itself. Only gemm and conv
 // store another dtype than f32.
+// moments: of conv alone. Each output of moments(result, first, operands...), `first` being the
+// result at the first pixel of the image, is added up over the pixels of the image, one chain for
+// each channel (`mean`: then divided by their number): f32[N,channels], behind the result.
+// streamed: the result goes to memory past the caches, because nothing reads it for a while.
 struct Epilogue {
   Expr expr;
   std::vector<EpilogueOperand> operands;
   DType result = DType::f32;
+  Expr moments = {};
+  bool mean = false, streamed = false;
   bool operator==(const Epilogue&) const = default;
 };
 

@@ -81,7 +81,8 @@ struct Count {
   }
   Counts operator()(const GemmSpec& s) const { return {2 + s.epilogue.operands.size()}; }
   Counts operator()(const ConvSpec& s) const {
-    return {(transforms_filters(s.pass) ? 1 : 2) + s.epilogue.operands.size()};
+    return {(transforms_filters(s.pass) ? 1 : 2) + s.epilogue.operands.size(),
+            1 + s.epilogue.moments.outputs.size()};
   }
   Counts operator()(const PoolSpec& s) const {
     const std::size_t results = s.indices && !s.backward ? 2 : 1;

@@ -6,6 +6,7 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -82,6 +83,9 @@ class DemandCopy {
   Rewriter copy_;
   Rule rule_;
 };
+
+// Adds the instructions and outputs of `from`, whose input i is the value inputs[i] of `to`.
+void append(ir::Expr& to, const ir::Expr& from, std::span<const std::int16_t> inputs);
 
 // Who uses each value: nodes (each once, ascending), and whether an output or update does.
 struct Users {

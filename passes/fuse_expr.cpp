@@ -117,6 +117,20 @@ int max_live(const ir::Expr& expr, bool has_acc) {
   return most;
 }
 
+void append(ir::Expr& to, const ir::Expr& from, std::span<const std::int16_t> inputs) {
+  const auto moved = to.inputs + std::ssize(to.instrs) - from.inputs;
+  const auto renamed = [&](std::int16_t arg) {
+    if (arg < 0) return arg;
+    return arg < from.inputs ? inputs[static_cast<std::size_t>(arg)]
+                             : static_cast<std::int16_t>(arg + moved);
+  };
+  for (ir::ExprInstr instr : from.instrs) {
+    for (std::int16_t& arg : instr.args) arg = renamed(arg);
+    to.instrs.push_back(instr);
+  }
+  for (const std::int16_t output : from.outputs) to.outputs.push_back(renamed(output));
+}
+
 int computations(const ir::Expr& expr) {
   const auto constants = std::ranges::count(expr.instrs, ir::Op::constant, &ir::ExprInstr::op);
   return static_cast<int>(std::ssize(expr.instrs) - constants);

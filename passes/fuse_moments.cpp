@@ -66,14 +66,12 @@ class Moments2d {
     return b.reduce(planes, ReduceKind::mean, {0}, false);
   }
 
-  // Both in one walk, while the image is in the caches; about a value of the plane, because the
-  // mean is not known yet.
+  // Both in one walk, while the image is in the caches; about the first value of the plane, because
+  // the mean is not known yet.
   static Planes moments_of(Builder& b, ValueId x) {
     const Shape shape = b.type(x).shape;
-    const Dim row = shape[2] / 2, column = shape[3] / 2;
-    const ValueId pivot = b.slice(x, {.begin = {0, 0, row, column},
-                                      .end = {kBatch, shape[1], row + 1, column + 1},
-                                      .step = {1, 1, 1, 1}});
+    const ValueId pivot =
+        b.slice(x, {.begin = {0, 0, 0, 0}, .end = {kBatch, shape[1], 1, 1}, .step = {1, 1, 1, 1}});
     const Expr prologue{
         .inputs = 2,
         .instrs = {{.op = Op::sub, .args = {0, 1, -1}}, {.op = Op::mul, .args = {2, 2, -1}}},

@@ -16,31 +16,20 @@ const ReduceAttrs& attrs_of(const Node& node) {
 
 // The inputs of both expressions, each once, and the outputs of `a`, then those of `b`.
 FusedExpr join(const FusedExpr& a, const FusedExpr& b) {
-  FusedExpr joined{{}, a.operands};
-  std::vector<std::size_t> inputs;  // of b
-  for (const ValueId v : b.operands) {
-    const auto it = std::find(joined.operands.begin(), joined.operands.end(), v);
-    inputs.push_back(static_cast<std::size_t>(it - joined.operands.begin()));
-    if (it == joined.operands.end()) joined.operands.push_back(v);
-  }
-  joined.expr.inputs = static_cast<std::int64_t>(joined.operands.size());
-  const auto append = [&](const Expr& from, const auto& input) {
-    const std::size_t before = joined.expr.instrs.size();
-    const auto renamed = [&](std::int16_t arg) {
-      if (arg < 0) return arg;
-      const auto i = static_cast<std::size_t>(arg);
-      const auto own = static_cast<std::size_t>(from.inputs);
-      return static_cast<std::int16_t>(i < own ? input(i)
-                                               : joined.operands.size() + before + i - own);
-    };
-    for (ExprInstr instr : from.instrs) {
-      for (std::int16_t& arg : instr.args) arg = renamed(arg);
-      joined.expr.instrs.push_back(instr);
+  FusedExpr joined;
+  const auto inputs_of = [&](const FusedExpr& part) {
+    std::vector<std::int16_t> inputs;
+    for (const ValueId v : part.operands) {
+      const auto it = std::ranges::find(joined.operands, v);
+      inputs.push_back(static_cast<std::int16_t>(it - joined.operands.begin()));
+      if (it == joined.operands.end()) joined.operands.push_back(v);
     }
-    for (const std::int16_t output : from.outputs) joined.expr.outputs.push_back(renamed(output));
+    return inputs;
   };
-  append(a.expr, std::identity{});
-  append(b.expr, [&](std::size_t i) { return inputs[i]; });
+  const auto of_a = inputs_of(a), of_b = inputs_of(b);
+  joined.expr.inputs = std::ssize(joined.operands);
+  append(joined.expr, a.expr, of_a);
+  append(joined.expr, b.expr, of_b);
   return joined;
 }
 

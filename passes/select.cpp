@@ -1,7 +1,9 @@
 #include "passes/select.h"
 
+#include <map>
 #include <utility>
 
+#include "ir/builder.h"
 #include "passes/passes.h"
 #include "passes/rewrite.h"
 
@@ -15,7 +17,7 @@ constexpr std::string_view kBatchInput = "$batch";
 class Selector {
  public:
   Selector(const Graph& graph, const PassOptions& options)
-      : graph_(graph), options_(options), copy_(graph) {}
+      : graph_(graph), options_(options), users_(users_of(graph)), copy_(graph) {}
 
   Graph run() {
     for (const ValueId old : graph_.ids()) copy_.map(old, select_node(old));
@@ -31,20 +33,26 @@ class Selector {
       case Op::parameter:
       case Op::state:
       case Op::constant:
-      case Op::result:
       case Op::view:
       case Op::kernel:
         return copy_.copy(old);
+      case Op::result: {
+        const std::int64_t index = std::get<ResultAttrs>(node.attrs).index;
+        const auto taken = taken_.find(node.operands[0]);
+        return taken == taken_.end() ? copy_.copy(old) : result(taken->second, 1 + index);
+      }
       case Op::map:
         return kernel(node, select_map(lowering));
       case Op::reduce:
+        if (const auto taken = taken_.find(old); taken != taken_.end())
+          return result(taken->second, 1);
         return kernel(node, select_reduce(lowering));
       case Op::matmul:
         return kernel(node, select_matmul(lowering));
       case Op::conv2d:
       case Op::conv2d_backward_data:
       case Op::conv2d_backward_weights:
-        return convolution(node, select_conv(lowering));
+        return convolution(old, select_conv(lowering));
       case Op::pool2d:
       case Op::pool2d_backward:
       case Op::max_pool2d_with_indices:
@@ -110,7 +118,8 @@ class Selector {
   }
 
   // Winograd's is two kernels: the filters are transformed before the others use them.
-  ValueId convolution(const Node& node, ConvSpec spec) {
+  ValueId convolution(ValueId old, ConvSpec spec) {
+    const Node& node = graph_[old];
     const bool kept = graph_.updates.empty();
     spec = choose_lowering(std::move(spec), options_, kept);
     if (spec.each_image) {
@@ -118,6 +127,8 @@ class Selector {
       const ValueId images = kernel(node, spec, {sum.images}, operands_of(node));
       return kernel(node, sum.spec, {node.type}, {images});
     }
+    if (const auto moments = select_moments(graph_, users_, old, spec, options_.max_batch))
+      return with_moments(node, spec, *moments);
     if (spec.winograd == 0) return kernel(node, spec);
     const FilterTransform transform = filter_transform(spec);
     Operands operands = operands_of(node);
@@ -127,6 +138,22 @@ class Selector {
     }
     operands[1] = kernel(node, transform.spec, {transform.points}, {operands[1]});
     return kernel(node, spec, {node.type}, std::move(operands));
+  }
+
+  // One kernel for a convolution and a reduction of its result.
+  ValueId with_moments(const Node& node, ConvSpec spec, const Moments& moments) {
+    spec.epilogue = moments.epilogue;
+    Operands operands = operands_of(node);
+    for (const ValueId v : moments.operands) operands.push_back(copy_[v]);
+    std::vector<TensorType> results = result_types(graph_, graph_[moments.reduce]);
+    results.insert(results.begin(), node.type);
+    const ValueId both = kernel(node, spec, std::move(results), std::move(operands));
+    taken_[moments.reduce] = both;
+    return result(both, 0);
+  }
+
+  ValueId result(ValueId kernel, std::int64_t index) {
+    return Builder(copy_.to(), copy_.to()[kernel].location).result(kernel, index);
   }
 
   ValueId view(const Node& node) {
@@ -162,7 +189,9 @@ class Selector {
 
   const Graph& graph_;
   const PassOptions& options_;
+  const Users users_;
   Rewriter copy_;
+  std::map<ValueId, ValueId> taken_;  // the kernels that reductions became part of
   ValueId batch_ = kNoValue;
 };
 

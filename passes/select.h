@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ir/graph.h"
+#include "passes/fuse.h"
 #include "passes/passes.h"
 
 namespace taper::passes {
@@ -24,6 +25,15 @@ ir::KernelSpec select_matmul(const Lowering&);
 ir::ConvSpec select_conv(const Lowering&);
 // The same by the lowering that is fastest.
 ir::ConvSpec choose_lowering(ir::ConvSpec, const PassOptions&, bool kept);
+// The reduction `reduce` over the pixels of each image as the moments of a convolution that it
+// reads: its other operands, and the epilogue of that convolution with it.
+struct Moments {
+  ir::ValueId reduce;
+  std::vector<ir::ValueId> operands;
+  ir::Epilogue epilogue;
+};
+std::optional<Moments> select_moments(const ir::Graph&, const Users&, ir::ValueId conv,
+                                      const ir::ConvSpec&, ir::Dim max_batch);
 // The kernel that makes (for backward_weights: takes) the points that `spec`, a pass over images by
 // Winograd's lowering, works on, and their type.
 struct FilterTransform {

@@ -112,6 +112,8 @@ inline Names variants_of(const ir::ConvSpec& s) {
   if (s.dilation[0] > 1) names.insert("conv with dilation");
   if (s.oc % ir::kBlock != 0) names.insert("conv of a partial block");
   if (!s.epilogue.expr.empty()) names.insert("conv with an epilogue");
+  if (!s.epilogue.moments.outputs.empty()) names.insert("conv with moments");
+  if (s.epilogue.streamed) names.insert("conv with a streamed result");
   return names;
 }
 inline Names variants_of(const ir::PoolSpec& s) {
@@ -141,8 +143,10 @@ inline const Names kVariants{
     "conv of a plain input",
     "conv of single pixels",
     "conv with a stride",
+    "conv with a streamed result",
     "conv with an epilogue",
     "conv with dilation",
+    "conv with moments",
     "copy and fill",
     "copy of a partial block",
     "copy of bytes",

@@ -200,6 +200,32 @@ class SpecEvaluator {
         by_interpreter({{first, 0}, {second, 1}},
                        [&](ir::Builder& b, const auto& in) { return b.add_node(op, in, attrs); });
     store(made, result, s.epilogue, 2, results[0]);
+    if (!s.epilogue.moments.outputs.empty()) take_moments(s.epilogue, result, results);
+  }
+
+  void take_moments(const ir::Epilogue& epilogue, const ir::TensorType& type,
+                    Results& results) const {
+    const ir::PhysicalShape physical = ir::physical(type);
+    for (std::size_t m = 1; m < results.size(); ++m) std::ranges::fill(results[m], 0.0);
+    const double pixels = epilogue.mean ? static_cast<double>(type.shape[2] * type.shape[3]) : 1;
+    for_each_point(type.shape, batch_, [&](const auto& at) {
+      const auto where = static_cast<std::size_t>(ir::offset_of(physical, at));
+      const auto channel = static_cast<std::size_t>(at[1]);
+      std::vector<double> in{
+          results[0].at(where),
+          results[0].at(static_cast<std::size_t>(ir::offset_of(physical, {at[0], at[1], 0, 0})))};
+      for (std::size_t i = 0; i < epilogue.operands.size(); ++i) {
+        const ir::EpilogueAccess access = epilogue.operands[i].access;
+        in.push_back(operand(2 + i).at(access == ir::EpilogueAccess::same      ? where
+                                       : access == ir::EpilogueAccess::channel ? channel
+                                                                               : 0));
+      }
+      std::vector<double> out(epilogue.moments.outputs.size());
+      ir::evaluate(epilogue.moments, in.data(), 0, out.data());
+      for (std::size_t m = 0; m < out.size(); ++m)
+        results[1 + m].at(static_cast<std::size_t>(at[0] * type.shape[1] + at[1])) +=
+            out[m] / pixels;
+    });
   }
 
   void execute(const ir::PoolSpec& s, const ir::Node&, Results& results) const {
