@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "codegen/math.h"
 #include "ir/error.h"
@@ -50,23 +51,14 @@ struct Comparison {
   Predicate predicate;
   bool swapped = false;
 };
+constexpr std::pair<Op, Comparison> kComparisons[] = {
+    {Op::eq, {Predicate::eq}}, {Op::ne, {Predicate::ne}},       {Op::lt, {Predicate::lt}},
+    {Op::le, {Predicate::le}}, {Op::gt, {Predicate::lt, true}}, {Op::ge, {Predicate::le, true}}};
+
 std::optional<Comparison> comparison(Op op) {
-  switch (op) {
-    case Op::eq:
-      return Comparison{Predicate::eq};
-    case Op::ne:
-      return Comparison{Predicate::ne};
-    case Op::lt:
-      return Comparison{Predicate::lt};
-    case Op::le:
-      return Comparison{Predicate::le};
-    case Op::gt:
-      return Comparison{Predicate::lt, true};
-    case Op::ge:
-      return Comparison{Predicate::le, true};
-    default:
-      return std::nullopt;
-  }
+  for (const auto& [name, how] : kComparisons)
+    if (name == op) return how;
+  return std::nullopt;
 }
 
 // A gradient's mask, select(compare(a, b), x, 0), is one step: the comparison with x as a third

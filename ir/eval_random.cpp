@@ -64,13 +64,9 @@ std::uint32_t element_bits(DType dtype, double value) {
       return to_bf16(static_cast<float>(rounded));
     case DType::f16:
       return to_f16(static_cast<float>(rounded));
-    case DType::i8:
-    case DType::u8:
-    case DType::i32:
-    case DType::boolean:
-      break;
+    default:
+      return static_cast<std::uint32_t>(static_cast<std::int64_t>(rounded));
   }
-  return static_cast<std::uint32_t>(static_cast<std::int64_t>(rounded));
 }
 
 std::uint32_t philox(std::uint64_t index, std::uint32_t step, std::uint64_t stream,

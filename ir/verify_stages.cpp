@@ -91,18 +91,8 @@ struct Count {
   Counts operator()(const CopySpec& s) const { return {static_cast<std::size_t>(s.operands)}; }
   Counts operator()(const GatherSpec&) const { return {2}; }
   Counts operator()(const RowSpec& s) const {
-    switch (s.kind) {
-      case RowKind::softmax:
-      case RowKind::log_softmax:
-        return {1};
-      case RowKind::cross_entropy:
-        return {2};
-      case RowKind::cross_entropy_backward:
-        return {3};
-      case RowKind::cross_entropy_fused:
-        return {3, 2};
-    }
-    return {};
+    constexpr Counts kCounts[] = {{1}, {1}, {2}, {3}, {3, 2}};  // in the order of RowKind
+    return kCounts[static_cast<std::size_t>(s.kind)];
   }
 };
 
