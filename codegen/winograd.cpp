@@ -28,27 +28,27 @@ class WinogradKernel final : public Kernel {
         epilogue_(spec.epilogue),
         products_(isa, {}, "winograd_product") {
     check_epilogue(epilogue_, "winograd", true);
-    const std::int64_t filters = points_ * walk_.source_channels * walk_.result_channels * kF32;
+    const std::int64_t filters = points_ * walk_.source.channels * walk_.result.channels * kF32;
     const bool large = filters > kLargeFilters;
     group_rows_ = rows_of_group(large ? kLargeGroupTiles : kGroupTiles);
     const std::int64_t tiles = group_rows_ * walk_.tiles_x;
-    const TileLimits limits = tiles_of(isa, walk_.source_channels);
+    const TileLimits limits = tiles_of(isa, walk_.source.channels);
     rows_ = split_evenly(tiles, limits.rows).front().size;
     few_ = large || images_ != ir::kBatch || walk_.is_ragged();
     by_panels_ = large && images_ != ir::kBatch;
     if (few_) rows_ = limits.rows;
     capacity_ = divide_up(tiles, rows_) * rows_;
     panel_ = std::min<std::int64_t>(max_tile_blocks(isa, limits, static_cast<int>(rows_)),
-                                    walk_.result_blocks());
-    source_point_ = point_step(walk_.source_blocks() * capacity_ * kPixel);
-    together_ = large ? walk_.result_blocks() : panel_;
+                                    walk_.result.blocks());
+    source_point_ = point_step(walk_.source.blocks() * capacity_ * kPixel);
+    together_ = large ? walk_.result.blocks() : panel_;
     result_point_ = point_step(together_ * capacity_ * kPixel);
     add_products(tiles);
     add_transforms(isa);
   }
 
   std::int64_t units(std::int64_t batch) const override {
-    if (by_panels_) return divide_up(walk_.result_blocks(), panel_);
+    if (by_panels_) return divide_up(walk_.result.blocks(), panel_);
     return images_ == ir::kBatch ? batch : images_ * walk_.tiles_y;
   }
   Partition partition() const override {
@@ -121,22 +121,22 @@ class WinogradKernel final : public Kernel {
     shape.a_row = kPixel;
     shape.a_step = kF32;
     shape.b_step = kPixel;
-    shape.b_block = points_ * walk_.source_channels * kPixel;
+    shape.b_block = points_ * walk_.source.channels * kPixel;
     shape.c_row = kPixel;
     shape.c_block = capacity_ * kPixel;
-    shape.tail_steps = static_cast<int>(walk_.source_channels % ir::kBlock);
-    for (std::int64_t block = 0; block < walk_.source_blocks(); ++block) {
+    shape.tail_steps = static_cast<int>(walk_.source.channels % ir::kBlock);
+    for (std::int64_t block = 0; block < walk_.source.blocks(); ++block) {
       // The filter goes on with the next block, or with the next point.
       TileEntry entry{block * capacity_ * kPixel, block * ir::kBlock * kPixel};
       entry.b_ahead += ir::kBlock * kPixel;
-      const bool whole = (block + 1) * ir::kBlock <= walk_.source_channels;
+      const bool whole = (block + 1) * ir::kBlock <= walk_.source.channels;
       (whole ? whole_ : tail_).push_back(entry);
     }
     panels_.resize(static_cast<std::size_t>(rows_) + 1);
     for (const std::int64_t rows : sizes) {
       shape.rows = static_cast<int>(rows);
       shape.taps = {{0, 0, 0, shape.rows}};
-      for (const std::int64_t blocks : {panel_, walk_.result_blocks() % panel_}) {
+      for (const std::int64_t blocks : {panel_, walk_.result.blocks() % panel_}) {
         shape.blocks = static_cast<int>(blocks);
         if (blocks > 0) panels_[static_cast<std::size_t>(rows)].push_back(products_.add(shape));
       }
@@ -146,8 +146,10 @@ class WinogradKernel final : public Kernel {
   void add_transforms(const ir::Isa& isa) {
     for (const TileRun& row : walk_.rows) {
       for (const TileRun& column : walk_.columns) {
-        const TransformShape input = walk_.of_source(row, column, source_point_, kPixel);
-        const TransformShape output = walk_.of_result(row, column, result_point_, kPixel);
+        const TransformShape input =
+            walk_.shape_of(walk_.source, row, column, source_point_, kPixel);
+        const TransformShape output =
+            walk_.shape_of(walk_.result, row, column, result_point_, kPixel);
         inputs_.push_back(emit_winograd_input(input, isa));
         outputs_.push_back(emit_winograd_output(output, epilogue_, isa));
       }
@@ -160,8 +162,8 @@ class WinogradKernel final : public Kernel {
     return {call.begin * rows, call.end * rows};
   }
   Range result_blocks_of(const Call& call) const {
-    if (!by_panels_) return {0, walk_.result_blocks()};
-    return {call.begin * panel_, std::min(call.end * panel_, walk_.result_blocks())};
+    if (!by_panels_) return {0, walk_.result.blocks()};
+    return {call.begin * panel_, std::min(call.end * panel_, walk_.result.blocks())};
   }
 
   std::intptr_t source_points(const Call& call) const {
@@ -173,10 +175,10 @@ class WinogradKernel final : public Kernel {
 
   void transform_inputs(const Call& call, const TileGroup& group) const {
     const auto set = [&](TransformArgs& args, const RunPlace& place, std::int64_t block) {
-      args.image = address(call.buffers[0], walk_.source_at(place, block));
+      args.image = address(call.buffers[0], walk_.pixel_at(walk_.source, place, block));
       args.points = source_points(call) + (block * capacity_ + place.tile) * kPixel;
     };
-    walk_.transform(group, walk_.source_blocks(), inputs_, call.scratch, set);
+    walk_.transform(group, walk_.source.blocks(), inputs_, call.scratch, set);
   }
 
   // Result blocks [first, first + count) at one point.
@@ -192,7 +194,7 @@ class WinogradKernel final : public Kernel {
     for (std::int64_t block = 0; block < count; block += panel_) {
       const std::size_t width = count - block >= panel_ ? 0 : 1;
       tile.b = address(call.buffers[1],
-                       ((first + block) * points_ + point) * walk_.source_channels * kPixel);
+                       ((first + block) * points_ + point) * walk_.source.channels * kPixel);
       const std::int64_t result = point * result_point_ + block * capacity_ * kPixel;
       for (std::int64_t t = tiles.begin, rows = 0; t < tiles.end; t += rows) {
         rows = pieces_[static_cast<std::size_t>(tiles.end - t)];
@@ -204,20 +206,17 @@ class WinogradKernel final : public Kernel {
   }
 
   void ask_for_next_inputs(const Call& call, const TileGroup& next, std::int64_t turn) const {
-    const PixelRows pixels{
-        call.buffers[0],       walk_.source_blocks(), 0,
-        walk_.source_blocks(), walk_.source_height,   walk_.source_width * kPixel};
-    const std::int64_t turns = divide_up(walk_.result_blocks(), together_) * points_;
-    ask_ahead(pixels, walk_, next, {turn, turns});
+    const std::int64_t turns = divide_up(walk_.result.blocks(), together_) * points_;
+    ask_ahead(all_pixels(walk_.source, call.buffers[0]), walk_, next, {turn, turns});
   }
 
   // And for what their epilogue reads.
   void ask_for_outputs(const Call& call, const TileGroup& group, std::int64_t point,
                        std::int64_t block, std::int64_t blocks) const {
-    PixelRows pixels{nullptr, walk_.result_blocks(), block, blocks, walk_.result_height, 0};
+    PixelRows pixels{nullptr, walk_.result.blocks(), block, blocks, walk_.result.height, 0};
     const auto ask = [&](std::size_t buffer, std::size_t element_bytes) {
       pixels.data = call.buffers[buffer];
-      pixels.row_bytes = walk_.result_width * kLanes * static_cast<std::int64_t>(element_bytes);
+      pixels.row_bytes = walk_.result.width * kLanes * static_cast<std::int64_t>(element_bytes);
       ask_ahead(pixels, walk_, group, {point, points_});
     };
     for (std::size_t i = 0; i < epilogue_.operands.size(); ++i)
@@ -229,7 +228,7 @@ class WinogradKernel final : public Kernel {
   void transform_outputs(const Call& call, const TileGroup& group, std::int64_t block,
                          std::int64_t blocks) const {
     const auto set = [&](TransformArgs& args, const RunPlace& place, std::int64_t b) {
-      const std::int64_t offset = walk_.result_at(place, block + b);
+      const std::int64_t offset = walk_.pixel_at(walk_.result, place, block + b);
       args.image = address(call.buffers[2 + epilogue_.operands.size()], offset);
       args.points = result_points(call) + (b * capacity_ + place.tile) * kPixel;
       set_operand_pointers(args.operands, epilogue_, call.buffers + 2, offset / kF32,

@@ -34,13 +34,11 @@ std::vector<TileRun> tile_runs(int tile, std::int64_t source, std::int64_t resul
 
 }  // namespace
 
-std::int64_t WinogradWalk::source_at(const RunPlace& p, std::int64_t block) const {
-  const std::int64_t plane = (p.image * source_blocks() + block) * source_height;
-  return ((plane + p.y * tile - pad_top) * source_width + p.x * tile - pad_left) * kPixel;
-}
-std::int64_t WinogradWalk::result_at(const RunPlace& p, std::int64_t block) const {
-  const std::int64_t plane = (p.image * result_blocks() + block) * result_height;
-  return ((plane + p.y * tile) * result_width + p.x * tile) * kPixel;
+std::int64_t WinogradWalk::pixel_at(const WinogradImages& images, const RunPlace& p,
+                                    std::int64_t block) const {
+  const std::int64_t plane = (p.image * images.blocks() + block) * images.height;
+  const std::int64_t row = plane + p.y * tile - images.pad_top;
+  return (row * images.width + p.x * tile - images.pad_left) * kPixel;
 }
 
 std::int64_t WinogradWalk::ragged_rows(const TileGroup& group) const {
@@ -67,18 +65,16 @@ Range WinogradWalk::tiles_with(const TileGroup& group, std::int64_t point) const
 
 WinogradWalk winograd_walk(const ir::ConvSpec& s) {
   WinogradWalk walk;
-  const bool data = s.pass == ir::ConvPass::backward_data;
-  walk.source_channels = data ? s.oc : s.ic;
-  walk.source_height = data ? s.oh : s.ih;
-  walk.source_width = data ? s.ow : s.iw;
-  walk.result_channels = data ? s.ic : s.oc;
-  walk.result_height = data ? s.ih : s.oh;
-  walk.result_width = data ? s.iw : s.ow;
-  walk.pad_top = data ? s.kh - 1 - s.pad_top : s.pad_top;
-  walk.pad_left = data ? s.kw - 1 - s.pad_left : s.pad_left;
+  walk.source = {s.ic, s.ih, s.iw, s.pad_top, s.pad_left};
+  walk.result = {s.oc, s.oh, s.ow};
+  if (s.pass == ir::ConvPass::backward_data) {
+    walk.source = {s.oc, s.oh, s.ow, s.kh - 1 - s.pad_top, s.kw - 1 - s.pad_left};
+    walk.result = {s.ic, s.ih, s.iw};
+  }
+  walk.result.inside = &TileRun::result;
   walk.tile = s.winograd;
-  walk.rows = tile_runs(walk.tile, walk.source_height, walk.result_height, walk.pad_top);
-  walk.columns = tile_runs(walk.tile, walk.source_width, walk.result_width, walk.pad_left);
+  walk.rows = tile_runs(walk.tile, walk.source.height, walk.result.height, walk.source.pad_top);
+  walk.columns = tile_runs(walk.tile, walk.source.width, walk.result.width, walk.source.pad_left);
   for (std::size_t i = 0; i < walk.rows.size(); ++i)
     walk.row_run.insert(walk.row_run.end(), static_cast<std::size_t>(walk.rows[i].count), i);
   walk.tiles_y = static_cast<std::int64_t>(walk.row_run.size());

@@ -40,11 +40,19 @@ struct RunPlace {
   std::int64_t image = 0, y = 0, x = 0, tile = 0;
 };
 
-// Forward and backward data as one form: results of 3x3 taps of a source, both c16.
+// The images on one side of a convolution, c16.
+struct WinogradImages {
+  std::int64_t channels = 0, height = 0, width = 0;
+  std::int64_t pad_top = 0, pad_left = 0;      // of the first tile
+  Extent TileRun::*inside = &TileRun::source;  // the part of a tile that lies in them
+
+  std::int64_t blocks() const { return ir::blocks_of(channels); }
+  std::int64_t row_bytes() const { return width * kPixel; }
+};
+
+// Forward and backward data as one form: results of 3x3 taps of a source.
 struct WinogradWalk {
-  std::int64_t source_channels = 0, source_height = 0, source_width = 0;
-  std::int64_t result_channels = 0, result_height = 0, result_width = 0;
-  std::int64_t pad_top = 0, pad_left = 0;
+  WinogradImages source, result;
   int tile = 0;  // results along a side of a tile
   std::int64_t tiles_y = 0, tiles_x = 0;
   std::vector<TileRun> rows, columns;
@@ -61,23 +69,16 @@ struct WinogradWalk {
   Range tiles_with(const TileGroup& group, std::int64_t point) const;
   int patch() const { return ir::winograd_patch(tile); }
   int points() const { return ir::winograd_points(tile); }
-  std::int64_t source_blocks() const { return ir::blocks_of(source_channels); }
-  std::int64_t result_blocks() const { return ir::blocks_of(result_channels); }
-  // Byte offsets of pixel (0, 0) of the first tile; that of the source may lie outside.
-  std::int64_t source_at(const RunPlace& place, std::int64_t block) const;
-  std::int64_t result_at(const RunPlace& place, std::int64_t block) const;
+  // Byte offset of pixel (0, 0) of the first tile, which may lie outside.
+  std::int64_t pixel_at(const WinogradImages& images, const RunPlace& place,
+                        std::int64_t block) const;
 
-  // Transforms of tiles of the source (the result) with these extents; the rest as TransformShape
-  // says.
-  TransformShape of_source(const TileRun& row, const TileRun& column, std::int64_t point,
-                           std::int64_t step, int only_row = -1) const {
-    return {tile,  row.results, column.results, row.source, column.source, source_width * kPixel,
-            point, step,        only_row};
-  }
-  TransformShape of_result(const TileRun& row, const TileRun& column, std::int64_t point,
-                           std::int64_t step, int only_row = -1) const {
-    return {tile,  row.results, column.results, row.result, column.result, result_width * kPixel,
-            point, step,        only_row};
+  // Transforms of tiles of such images with these extents; the rest as TransformShape says.
+  TransformShape shape_of(const WinogradImages& images, const TileRun& row, const TileRun& column,
+                          std::int64_t point, std::int64_t step, int only_row = -1) const {
+    const Extent rows = row.*images.inside, columns = column.*images.inside;
+    const std::int64_t bytes = images.row_bytes();
+    return {tile, row.results, column.results, rows, columns, bytes, point, step, only_row};
   }
 
   // Calls the routines (by run of rows, then of columns) for `blocks` of each run of a group, but
@@ -116,6 +117,9 @@ struct PixelRows {
   std::int64_t first = 0, count = 0;  // which of them
   std::int64_t height = 0, row_bytes = 0;
 };
+inline PixelRows all_pixels(const WinogradImages& images, const void* data) {
+  return {data, images.blocks(), 0, images.blocks(), images.height, images.row_bytes()};
+}
 // Work that is done in `count` pieces, of which this is the one with number `at`.
 struct Turn {
   std::int64_t at = 0, count = 1;

@@ -34,15 +34,15 @@ class WinogradWeightsKernel final : public Kernel {
         points_(segments_ > 1 ? kPoints : kPatch),
         walk_(winograd_walk(spec)),
         products_(isa, {}, "winograd_sums") {
-    tile_ = walk_.source_blocks() * kPixel;
-    const std::int64_t sums = kPoints * walk_.source_channels * walk_.result_channels * kF32;
+    tile_ = walk_.source.blocks() * kPixel;
+    const std::int64_t sums = kPoints * walk_.source.channels * walk_.result.channels * kF32;
     const std::int64_t most = sums > kLargeSums ? kMostTiles
                                                 : std::clamp(kTileGroupBytes / (points_ * tile_),
                                                              kFewestTiles, kMostTiles);
     group_rows_ = std::max<std::int64_t>(1, most / walk_.tiles_x);
     capacity_ = group_rows_ * walk_.tiles_x;
-    panel_ = std::min(kPanelBlocks, walk_.result_blocks());
-    panels_ = divide_up(walk_.result_blocks(), panel_);
+    panel_ = std::min(kPanelBlocks, walk_.result.blocks());
+    panels_ = divide_up(walk_.result.blocks(), panel_);
     source_point_ = point_step(capacity_ * tile_);
     result_point_ = point_step(panel_ * capacity_ * kPixel);
     add_products(isa);
@@ -104,7 +104,7 @@ class WinogradWeightsKernel final : public Kernel {
   }
 
   std::int64_t blocks_of_panel(std::int64_t panel) const {
-    return std::min(panel_, walk_.result_blocks() - panel * panel_);
+    return std::min(panel_, walk_.result.blocks() - panel * panel_);
   }
 
   void add_products(const ir::Isa& isa) {
@@ -118,10 +118,10 @@ class WinogradWeightsKernel final : public Kernel {
     shape.b_step = kPixel;
     shape.b_block = capacity_ * kPixel;
     shape.c_row = kPixel;
-    shape.c_block = kPoints * walk_.source_channels * kPixel;
+    shape.c_block = kPoints * walk_.source.channels * kPixel;
     for (const std::int64_t blocks : {panel_, blocks_of_panel(panels_ - 1)}) {
       std::vector<Product> list;
-      for (const Piece& rows : split_evenly(walk_.source_channels, limits.rows)) {
+      for (const Piece& rows : split_evenly(walk_.source.channels, limits.rows)) {
         shape.rows = static_cast<int>(rows.size);
         shape.taps = {{0, 0, 0, shape.rows}};
         for (const Piece& p : split_evenly(blocks, max_tile_blocks(isa, limits, shape.rows))) {
@@ -140,10 +140,11 @@ class WinogradWeightsKernel final : public Kernel {
       for (const TileRun& row : walk_.rows) {
         if (only_row >= 0 && !has_point(walk_.tile, row.results, only_row)) continue;
         for (const TileRun& column : walk_.columns) {
-          const TransformShape input = walk_.of_source(row, column, source_point_, tile_, only_row);
+          const TransformShape input =
+              walk_.shape_of(walk_.source, row, column, source_point_, tile_, only_row);
           inputs_.push_back(emit_winograd_input(input, isa));
           const TransformShape gradient =
-              walk_.of_result(row, column, result_point_, kPixel, only_row);
+              walk_.shape_of(walk_.result, row, column, result_point_, kPixel, only_row);
           gradients_.push_back(emit_winograd_gradient(gradient, isa));
         }
       }
@@ -159,16 +160,16 @@ class WinogradWeightsKernel final : public Kernel {
   }
   // The sums of a unit's first point, of a block of its panel.
   std::byte* sums(const Call& call, std::int64_t unit, std::int64_t block) const {
-    const std::int64_t before = unit / units_of_segment() * walk_.result_blocks();
+    const std::int64_t before = unit / units_of_segment() * walk_.result.blocks();
     const std::int64_t at = (before + unit % panels_ * panel_ + block) * kPoints;
     return static_cast<std::byte*>(call.buffers[2]) +
-           (at + row_of(unit % units_of_segment()) * kPatch) * walk_.source_channels * kPixel;
+           (at + row_of(unit % units_of_segment()) * kPatch) * walk_.source.channels * kPixel;
   }
 
   void clear(const Call& call, std::int64_t unit) const {
     for (std::int64_t b = 0; b < blocks_of_panel(unit % panels_); ++b)
       std::memset(sums(call, unit, b), 0,
-                  static_cast<std::size_t>(points_ * walk_.source_channels * kPixel));
+                  static_cast<std::size_t>(points_ * walk_.source.channels * kPixel));
   }
 
   // Those for a row of points.
@@ -179,28 +180,25 @@ class WinogradWeightsKernel final : public Kernel {
 
   void transform_inputs(const Call& call, const TileGroup& group, std::int64_t points) const {
     const auto set = [&](TransformArgs& args, const RunPlace& place, std::int64_t block) {
-      args.image = address(call.buffers[0], walk_.source_at(place, block));
+      args.image = address(call.buffers[0], walk_.pixel_at(walk_.source, place, block));
       args.points = source_points(call) + place.tile * tile_ + block * kPixel;
     };
-    walk_.transform(group, walk_.source_blocks(), of_row(inputs_, points), call.scratch, set);
+    walk_.transform(group, walk_.source.blocks(), of_row(inputs_, points), call.scratch, set);
   }
 
   void transform_gradients(const Call& call, const TileGroup& group, std::int64_t points,
                            std::int64_t panel) const {
     const auto set = [&](TransformArgs& args, const RunPlace& place, std::int64_t b) {
-      args.image = address(call.buffers[1], walk_.result_at(place, panel * panel_ + b));
+      args.image =
+          address(call.buffers[1], walk_.pixel_at(walk_.result, place, panel * panel_ + b));
       args.points = result_points(call) + (b * capacity_ + place.tile) * kPixel;
     };
     walk_.transform(group, blocks_of_panel(panel), of_row(gradients_, points), call.scratch, set);
   }
 
   void ask_for(const Call& call, const TileGroup& next, Turn turn) const {
-    ask_ahead({call.buffers[0], walk_.source_blocks(), 0, walk_.source_blocks(),
-               walk_.source_height, walk_.source_width * kPixel},
-              walk_, next, turn);
-    ask_ahead({call.buffers[1], walk_.result_blocks(), 0, walk_.result_blocks(),
-               walk_.result_height, walk_.result_width * kPixel},
-              walk_, next, turn);
+    ask_ahead(all_pixels(walk_.source, call.buffers[0]), walk_, next, turn);
+    ask_ahead(all_pixels(walk_.result, call.buffers[1]), walk_, next, turn);
   }
 
   // Adds the products of a group at one of a unit's points.
@@ -218,7 +216,7 @@ class WinogradWeightsKernel final : public Kernel {
       tile.a = a + product.channel * kF32;
       tile.b = b + product.block * capacity_ * kPixel;
       tile.c = address(sums(call, unit, product.block),
-                       (point * walk_.source_channels + product.channel) * kPixel);
+                       (point * walk_.source.channels + product.channel) * kPixel);
       products_.run(product.routine, tile);
     }
   }
