@@ -53,58 +53,35 @@ void guard_updates(Tape& tape, const std::vector<ir::Update>& own, const Tensor&
   }
 }
 
-Function compiled(const Tape& tape, const Tensor& loss, const Tensor& trip,
-                  const std::vector<Tensor>& outputs, const CompileOptions& options) {
-  std::vector<Tensor> all{loss, trip};
-  for (const Tensor& output : outputs) all.push_back(output);
-  return Function(tape, all, options, Mode::train);
-}
-
-Function update_function(const Tensor& model_loss, const optim::Optimizer& optimizer,
-                         const std::vector<Tensor>& outputs, const CompileOptions& options,
-                         const TrainingOptions& training, const Sums& sums) {
+// The program of a call: the one that makes the update, with `optimizer`, or, without, the one that
+// only adds its gradients to the sums.
+Function program_of(const Tensor& model_loss, const optim::Optimizer* optimizer,
+                    const std::vector<Tensor>& outputs, const CompileOptions& options,
+                    const TrainingOptions& training, const Sums& sums) {
   Tape tape(model_loss.tape());
   const std::vector<ir::Update> own = tape.graph().updates;
   const Tensor loss(tape, model_loss.id());
-  const Tensor learning_rate = tape.input("learning_rate", {});
   std::vector<optim::Gradient> gradients = optim::gradients_of(tape, loss);
   Tensor trip = trip_of(loss, gradients, training.guard);
+  if (optimizer != nullptr) {
+    for (std::size_t i = 0; i < sums.sums.size(); ++i)
+      gradients[i].value = (tape.state(sums.sums[i]) + gradients[i].value) / training.accumulate;
+    trip = optimizer->record(tape, gradients, tape.input("learning_rate", {}), trip);
+  }
+  const Tensor accepted = equal(trip, 0);
+  guard_updates(tape, own, accepted);
+  const auto become = [&](const Shared& variable, const auto& next) {
+    const Tensor old = tape.state(variable);
+    const Tensor value =
+        optimizer != nullptr ? broadcast_to(tape.scalar(0), old.shape()) : next(old);
+    tape.update(old, where(accepted, value, old));
+  };
   for (std::size_t i = 0; i < sums.sums.size(); ++i)
-    gradients[i].value = (tape.state(sums.sums[i]) + gradients[i].value) / training.accumulate;
-  trip = optimizer.record(tape, gradients, learning_rate, trip);
-  const Tensor accepted = equal(trip, 0);
-  guard_updates(tape, own, accepted);
-  if (sums.count) {
-    for (const Shared& sum : sums.sums) {
-      const Tensor old = tape.state(sum);
-      const Tensor zeros = broadcast_to(tape.scalar(0), old.shape());
-      tape.update(old, where(accepted, zeros, old));
-    }
-    const Tensor count = tape.state(sums.count);
-    tape.update(count, where(accepted, 0, count));
-  }
-  return compiled(tape, loss, trip, outputs, options);
-}
-
-std::optional<Function> accumulating_function(const Tensor& model_loss,
-                                              const std::vector<Tensor>& outputs,
-                                              const CompileOptions& options,
-                                              const TrainingOptions& training, const Sums& sums) {
-  if (!sums.count) return std::nullopt;
-  Tape tape(model_loss.tape());
-  const std::vector<ir::Update> own = tape.graph().updates;
-  const Tensor loss(tape, model_loss.id());
-  const std::vector<optim::Gradient> gradients = optim::gradients_of(tape, loss);
-  const Tensor trip = trip_of(loss, gradients, training.guard);
-  const Tensor accepted = equal(trip, 0);
-  guard_updates(tape, own, accepted);
-  for (std::size_t i = 0; i < gradients.size(); ++i) {
-    const Tensor old = tape.state(sums.sums[i]);
-    tape.update(old, where(accepted, old + gradients[i].value, old));
-  }
-  const Tensor count = tape.state(sums.count);
-  tape.update(count, where(accepted, count + 1, count));
-  return compiled(tape, loss, trip, outputs, options);
+    become(sums.sums[i], [&](const Tensor& sum) { return sum + gradients[i].value; });
+  if (sums.count) become(sums.count, [](const Tensor& count) { return count + 1; });
+  std::vector<Tensor> all{loss, trip};
+  all.insert(all.end(), outputs.begin(), outputs.end());
+  return Function(tape, all, options, Mode::train);
 }
 
 }  // namespace
@@ -115,10 +92,13 @@ TrainingStep::TrainingStep(const Tensor& loss, const optim::Optimizer& optimizer
     : learning_rate(optimizer.learning_rate()), programs_([&] {
         check(loss, training);
         const Sums sums = make_sums(loss, training);
-        Function update = update_function(loss, optimizer, outputs, options, training, sums);
-        return Programs{std::move(update),
-                        accumulating_function(loss, outputs, options, training, sums), sums.count,
-                        training.accumulate};
+        Programs programs{program_of(loss, &optimizer, outputs, options, training, sums),
+                          {},
+                          sums.count,
+                          training.accumulate};
+        if (sums.count)
+          programs.accumulate = program_of(loss, nullptr, outputs, options, training, sums);
+        return programs;
       }()) {
   views_.reserve(programs_.update.inputs().size());
 }
