@@ -47,20 +47,14 @@ bool is_finite(const std::vector<ir::Value>& results) {
 // operand. `bad` says which values those are.
 ir::ValueId first_cause(const ir::Graph& graph, ir::ValueId root, const std::vector<bool>& bad) {
   ir::ValueId first = root;
-  std::vector<bool> seen(graph.size(), false);
-  std::vector<ir::ValueId> pending{root};
-  while (!pending.empty()) {
-    const ir::ValueId id = pending.back();
-    pending.pop_back();
-    if (seen[id.index]) continue;
-    seen[id.index] = true;
+  std::vector<bool> leads(graph.size(), false);
+  leads[root.index] = true;
+  for (std::size_t i = root.index + 1; i-- > 0;) {
+    if (!leads[i]) continue;
     bool inherits = false;
-    for (const ir::ValueId operand : graph[id].operands) {
-      if (!bad[operand.index]) continue;
-      inherits = true;
-      pending.push_back(operand);
-    }
-    if (!inherits) first = std::min(first, id);
+    for (const ir::ValueId operand : graph.nodes()[i].operands)
+      if (bad[operand.index]) inherits = leads[operand.index] = true;
+    if (!inherits) first = graph.id(i);
   }
   return first;
 }
