@@ -81,17 +81,14 @@ void evaluate(const Expr& expr, const double* inputs, std::int64_t index, double
 
 Results eval_elementwise(const EvalRequest& r) {
   Value y = r.result();
-  std::vector<Strides> strides;
-  for (std::size_t i = 0; i < r.node.operands.size(); ++i)
-    strides.push_back(broadcast_strides(r.operand(i).type.shape, y.type.shape));
-  std::array<const double*, 3> data{};
-  for (std::size_t i = 0; i < strides.size(); ++i) data[i] = r.operand(i).data.data();
-  const std::size_t arity = strides.size();
-  for (Walk walk(y.type.shape, std::move(strides)); !walk.done(); walk.next()) {
-    std::array<double, 3> x{};
-    for (std::size_t i = 0; i < arity; ++i) x[i] = data[i][walk.offset(i)];
-    element(y, walk.index()) = round_to(y.type.dtype, apply(r.node.op, x[0], x[1], x[2]));
+  ExprInstr instr{.op = r.node.op, .dtype = y.type.dtype};
+  std::vector<const Value*> operands;
+  for (std::int16_t i = 0; i < std::ssize(r.node.operands); ++i) {
+    instr.args[static_cast<std::size_t>(i)] = i;
+    operands.push_back(&r.operand(static_cast<std::size_t>(i)));
   }
+  const auto inputs = static_cast<std::int16_t>(operands.size());
+  run_over({inputs, {instr}, {inputs}}, y.type.shape, operands, &y);
   return {std::move(y)};
 }
 
