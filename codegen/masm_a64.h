@@ -28,8 +28,6 @@ class MasmA64 final
   asmjit::arm::Mem tail_mask() const;
   void move_bits(const asmjit::arm::Gp& d, std::uint64_t value);
 
-  using Fold = void (MasmA64::*)(Vec, Vec, Vec);
-  void fold_lanes(const std::vector<Vec>& regs, Fold op);
   void choose(Vec d, Vec a, Vec b);
   void mask_by_tail(Vec d);
   void load_bytes(asmjit::InstId widen, Vec d, Address a, bool tail);

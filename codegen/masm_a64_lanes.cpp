@@ -168,22 +168,16 @@ void MasmA64::zip(Vec low, Vec high, Vec a, Vec b) {
 }
 
 // Folds 16 virtual lanes into lane 0 of v[0]: halves of 8, 4, 2, 1.
-void MasmA64::fold_lanes(const std::vector<Vec>& regs, Fold op) {
+void MasmA64::fold_lanes(const std::vector<Vec>& regs, bool maximum) {
+  const auto fold = [&](Vec d, Vec a) { maximum ? max(d, d, a) : add(d, d, a); };
   const Vec s = regs[0], t = other_temp();
-  (this->*op)(s, s, regs[2]);
-  (this->*op)(regs[1], regs[1], regs[3]);
-  (this->*op)(s, s, regs[1]);
+  fold(s, regs[2]);
+  fold(regs[1], regs[3]);
+  fold(s, regs[1]);
   a_.ext(bits_of(t), bits_of(s), bits_of(s), 8);
-  (this->*op)(s, s, t);
+  fold(s, t);
   a_.dup(v4(t), a64::v(s.id).s(1));
-  (this->*op)(s, s, t);
-}
-
-void MasmA64::sum_lanes(const std::vector<Vec>& regs) {
-  fold_lanes(regs, &MasmA64::add);
-}
-void MasmA64::max_lanes(const std::vector<Vec>& regs) {
-  fold_lanes(regs, &MasmA64::max);
+  fold(s, t);
 }
 
 }  // namespace taper::codegen

@@ -45,7 +45,6 @@ class MasmX86 final
   void store_packed(Address a, int bytes, bool tail);
   void ones_where_k2(Vec d);
   void clear_nan(Vec s);
-  void fold_lanes(const std::vector<Vec>& regs, InstId op);
 
   std::vector<PoolEntry> pool_;
 

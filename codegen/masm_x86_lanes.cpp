@@ -206,7 +206,8 @@ void MasmX86::zip(Vec low, Vec high, Vec a, Vec b) {
 }
 
 // Folds 16 virtual lanes into lane 0 of v[0]: halves of 8, 4, 2, 1.
-void MasmX86::fold_lanes(const std::vector<Vec>& regs, InstId op) {
+void MasmX86::fold_lanes(const std::vector<Vec>& regs, bool maximum) {
+  const InstId op = maximum ? x86::Inst::kIdVmaxps : x86::Inst::kIdVaddps;
   const Vec s = regs[0], t = temp();
   const x86::Xmm low = x86::xmm(s.id), other = x86::xmm(t.id);
   if (wide()) {
@@ -222,13 +223,6 @@ void MasmX86::fold_lanes(const std::vector<Vec>& regs, InstId op) {
   a_.emit(op, low, low, other);
   a_.vmovshdup(other, low);
   a_.emit(op, low, low, other);
-}
-
-void MasmX86::sum_lanes(const std::vector<Vec>& regs) {
-  fold_lanes(regs, x86::Inst::kIdVaddps);
-}
-void MasmX86::max_lanes(const std::vector<Vec>& regs) {
-  fold_lanes(regs, x86::Inst::kIdVmaxps);
 }
 
 }  // namespace taper::codegen

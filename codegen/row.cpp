@@ -152,7 +152,7 @@ class RowEmitter : RoutineEmitter {
     });
     m_.release(v);
     m_.release(low);
-    m_.max_lanes(acc);
+    m_.fold_lanes(acc, true);
     return splat(acc);
   }
 
@@ -174,7 +174,7 @@ class RowEmitter : RoutineEmitter {
       m_.release(v);
       m_.release(e);
     });
-    m_.sum_lanes(acc);
+    m_.fold_lanes(acc, false);
     return splat(acc);
   }
 

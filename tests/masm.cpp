@@ -298,9 +298,9 @@ TEST_P(MasmTest, HorizontalFoldsFollowTheFixedTree) {
         m->load(v.back(), {in, 4 * isa_.lanes * i});
       }
       if (sum)
-        m->sum_lanes(v);
+        m->fold_lanes(v, false);
       else
-        m->max_lanes(v);
+        m->fold_lanes(v, true);
       m->store_scalar({out}, v[0]);
     });
     float result = 0;
