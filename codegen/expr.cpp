@@ -31,15 +31,6 @@ std::vector<int> last_uses(const ir::Expr& expr) {
   return last;
 }
 
-// Which values an instruction of the expression reads.
-std::vector<bool> is_argument(const ir::Expr& expr) {
-  std::vector<bool> used(static_cast<std::size_t>(expr.inputs) + expr.instrs.size());
-  for (const ir::ExprInstr& instr : expr.instrs)
-    for (const int arg : instr.args)
-      if (arg >= 0) used[static_cast<std::size_t>(arg)] = true;
-  return used;
-}
-
 // Constants that are not bound are made where they are used, which keeps no register.
 bool is_constant(const ir::Expr& expr, int value) {
   return value >= expr.inputs &&
@@ -101,7 +92,6 @@ class ExprEmitter {
         index_(index),
         input_types_(input_types),
         last_(last_uses(expr_)),
-        argument_(is_argument(expr_)),
         registers_(last_.size()) {}
 
   std::vector<Vec> emit() {
@@ -156,9 +146,11 @@ class ExprEmitter {
     const Vec d = m_.vec();
     emit_op(d, what, args);
     // What only leaves the expression is rounded when it is stored.
-    const bool inside = argument_[static_cast<std::size_t>(inputs() + i)];
+    const auto reads = [&](const ir::ExprInstr& other) {
+      return std::ranges::count(other.args, inputs() + i) > 0;
+    };
     const bool narrow = what.dtype != DType::f32 && what.dtype != DType::boolean;
-    if (narrow && inside) round_to(d, what.dtype);
+    if (narrow && std::ranges::any_of(expr_.instrs, reads)) round_to(d, what.dtype);
     for (const int arg : what.args) {
       const bool last =
           arg >= 0 && (last_[static_cast<std::size_t>(arg)] == i || is_constant(expr_, arg));
@@ -225,7 +217,6 @@ class ExprEmitter {
   const Vec index_;
   const std::vector<DType>& input_types_;
   const std::vector<int> last_;
-  const std::vector<bool> argument_;
   std::vector<Vec> registers_;  // by value
 };
 
