@@ -22,14 +22,14 @@ class TransformEmitter : RoutineEmitter {
   TransformEmitter(const TransformShape& shape, const ir::Isa& isa)
       : RoutineEmitter(isa), shape_(shape), patch_(ir::winograd_patch(shape.tile_results)) {}
 
-  Routine input() {
-    begin("winograd_input");
-    return points_of_tiles(patch_, WinogradLine::input);
-  }
-
-  Routine gradient() {
-    begin("winograd_gradient");
-    return points_of_tiles(shape_.tile_results, WinogradLine::gradient);
+  // Of tiles of up to `size` x `size` pixels, which may reach beyond the image.
+  Routine points(const char* name, WinogradLine line, int size) {
+    begin(name);
+    choose(line);
+    zero_ = m_.vec();
+    m_.zero(zero_);
+    prepare();
+    return each_tile([&] { to_points(size); });
   }
 
   Routine output(const ir::Epilogue& epilogue) {
@@ -64,13 +64,12 @@ class TransformEmitter : RoutineEmitter {
     scratch_ = argument(offsetof(TransformArgs, scratch));
     element_ = m_.gp();
     m_.move(element_, 0);
-    const Label top = m_.label();
-    m_.bind(top);
-    for (lane_ = 0; lane_ < kLanes; lane_ += m_.isa().lanes) body();
-    m_.add(image_, image_step);
-    m_.add(points_, shape_.tile);
-    m_.add(element_, image_step / kF32);
-    m_.loop(count_, top);
+    loop(count_, [&] {
+      for (lane_ = 0; lane_ < kLanes; lane_ += m_.isa().lanes) body();
+      m_.add(image_, image_step);
+      m_.add(points_, shape_.tile);
+      m_.add(element_, image_step / kF32);
+    });
     return end();
   }
   template <class Body>
@@ -148,15 +147,6 @@ class TransformEmitter : RoutineEmitter {
   void prepare() {
     down_->prepare(constants_);
     across_->prepare(constants_);
-  }
-
-  // Tiles of up to `size` x `size` pixels, which may reach beyond the image.
-  Routine points_of_tiles(int size, WinogradLine line) {
-    choose(line);
-    zero_ = m_.vec();
-    m_.zero(zero_);
-    prepare();
-    return each_tile([&] { to_points(size); });
   }
 
   // A tile: some rows of its first transform, of the elements of a column that they need, then the
@@ -272,11 +262,13 @@ class TransformEmitter : RoutineEmitter {
 }  // namespace
 
 Routine emit_winograd_input(const TransformShape& shape, const ir::Isa& isa) {
-  return TransformEmitter(shape, isa).input();
+  const int patch = ir::winograd_patch(shape.tile_results);
+  return TransformEmitter(shape, isa).points("winograd_input", WinogradLine::input, patch);
 }
 
 Routine emit_winograd_gradient(const TransformShape& shape, const ir::Isa& isa) {
-  return TransformEmitter(shape, isa).gradient();
+  return TransformEmitter(shape, isa)
+      .points("winograd_gradient", WinogradLine::gradient, shape.tile_results);
 }
 
 Routine emit_winograd_output(const TransformShape& shape, const ir::Epilogue& epilogue,
