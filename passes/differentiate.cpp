@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -16,22 +15,6 @@ namespace {
 // Gradients of one scalar, by value index; kNoValue where it does not depend on a target.
 using Adjoints = std::vector<ValueId>;
 
-bool any_operand(const Node& node, const std::vector<bool>& depends) {
-  return std::ranges::any_of(
-      node.operands, [&](ValueId v) { return depends[v.index]; });
-}
-
-// Which values up to `scalar` depend on a target: only they need gradients.
-std::vector<bool> dependents(const Graph& graph, ValueId scalar,
-                             const std::vector<ValueId>& targets) {
-  std::vector<bool> depends(scalar.index + 1, false);
-  for (const ValueId target : targets)
-    if (target <= scalar) depends[target.index] = true;
-  for (std::uint32_t i = 0; i <= scalar.index; ++i)
-    if (any_operand(graph[ValueId{i}], depends)) depends[i] = true;
-  return depends;
-}
-
 // Adds the contributions of one node to the gradients of its operands.
 void propagate(VjpBuilder& builder, ValueId y, const std::vector<bool>& depends,
                Adjoints& adjoints) {
@@ -48,6 +31,7 @@ void propagate(VjpBuilder& builder, ValueId y, const std::vector<bool>& depends,
 
 // One reverse sweep over the nodes that lead from the targets to the scalar.
 Adjoints reverse_sweep(Graph& graph, ValueId scalar, const std::vector<ValueId>& targets) {
+  // Only these need gradients.
   const std::vector<bool> depends = dependents(graph, scalar, targets);
   Adjoints adjoints(scalar.index + 1, kNoValue);
   if (!depends[scalar.index]) return adjoints;

@@ -10,16 +10,6 @@ namespace {
 
 using namespace ir;
 
-bool depends_on(const Graph& graph, ValueId value, ValueId on) {
-  std::vector<bool> depends(graph.size(), false);
-  depends[on.index] = true;
-  for (std::size_t i = on.index + 1; i <= value.index; ++i) {
-    for (const ValueId operand : graph[graph.id(i)].operands)
-      if (depends[operand.index]) depends[i] = true;
-  }
-  return depends[value.index];
-}
-
 // What is computed from scalars only to be repeated is computed where it is needed: one map instead
 // of two.
 void repeat_scalar_ops(Graph& graph) {
@@ -48,7 +38,7 @@ Graph fuse_losses(Graph graph) {
       const Node& node = graph[g];
       if (node.op != Op::cross_entropy_backward || pairs.contains(g)) continue;
       if (node.operands[0] != loss.operands[0] || node.operands[1] != loss.operands[1]) continue;
-      if (depends_on(graph, node.operands[2], v)) continue;
+      if (dependents(graph, node.operands[2], {v}).back()) continue;
       pairs[v] = pairs[g] = {v, g};
       break;
     }

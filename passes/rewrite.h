@@ -35,4 +35,11 @@ class Rewriter {
   std::vector<ir::ValueId> map_;
 };
 
+// Whether any operand of `node` is among the values that are marked.
+bool any_operand(const ir::Node& node, const std::vector<bool>& marked);
+
+// Which values up to `last` depend on one of `values`, or are one.
+std::vector<bool> dependents(const ir::Graph& graph, ir::ValueId last,
+                             const std::vector<ir::ValueId>& values);
+
 }  // namespace taper::passes
