@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <optional>
 #include <set>
 #include <span>
@@ -83,6 +84,19 @@ class DemandCopy {
   Rewriter copy_;
   Rule rule_;
 };
+
+// Replaces each value that `known` has something for by replace(copy, value, that).
+template <class T, class Replace>
+ir::Graph replace_each(const ir::Graph& graph, const std::map<ir::ValueId, T>& known,
+                       const Replace& replace) {
+  if (known.empty()) return graph;
+  const auto rule = [&](DemandCopy& copy, ir::ValueId old) -> std::optional<ir::ValueId> {
+    const auto it = known.find(old);
+    if (it == known.end()) return std::nullopt;
+    return replace(copy, old, it->second);
+  };
+  return DemandCopy(graph, rule).run();
+}
 
 // Adds the instructions and outputs of `from`, whose input i is the value inputs[i] of `to`.
 void append(ir::Expr& to, const ir::Expr& from, std::span<const std::int16_t> inputs);

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <map>
 
 #include "passes/fuse.h"
 
@@ -115,19 +114,15 @@ class EpilogueFusion {
   Graph rebuild() const {
     std::map<ValueId, const Region*> by_exit;
     for (const Region& region : regions_) by_exit[region.exit] = &region;
-    const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
-      const auto it = by_exit.find(old);
-      if (it == by_exit.end()) return std::nullopt;
-      const Region& region = *it->second;
-      FusedExpr fused = build_expr(graph_, region.members, {region.exit}, region.root);
-      Node node = graph_[region.root];
+    return replace_each(graph_, by_exit, [&](DemandCopy& copy, ValueId exit, const Region* region) {
+      FusedExpr fused = build_expr(graph_, region->members, {exit}, region->root);
+      Node node = graph_[region->root];
       node.operands.insert(node.operands.end(), fused.operands.begin(), fused.operands.end());
       node.operands = copy(node.operands);
-      node.type = graph_[region.exit].type;
+      node.type = graph_[exit].type;
       node.epilogue = std::move(fused.expr);
       return copy.to().append(std::move(node));
-    };
-    return DemandCopy(graph_, rule).run();
+    });
   }
 
   const Graph& graph_;

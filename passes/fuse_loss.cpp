@@ -1,5 +1,4 @@
 // The simple steps of `fuse`: cross entropy with its gradient, and operands of broadcast_to.
-#include <map>
 #include <utility>
 
 #include "ir/builder.h"
@@ -43,11 +42,8 @@ Graph fuse_losses(Graph graph) {
       break;
     }
   }
-  if (pairs.empty()) return graph;
-  const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
-    const auto pair = pairs.find(old);
-    if (pair == pairs.end()) return std::nullopt;
-    const auto [loss, gradient] = pair->second;
+  return replace_each(graph, pairs, [&](DemandCopy& copy, ValueId old, const auto& pair) {
+    const auto [loss, gradient] = pair;
     const Operands operands = copy(graph[gradient].operands);
     const ValueId node =
         Builder(copy.to(), graph[loss].location).add_node(Op::cross_entropy_fused, operands);
@@ -57,8 +53,7 @@ Graph fuse_losses(Graph graph) {
     result(loss, 0);
     result(gradient, 1);
     return copy(old);
-  };
-  return DemandCopy(graph, rule).run();
+  });
 }
 
 Graph bypass_broadcasts(Graph result) {

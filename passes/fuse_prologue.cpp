@@ -1,6 +1,5 @@
 // Reductions that compute what they reduce.
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "ir/node_type.h"
@@ -34,8 +33,11 @@ class Recomputation {
 
   Graph run() {
     if (std::ranges::count(cost_, 0) == std::ssize(cost_)) return graph_;
-    for (const ValueId v : graph_.ids())
-      if (cost_[v.index] == 0) copy(v);
+    for (const ValueId v : graph_.ids()) {
+      if (cost_[v.index] > 0) continue;
+      again_.clear();
+      copy_.map(v, appended(v));
+    }
     return copy_.finish();
   }
 
@@ -78,26 +80,22 @@ class Recomputation {
            std::any_of(users.begin(), users.end(), reduces);
   }
 
-  void copy(ValueId v) {
-    std::map<ValueId, ValueId> again;
-    Node node = graph_[v];
-    for (ValueId& operand : node.operands) operand = value(operand, again);
-    copy_.map(v, copy_.to().append(std::move(node)));
-  }
-
-  // `again`: what has been computed again for this one reader.
-  ValueId value(ValueId old, std::map<ValueId, ValueId>& again) {
-    if (cost_[old.index] == 0) return copy_[old];
-    if (const auto it = again.find(old); it != again.end()) return it->second;
+  ValueId appended(ValueId old) {
     Node node = graph_[old];
-    for (ValueId& operand : node.operands) operand = value(operand, again);
-    return again[old] = copy_.to().append(std::move(node));
+    for (ValueId& operand : node.operands) operand = value(operand);
+    return copy_.to().append(std::move(node));
+  }
+  ValueId value(ValueId old) {
+    if (cost_[old.index] == 0) return copy_[old];
+    if (const auto it = again_.find(old); it != again_.end()) return it->second;
+    return again_[old] = appended(old);
   }
 
   const Graph& graph_;
   const Users users_;
   std::vector<int> cost_;
   Rewriter copy_;
+  std::map<ValueId, ValueId> again_;  // what has been computed again for the present reader
 };
 
 class PrologueFusion {
@@ -111,13 +109,7 @@ class PrologueFusion {
   }
 
   Graph run() const {
-    if (members_.empty()) return graph_;
-    const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
-      const auto it = members_.find(old);
-      if (it == members_.end()) return std::nullopt;
-      return fused(copy, old, it->second);
-    };
-    return DemandCopy(graph_, rule).run();
+    return replace_each(graph_, members_, std::bind_front(&PrologueFusion::fused, this));
   }
 
  private:

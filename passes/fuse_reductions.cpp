@@ -1,6 +1,5 @@
 // Reductions of the same tensors side by side.
 #include <algorithm>
-#include <map>
 
 #include "ir/builder.h"
 #include "passes/fuse.h"
@@ -41,14 +40,12 @@ class ReductionPairs {
   }
 
   Graph run() const {
-    if (pair_of_.empty()) return graph_;
-    const auto rule = [&](DemandCopy& copy, ValueId old) -> std::optional<ValueId> {
-      const auto it = pair_of_.find(old);
-      if (it == pair_of_.end()) return std::nullopt;
-      emit(copy, it->second);
-      return copy(old);
-    };
-    return DemandCopy(graph_, rule).run();
+    return replace_each(
+        graph_, pair_of_,
+        [&](DemandCopy& copy, ValueId old, const Pair& pair) {
+          emit(copy, pair);
+          return copy(old);
+        });
   }
 
  private:
