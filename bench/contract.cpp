@@ -74,7 +74,7 @@ class Reduction {
             std::shared_ptr<const codegen::Kernel> kernel)
       : kernel_(std::move(kernel)), batch_(options.batch), barrier_(options.threads) {
     for (std::size_t i = 0; i < call.operands; ++i) {
-      const ir::TensorType& type = plan.buffers[static_cast<std::size_t>(call.buffers[i])].type;
+      const ir::TensorType& type = plan.buffer(call.buffers[i]).type;
       image_bytes_.push_back(type.has_batch() ? ir::byte_size(type, 1) : 0);
       operands_.push_back(filled(static_cast<std::size_t>(ir::byte_size(type, batch_))));
     }

@@ -83,10 +83,9 @@ std::string key_of(const ir::KernelSpec& spec, const ir::Isa& isa) {
 }
 
 // By at most `threads` threads, published together.
-std::vector<std::shared_ptr<const Kernel>> generate(std::span<const ir::KernelSpec* const> specs,
-                                                    const ir::Isa& isa, int threads) {
+Kernels generate(std::span<const ir::KernelSpec* const> specs, const ir::Isa& isa, int threads) {
   constexpr std::size_t kWorthAThread = 4;  // kernels
-  std::vector<std::shared_ptr<const Kernel>> kernels(specs.size());
+  Kernels kernels(specs.size());
   const auto useful = std::min(static_cast<std::size_t>(threads), specs.size() / kWorthAThread);
   for_each_in_parallel(specs.size(), useful,
                        [&](std::size_t i) { kernels[i] = std::visit(Generate{isa}, *specs[i]); });
@@ -101,10 +100,10 @@ std::shared_ptr<const Kernel> compile(const ir::KernelSpec& spec, const ir::Isa&
   return generate(std::span(&only, 1), isa, 1).front();
 }
 
-std::vector<std::shared_ptr<const Kernel>> compile_cached(
-    std::span<const ir::KernelSpec* const> specs, const ir::Isa& isa, int threads) {
+Kernels compile_cached(std::span<const ir::KernelSpec* const> specs, const ir::Isa& isa,
+                       int threads) {
   static Cache cache;
-  std::vector<std::shared_ptr<const Kernel>> kernels;
+  Kernels kernels;
   std::vector<std::string> keys;
   std::vector<const ir::KernelSpec*> missing;
   std::unordered_map<std::string, std::size_t> places;  // of the keys of the missing ones

@@ -114,6 +114,8 @@ inline bool in_planes(const ir::Indices& dims, std::span<const ir::Stream> strea
          std::ranges::all_of(streams, follow);
 }
 
+using Kernels = std::vector<std::shared_ptr<const Kernel>>;
+
 // Makes the routines of `kernels` executable, in one piece of memory: asking the system for each of
 // them took longer than generating it. Throws taper::Error (no executable memory).
 void publish(std::span<const std::shared_ptr<const Kernel>> kernels);
@@ -124,8 +126,8 @@ std::shared_ptr<const Kernel> compile(const ir::KernelSpec& spec, const ir::Isa&
 
 // The kernels of `specs`, in their order, through a bounded, thread-safe, process-wide cache keyed
 // by spec and ISA. What is missing is generated on up to `threads` threads.
-std::vector<std::shared_ptr<const Kernel>> compile_cached(
-    std::span<const ir::KernelSpec* const> specs, const ir::Isa& isa, int threads);
+Kernels compile_cached(std::span<const ir::KernelSpec* const> specs, const ir::Isa& isa,
+                       int threads);
 std::shared_ptr<const Kernel> compile_cached(const ir::KernelSpec& spec, const ir::Isa& isa);
 
 // Per skeleton, called by compile(): one generator each, in the file of that name.

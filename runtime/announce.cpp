@@ -106,7 +106,7 @@ void check_announcement(std::string_view how, std::string_view option) {
     throw Error("{}: \"{}\" is not perfmap, jitdump or gdb", option, how);
 }
 
-void announce(const Kernels& kernels, std::string_view how) {
+void announce(const codegen::Kernels& kernels, std::string_view how) {
   if (how.empty()) return;
   static std::mutex mutex;
   static std::set<std::shared_ptr<const codegen::Routine::Code>> known;  // and keeps them mapped

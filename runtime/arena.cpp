@@ -68,7 +68,7 @@ class ArenaPacking {
   }
 
  private:
-  Buffer& buffer(int index) { return plan_.buffers[static_cast<std::size_t>(index)]; }
+  Buffer& buffer(int index) { return plan_.buffer(index); }
   int& touches(int index) { return touched_[static_cast<std::size_t>(index)]; }
 
   void make_local(Buffer& b, const Chain& chain) const {
@@ -94,8 +94,8 @@ void pack_arena(Plan& plan, const std::vector<Chain>& chains, int threads) {
   packing.pack();
 }
 
-std::vector<Chain> arrange(Plan& plan, const std::vector<const codegen::Kernel*>& kernels,
-                           ir::Dim max_batch, int threads) {
+std::vector<Chain> arrange(Plan& plan, const codegen::Kernels& kernels, ir::Dim max_batch,
+                           int threads) {
   const std::vector<bool> barriers = place_barriers(plan, kernels, single_calls(plan));
   std::vector<Chain> chains = make_chains(plan, kernels, barriers, max_batch);
   pack_arena(plan, chains, threads);

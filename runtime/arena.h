@@ -15,7 +15,7 @@ namespace taper::runtime {
 void pack_arena(Plan& plan, const std::vector<Chain>& chains, int threads);
 
 // Chains follow from the flow of data, the arena from the chains: returns the one, packs the other.
-std::vector<Chain> arrange(Plan& plan, const std::vector<const codegen::Kernel*>& kernels,
-                           ir::Dim max_batch, int threads);
+std::vector<Chain> arrange(Plan& plan, const codegen::Kernels& kernels, ir::Dim max_batch,
+                           int threads);
 
 }  // namespace taper::runtime

@@ -143,12 +143,6 @@ struct Compilation {
     p.label_checks = find_labels(p.recorded, p.input_names);
   }
 
-  static std::vector<const codegen::Kernel*> kernels_of(const Program& p) {
-    std::vector<const codegen::Kernel*> kernels;
-    for (const auto& kernel : p.kernels) kernels.push_back(kernel.get());
-    return kernels;
-  }
-
   static void generate(Program& p) {
     p.plan = make_plan(p.selected, p.options.max_batch);
     std::optional<RecordListings> listings;
@@ -156,7 +150,7 @@ struct Compilation {
     std::vector<const ir::KernelSpec*> specs;
     for (const PlannedCall& call : p.plan.calls) specs.push_back(call.spec);
     p.kernels = codegen::compile_cached(specs, *p.options.isa, p.options.threads);
-    p.chains = arrange(p.plan, kernels_of(p), p.options.max_batch, p.options.threads);
+    p.chains = arrange(p.plan, p.kernels, p.options.max_batch, p.options.threads);
   }
 
   static void allocate(Program& p) {
@@ -207,7 +201,7 @@ struct Compilation {
   }
 
   static void* address(const Program& p, int index) {
-    const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
+    const Buffer& buffer = p.plan.buffer(index);
     switch (buffer.place) {
       case Buffer::Place::arena:
         return p.arena.get() + buffer.offset;
@@ -220,10 +214,9 @@ struct Compilation {
   }
 
   static void schedule(Program& p) {
-    const std::vector<const codegen::Kernel*> kernels = kernels_of(p);
-    const std::vector<bool> barriers = place_barriers(p.plan, kernels, p.chains);
-    for (std::size_t c = 0; c < kernels.size(); ++c) {
-      p.schedule.push_back(bind_call(p, p.plan.calls[c], kernels[c]));
+    const std::vector<bool> barriers = place_barriers(p.plan, p.kernels, p.chains);
+    for (std::size_t c = 0; c < p.kernels.size(); ++c) {
+      p.schedule.push_back(bind_call(p, p.plan.calls[c], p.kernels[c].get()));
       const double fixed = work(p, p.plan.calls[c], 0);
       p.work_fixed += fixed;
       p.work_per_image += work(p, p.plan.calls[c], 1) - fixed;
@@ -241,7 +234,7 @@ struct Compilation {
     ScheduledCall call;
     call.kernel = kernel;
     for (const int index : planned.buffers) {
-      const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
+      const Buffer& buffer = p.plan.buffer(index);
       if (buffer.thread_bytes > 0)
         call.locals.push_back({call.buffers.size(), buffer.thread_bytes, buffer.unit_bytes});
       call.buffers.push_back(address(p, index));
@@ -254,15 +247,14 @@ struct Compilation {
   static double work(const Program& p, const PlannedCall& call, ir::Dim batch) {
     double bytes = 0;
     for (const int index : call.buffers)
-      bytes += static_cast<double>(
-          ir::byte_size(p.plan.buffers[static_cast<std::size_t>(index)].type, batch));
+      bytes += static_cast<double>(ir::byte_size(p.plan.buffer(index).type, batch));
     return std::max(ir::flops(*call.spec, batch), bytes / 4);
   }
 
   // By a map, which works on one image as fast as on many, if none reads bytes behind it.
   static void read_in_place(Program& p, int buffer, std::size_t input) {
     constexpr ir::Dim kWorthACall = 256;  // elements of an image
-    const ir::TensorType& type = p.plan.buffers[static_cast<std::size_t>(buffer)].type;
+    const ir::TensorType& type = p.plan.buffer(buffer).type;
     const ir::Dim elements = ir::element_count(type.shape, 1);
     if (!type.has_batch() || elements < kWorthACall || elements % ir::kBlock != 0) return;
     auto uses = std::ranges::count(p.plan.outputs, buffer);
@@ -291,7 +283,7 @@ struct Compilation {
   static void bind_buffers(Program& p) {
     p.inputs_at.resize(p.input_names.size());
     for (const int index : p.plan.inputs) {
-      const Buffer& buffer = p.plan.buffers[static_cast<std::size_t>(index)];
+      const Buffer& buffer = p.plan.buffer(index);
       auto* data = static_cast<std::byte*>(address(p, index));
       const auto at = std::find(p.input_names.begin(), p.input_names.end(), buffer.name);
       if (at == p.input_names.end()) {
@@ -320,8 +312,7 @@ struct Compilation {
     p.report.arena_bytes = static_cast<std::size_t>(p.plan.arena_bytes);
     p.report.kernels = p.schedule.size();
     for (const ScheduledCall& call : p.schedule) p.report.barriers += call.barrier_before;
-    const std::vector<const codegen::Kernel*> kernels = kernels_of(p);
-    for (const codegen::Kernel* kernel : std::set(kernels.begin(), kernels.end()))
+    for (const auto& kernel : std::set(p.kernels.begin(), p.kernels.end()))
       for (const codegen::Routine* routine : kernel->routines())
         p.report.code_bytes += routine->code->bytes.size();
   }

@@ -30,7 +30,7 @@ std::string buffer_names(const Plan& plan, const PlannedCall& call) {
   std::string text;
   for (std::size_t b = 0; b < call.buffers.size(); ++b) {
     text += b == call.operands ? " -> " : b == 0 ? "" : ", ";
-    text += plan.buffers[static_cast<std::size_t>(call.buffers[b])].name;
+    text += plan.buffer(call.buffers[b]).name;
   }
   return text;
 }
@@ -94,7 +94,7 @@ void dump_stage(const CompileOptions& options, int number, std::string_view stag
 }
 
 void dump_program(const CompileOptions& options, const std::string& plan,
-                  const std::vector<std::shared_ptr<const codegen::Kernel>>& kernels) {
+                  const codegen::Kernels& kernels) {
   if (options.interpret) return;
   write_text(dump_path(options, ".plan.txt"), plan);
   std::string listing;

@@ -77,7 +77,7 @@ class Planner {
 
  private:
   int buffer_of(ValueId id) const { return buffer_of_.at(id.index); }
-  Buffer& buffer(int index) { return plan_.buffers[static_cast<std::size_t>(index)]; }
+  Buffer& buffer(int index) { return plan_.buffer(index); }
 
   int add_buffer(Buffer::Place place, const ir::TensorType& type, std::string name, ValueId value) {
     plan_.buffers.push_back({.place = place,

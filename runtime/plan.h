@@ -31,6 +31,9 @@ struct PlannedCall {
 };
 
 struct Plan {
+  Buffer& buffer(int index) { return buffers[static_cast<std::size_t>(index)]; }
+  const Buffer& buffer(int index) const { return buffers[static_cast<std::size_t>(index)]; }
+
   std::vector<Buffer> buffers;
   std::vector<PlannedCall> calls;
   std::vector<int> inputs;   // buffer of each input node, in graph order

@@ -38,7 +38,7 @@ struct Executable::Program {
 
   // Generated code.
   Plan plan;
-  std::vector<std::shared_ptr<const codegen::Kernel>> kernels;
+  codegen::Kernels kernels;
   std::vector<ScheduledCall> schedule;
   std::vector<Chain> chains;
   std::map<int, AlignedBytes> constants;               // by buffer
@@ -157,7 +157,7 @@ struct Executable::Program {
 void dump_stage(const CompileOptions& options, int number, std::string_view stage,
                 const ir::Graph& graph);
 void dump_program(const CompileOptions& options, const std::string& plan,
-                  const std::vector<std::shared_ptr<const codegen::Kernel>>& kernels);
+                  const codegen::Kernels& kernels);
 
 // What CompileOptions::verbose promises.
 void print_events(const std::string& name, const Plan& plan, const Report& report,

@@ -24,8 +24,8 @@ bool must_wait(const Plan& plan, const PlannedCall& before, const PlannedCall& a
   for (const Access a : accesses(before))
     for (const Access b : accesses(after)) {
       if (!a.write && !b.write) continue;
-      const Buffer& x = plan.buffers[static_cast<std::size_t>(a.buffer)];
-      const Buffer& y = plan.buffers[static_cast<std::size_t>(b.buffer)];
+      const Buffer& x = plan.buffer(a.buffer);
+      const Buffer& y = plan.buffer(b.buffer);
       if (a.buffer == b.buffer ? !both_by_images || !x.type.has_batch() : overlap(x, y))
         return true;
     }
@@ -45,14 +45,14 @@ constexpr ir::Dim kGroupStep = 14;
 std::int64_t image_bytes(const Plan& plan, const std::set<int>& buffers) {
   std::int64_t bytes = 0;
   for (const int index : buffers) {
-    const ir::TensorType& type = plan.buffers[static_cast<std::size_t>(index)].type;
+    const ir::TensorType& type = plan.buffer(index).type;
     if (type.has_batch()) bytes += ir::byte_size(type, 1);
   }
   return bytes;
 }
 
 // The planes that all kernels of the chain cut images into.
-std::int64_t common_planes(const Chain& chain, const std::vector<const codegen::Kernel*>& kernels) {
+std::int64_t common_planes(const Chain& chain, const codegen::Kernels& kernels) {
   const std::int64_t planes = kernels[chain.first]->planes();
   for (std::size_t i = chain.first; i < chain.end; ++i)
     if (kernels[i]->planes() != planes) return 1;
@@ -82,7 +82,7 @@ std::size_t end_of_reading(const Plan& plan, const Chain& chain) {
 
 }  // namespace
 
-std::vector<Chain> make_chains(const Plan& plan, const std::vector<const codegen::Kernel*>& kernels,
+std::vector<Chain> make_chains(const Plan& plan, const codegen::Kernels& kernels,
                                const std::vector<bool>& barriers, ir::Dim max_batch) {
   std::vector<Chain> chains;
   const auto streams = [&](std::size_t call) {
@@ -115,16 +115,14 @@ std::vector<Chain> single_calls(const Plan& plan) {
   return chains;
 }
 
-std::vector<bool> place_barriers(const Plan& plan,
-                                 const std::vector<const codegen::Kernel*>& kernels,
+std::vector<bool> place_barriers(const Plan& plan, const codegen::Kernels& kernels,
                                  const std::vector<Chain>& chains) {
   const auto by_images = [&](std::size_t call) {
     return kernels[call]->partition() == codegen::Partition::images;
   };
   PlannedCall inputs;  // as a call that writes them
   for (const int index : plan.inputs)
-    if (plan.buffers[static_cast<std::size_t>(index)].type.has_batch())
-      inputs.buffers.push_back(index);
+    if (plan.buffer(index).type.has_batch()) inputs.buffers.push_back(index);
   std::size_t since = 0;
   bool copying = true;
   const auto conflicts = [&](const Chain& chain) {

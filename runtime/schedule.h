@@ -61,8 +61,7 @@ inline ir::Dim largest_group(const Chain& chain) {
 // calls partitioned by images whose shared buffers are the same buffer need none: each thread then
 // works on its own images throughout; so does the copying of inputs that have a batch, with which
 // a run begins. While the arena is not packed, its buffers share no bytes.
-std::vector<bool> place_barriers(const Plan& plan,
-                                 const std::vector<const codegen::Kernel*>& kernels,
+std::vector<bool> place_barriers(const Plan& plan, const codegen::Kernels& kernels,
                                  const std::vector<Chain>& chains);
 
 // An update writes weights that other threads have just read: their caches have to let each line
@@ -76,7 +75,7 @@ std::vector<Chain> single_calls(const Plan& plan);
 
 // The whole plan in order. Only calls that are partitioned by images and have no barrier between
 // them (`barriers`, by call) share a chain; the number of images depends on shapes alone.
-std::vector<Chain> make_chains(const Plan& plan, const std::vector<const codegen::Kernel*>& kernels,
+std::vector<Chain> make_chains(const Plan& plan, const codegen::Kernels& kernels,
                                const std::vector<bool>& barriers, ir::Dim max_batch);
 
 }  // namespace taper::runtime

@@ -51,7 +51,7 @@ void take_over_early(const Plan& plan, std::vector<ScheduledCall>& schedule, int
   for (std::size_t u = 0; u < schedule.size() && threads > 1; ++u) {
     const PlannedCall& update = plan.calls[u];
     for (std::size_t i = update.operands; i < update.buffers.size(); ++i) {
-      const Buffer& buffer = plan.buffers[static_cast<std::size_t>(update.buffers[i])];
+      const Buffer& buffer = plan.buffer(update.buffers[i]);
       if (buffer.place != Buffer::Place::variable || buffer.bytes > kMostBytes) continue;
       const auto host = host_of(plan, schedule, u, update.buffers[i], max_batch);
       if (!host || buffer.bytes <= taken[*host]) continue;

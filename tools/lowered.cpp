@@ -40,8 +40,7 @@ Location Lowered::location(std::size_t c) const {
 double Lowered::bytes(std::size_t c, ir::Dim batch) const {
   double sum = 0;
   for (const int b : plan.calls[c].buffers)
-    sum +=
-        static_cast<double>(ir::byte_size(plan.buffers[static_cast<std::size_t>(b)].type, batch));
+    sum += static_cast<double>(ir::byte_size(plan.buffer(b).type, batch));
   return sum;
 }
 
@@ -57,9 +56,7 @@ std::unique_ptr<Lowered> lower(const ir::Graph& recorded, const passes::PassOpti
   std::vector<const ir::KernelSpec*> specs;
   for (const runtime::PlannedCall& call : lowered->plan.calls) specs.push_back(call.spec);
   lowered->kernels = codegen::compile_cached(specs, isa, 1);
-  std::vector<const codegen::Kernel*> kernels;
-  for (const auto& kernel : lowered->kernels) kernels.push_back(kernel.get());
-  runtime::arrange(lowered->plan, kernels, options.max_batch, 1);
+  runtime::arrange(lowered->plan, lowered->kernels, options.max_batch, 1);
   return lowered;
 }
 

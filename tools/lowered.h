@@ -15,9 +15,9 @@
 namespace taper::tools {
 
 struct Lowered {
-  std::vector<std::pair<std::string, ir::Graph>> stages;        // "recorded", then the passes
-  runtime::Plan plan;                                           // of the last one's graph
-  std::vector<std::shared_ptr<const codegen::Kernel>> kernels;  // by call, with listings
+  std::vector<std::pair<std::string, ir::Graph>> stages;  // "recorded", then the passes
+  runtime::Plan plan;                                     // of the last one's graph
+  codegen::Kernels kernels;                               // by call, with listings
 
   const ir::Graph& selected() const { return stages.back().second; }
   // "%4": the value whose kernel call `c` is, or "copy".
