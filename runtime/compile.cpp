@@ -274,9 +274,8 @@ struct Compilation {
     if (chain->planes != 1 || call.kernel->partition() != codegen::Partition::images ||
         call.kernel->units(1) != 1)
       return;
-    call.given = {operand, input};
     call.bound.assign(static_cast<std::size_t>(p.options.threads), call.buffers);
-    p.inputs_at[input].read_in_place = true;
+    p.read_in_place.push_back({input, reader, operand});
   }
 
   // The planned graph may order its inputs differently and add "$batch": bind by name.

@@ -126,18 +126,20 @@ void Executable::Program::run_generated(std::span<const InputBytes> inputs) {
 
 void Executable::Program::copy_inputs(int thread, int threads) const {
   const ir::Dim begin = batch * thread / threads, end = batch * (thread + 1) / threads;
-  for (std::size_t i = 0; i < given.size(); ++i)
-    if (inputs_at[i].by_images && !(inputs_at[i].read_in_place && !given[i].images.empty()))
-      given[i].copy(begin, end, batch, inputs_at[i].data);
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const bool in_place =
+        !given[i].images.empty() && std::ranges::count(read_in_place, i, &ReadInPlace::input) > 0;
+    if (inputs_at[i].by_images && !in_place) given[i].copy(begin, end, batch, inputs_at[i].data);
+  }
 }
 
 void Executable::Program::execute(std::size_t c, const codegen::Call& call, int thread) {
   ScheduledCall& scheduled = schedule[c];
-  if (!scheduled.given || given[scheduled.given->input].images.empty())
+  const auto read = std::ranges::find(read_in_place, c, &ReadInPlace::call);
+  if (read == read_in_place.end() || given[read->input].images.empty())
     return scheduled.kernel->run(call);
-  const auto [operand, input] = *scheduled.given;
-  const InputBytes& from = given[input];
-  void*& bound = scheduled.bound[static_cast<std::size_t>(thread)][operand];
+  const InputBytes& from = given[read->input];
+  void*& bound = scheduled.bound[static_cast<std::size_t>(thread)][read->operand];
   codegen::Call one = call;
   for (std::int64_t image = call.begin; image < call.end; ++image) {
     from.ask_behind(image, call.end);
@@ -149,7 +151,7 @@ void Executable::Program::execute(std::size_t c, const codegen::Call& call, int 
     one.end = image + 1;
     scheduled.kernel->run(one);
   }
-  bound = scheduled.buffers[operand];
+  bound = scheduled.buffers[read->operand];
 }
 
 }  // namespace taper::runtime

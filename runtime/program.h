@@ -50,11 +50,16 @@ struct Executable::Program {
   std::vector<Progress> progress;  // by thread, in all chains of all runs
   std::uint64_t runs = 0;
   struct InputPlace {
-    std::byte* data = nullptr;   // none: no kernel reads it any more
-    bool by_images = false;      // each thread copies its share of the images
-    bool read_in_place = false;  // separate images are, instead; see ScheduledCall::given
+    std::byte* data = nullptr;  // none: no kernel reads it any more
+    bool by_images = false;     // each thread copies its share of the images
   };
   std::vector<InputPlace> inputs_at;
+  // Inputs that one operand of one call alone reads: separate images are read where the caller has
+  // them, one after another.
+  struct ReadInPlace {
+    std::size_t input, call, operand;
+  };
+  std::vector<ReadInPlace> read_in_place;
   std::span<const InputBytes> given;  // of the present run
   std::vector<const float*> output_data;
   // What the kept calls may read, and its version when they ran.

@@ -1,7 +1,6 @@
 // Where threads must wait for one another: the barriers between the calls of a plan.
 #pragma once
 
-#include <optional>
 #include <span>
 #include <vector>
 
@@ -21,12 +20,6 @@ struct ScheduledCall {
     std::int64_t thread_bytes, unit_bytes;
   };
   std::vector<Local> locals;
-  // The operand that is an input which nothing else reads: separate images are read where the
-  // caller has them, one after another.
-  struct Given {
-    std::size_t operand, input;
-  };
-  std::optional<Given> given;
   std::vector<std::vector<void*>> bound;            // by thread: buffers for its current group
   std::vector<std::span<std::byte>> written_later;  // by thread, see codegen::Call
 };
