@@ -251,7 +251,8 @@ struct Compilation {
     return std::max(ir::flops(*call.spec, batch), bytes / 4);
   }
 
-  // By a map, which works on one image as fast as on many, if none reads bytes behind it.
+  // By a map, which works on one image as fast as on many, if none reads bytes behind it; one input
+  // of each.
   static void read_in_place(Program& p, int buffer, std::size_t input) {
     constexpr ir::Dim kWorthACall = 256;  // elements of an image
     const ir::TensorType& type = p.plan.buffer(buffer).type;
@@ -272,7 +273,8 @@ struct Compilation {
         std::ranges::find_if(p.chains, [&](const Chain& c) { return reader < c.end; });
     ScheduledCall& call = p.schedule[reader];
     if (chain->planes != 1 || call.kernel->partition() != codegen::Partition::images ||
-        call.kernel->units(1) != 1)
+        call.kernel->units(1) != 1 ||
+        std::ranges::count(p.read_in_place, reader, &Program::ReadInPlace::call) > 0)
       return;
     call.bound.assign(static_cast<std::size_t>(p.options.threads), call.buffers);
     p.read_in_place.push_back({input, reader, operand});

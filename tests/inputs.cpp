@@ -89,6 +89,22 @@ TEST(Inputs, MayBeSeparateImages) {
     }
 }
 
+TEST(Inputs, MayAllBeSeparateImages) {
+  Tape tape;
+  const Tensor a = tape.input("a", {N, kFeatures}, DType::u8);
+  const Tensor b = tape.input("b", {N, kFeatures}, DType::u8);
+  Function difference = compile(cast(a, DType::f32) - cast(b, DType::f32), {.max_batch = 2});
+  const Images images(2);
+  const std::vector<const std::byte*> turned(images.addresses.rbegin(), images.addresses.rend());
+  const InputView others(DType::u8, runtime::InputBytes(turned, kFeatures));
+  const auto result = difference(images.separate_images(), others);
+  for (std::size_t i = 0; i < result.size(); ++i) {
+    const std::size_t other = (i + kFeatures) % result.size();
+    ASSERT_EQ(result[i], static_cast<float>(images.chosen_pixels[i]) -
+                             static_cast<float>(images.chosen_pixels[other]));
+  }
+}
+
 // Nothing behind an image that is read where it lies, on any instruction set.
 TEST(Inputs, MayEndWhereReadableMemoryDoes) {
   const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
