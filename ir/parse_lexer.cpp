@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "ir/text.h"
+
 namespace taper::ir {
 namespace {
 
@@ -40,25 +42,11 @@ int hex_digit(char c) {
 // Returns -1 if there is no such escape.
 int unescape(std::string_view body, std::size_t& i) {
   if (++i >= body.size()) return -1;
-  switch (body[i]) {
-    case 'n':
-      return '\n';
-    case 't':
-      return '\t';
-    case '"':
-      return '"';
-    case '\\':
-      return '\\';
-    case 'x': {
-      if (i + 2 >= body.size()) return -1;
-      const int high = hex_digit(body[i + 1]);
-      const int low = hex_digit(body[i + 2]);
-      i += 2;
-      return high < 0 || low < 0 ? -1 : high * 16 + low;
-    }
-    default:
-      return -1;
-  }
+  if (const auto at = kEscapes.find(body[i]); at != std::string_view::npos) return kEscaped[at];
+  if (body[i] != 'x' || i + 2 >= body.size()) return -1;
+  const int high = hex_digit(body[i + 1]), low = hex_digit(body[i + 2]);
+  i += 2;
+  return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
 std::string described(const Lexer::Token& token) {

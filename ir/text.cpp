@@ -56,18 +56,12 @@ std::string quoted(std::string_view text) {
   std::string out = "\"";
   for (const char c : text) {
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f) {
+    if (const auto at = kEscaped.find(c); at != std::string_view::npos)
+      out += {'\\', kEscapes[at]};
+    else if (byte < 0x20 || byte == 0x7f)
       out += fmt::format("\\x{:02x}", byte);
-    } else {
+    else
       out += c;
-    }
   }
   return out + '"';
 }

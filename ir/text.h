@@ -56,7 +56,9 @@ DType natural_dtype(Op op);
 enum class ExprRole : std::uint8_t { map, epilogue };
 std::string expr_text(const Expr& expr, ExprRole role);
 
-// In double quotes, with \" \\ \n \t and \xHH for control characters.
+// In double quotes, with \" \\ \n \t and \xHH for other control characters.
 std::string quoted(std::string_view text);
+// What has an escape of one letter, and these letters.
+inline constexpr std::string_view kEscaped = "\"\\\n\t", kEscapes = "\"\\nt";
 
 }  // namespace taper::ir
