@@ -21,23 +21,8 @@ Executable::Executable(Executable&&) noexcept = default;
 Executable& Executable::operator=(Executable&&) noexcept = default;
 Executable::~Executable() = default;
 
-const std::vector<std::string>& Executable::input_names() const {
-  return program_->input_names;
-}
-const std::vector<ir::TensorType>& Executable::input_types() const {
-  return program_->input_types;
-}
-const std::vector<std::string>& Executable::output_names() const {
-  return program_->output_names;
-}
-const std::vector<ir::TensorType>& Executable::output_types() const {
-  return program_->output_types;
-}
-const Variables& Executable::variables() const {
-  return program_->variables;
-}
-const Report& Executable::report() const {
-  return program_->report;
+const Executable::Facts& Executable::facts() const {
+  return *program_;
 }
 std::string Executable::plan() const {
   return describe(program_->plan, program_->schedule, program_->chains, program_->report,

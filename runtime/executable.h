@@ -123,12 +123,12 @@ class Executable {
   // Output `index` of the last run, row-major, valid until the next run.
   std::span<const float> output(std::size_t index) const;
 
-  const std::vector<std::string>& input_names() const;
-  const std::vector<ir::TensorType>& input_types() const;
-  const std::vector<std::string>& output_names() const;
-  const std::vector<ir::TensorType>& output_types() const;
-  const Variables& variables() const;  // all that it binds
-  const Report& report() const;
+  const std::vector<std::string>& input_names() const { return facts().input_names; }
+  const std::vector<ir::TensorType>& input_types() const { return facts().input_types; }
+  const std::vector<std::string>& output_names() const { return facts().output_names; }
+  const std::vector<ir::TensorType>& output_types() const { return facts().output_types; }
+  const Variables& variables() const { return facts().variables; }  // all that it binds
+  const Report& report() const { return facts().report; }
   // Computes output `index` from `inputs` at the batch of the last run and the present contents of
   // the variables, in the interpreter, and follows it back. Nothing if it is finite there.
   std::optional<NonFinite> first_non_finite(std::span<const InputBytes> inputs,
@@ -138,7 +138,14 @@ class Executable {
  private:
   friend Executable compile(const ir::Graph&, const Variables&, const CompileOptions&);
   friend struct Compilation;
+  struct Facts {
+    std::vector<std::string> input_names, output_names;
+    std::vector<ir::TensorType> input_types, output_types;
+    Variables variables;
+    Report report;
+  };
   struct Program;
+  const Facts& facts() const;
   explicit Executable(std::unique_ptr<Program> program);
   std::unique_ptr<Program> program_;
 };

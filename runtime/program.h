@@ -26,14 +26,10 @@ struct LabelCheck {
   void run(std::string_view name, std::span<const std::byte> labels) const;
 };
 
-struct Executable::Program {
+struct Executable::Program : Facts {
   CompileOptions options;
-  Report report;
-  Variables variables;
   ir::Graph recorded;  // differentiated, for the interpreter
   ir::Graph selected;  // the plan points into it
-  std::vector<std::string> input_names, output_names;
-  std::vector<ir::TensorType> input_types, output_types;
   std::vector<LabelCheck> label_checks;
 
   // Generated code.
