@@ -7,27 +7,14 @@
 namespace taper::runtime {
 namespace {
 
-struct Access {
-  int buffer;
-  bool write;
-};
-
-std::vector<Access> accesses(const PlannedCall& call) {
-  std::vector<Access> list;
-  for (std::size_t i = 0; i < call.buffers.size(); ++i)
-    list.push_back({call.buffers[i], i >= call.operands});
-  return list;
-}
-
 bool must_wait(const Plan& plan, const PlannedCall& before, const PlannedCall& after,
                bool both_by_images) {
-  for (const Access a : accesses(before))
-    for (const Access b : accesses(after)) {
-      if (!a.write && !b.write) continue;
-      const Buffer& x = plan.buffer(a.buffer);
-      const Buffer& y = plan.buffer(b.buffer);
-      if (a.buffer == b.buffer ? !both_by_images || !x.type.has_batch() : overlap(x, y))
-        return true;
+  for (std::size_t i = 0; i < before.buffers.size(); ++i)
+    for (std::size_t j = 0; j < after.buffers.size(); ++j) {
+      if (i < before.operands && j < after.operands) continue;  // both read
+      const Buffer& a = plan.buffer(before.buffers[i]);
+      const Buffer& b = plan.buffer(after.buffers[j]);
+      if (&a == &b ? !both_by_images || !a.type.has_batch() : overlap(a, b)) return true;
     }
   return false;
 }
