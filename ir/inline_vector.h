@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -112,9 +111,6 @@ class InlineVector {
 
   bool operator==(const InlineVector& other) const {
     return std::equal(begin(), end(), other.begin(), other.end());
-  }
-  auto operator<=>(const InlineVector& other) const {
-    return std::lexicographical_compare_three_way(begin(), end(), other.begin(), other.end());
   }
 
  private:
