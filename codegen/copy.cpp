@@ -23,10 +23,10 @@ class CopyKernel final : public Kernel {
       images_ = images_ && spec.result_batched;
       bits_ = ir::element_bits(spec.dtype, spec.fill);
     }
-    for (ir::CopyPart part : spec.parts) {
+    const bool alone = spec.parts.size() == 1 && !spec.has_fill;
+    for (const ir::CopyPart& part : spec.parts) {
       if (part.dims.empty() || part.dims[0] != ir::kBatch) images_ = false;
-      if (spec.parts.size() == 1 && !spec.has_fill) fold_planes(part);
-      parts_.emplace_back(part, spec.dtype, isa);
+      parts_.emplace_back(alone ? with_folded_planes(part) : part, spec.dtype, isa);
     }
   }
 
@@ -69,14 +69,15 @@ class CopyKernel final : public Kernel {
 
  private:
   // One loop over the planes of all images, where they follow one another on both sides.
-  void fold_planes(ir::CopyPart& part) {
+  ir::CopyPart with_folded_planes(ir::CopyPart part) {
     if (part.dims.size() < 3 || part.dims[0] != ir::kBatch || part.dims[1] == 1 ||
         part.source[0] != part.source[1] * part.dims[1] ||
         part.result[0] != part.result[1] * part.dims[1])
-      return;
+      return part;
     planes_ = part.dims[1];
     for (ir::Indices* list : {&part.dims, &part.source, &part.result}) list->erase(list->begin());
     part.dims[0] = ir::kBatch;
+    return part;
   }
 
   static std::byte* buffer(const Call& call, std::int64_t index) {

@@ -108,17 +108,10 @@ class CopyEmitter : RoutineEmitter {
 };
 
 std::vector<CopyLoop> merged_loops(const ir::CopyPart& part) {
+  const ir::Collapsed merged = ir::collapse(part.dims, {part.source, part.result});
   std::vector<CopyLoop> loops;
-  for (std::size_t i = 0; i < part.dims.size(); ++i) {
-    const CopyLoop loop{part.dims[i], part.source[i], part.result[i]};
-    if (loop.size == 1) continue;
-    if (!loops.empty() && loops.back().size != ir::kBatch &&
-        loops.back().source == loop.source * loop.size &&
-        loops.back().result == loop.result * loop.size)
-      loops.back() = {loops.back().size * loop.size, loop.source, loop.result};
-    else
-      loops.push_back(loop);
-  }
+  for (std::size_t i = 0; i < merged.dims.size(); ++i)
+    loops.push_back({merged.dims[i], merged.streams[0][i], merged.streams[1][i]});
   // One long run is cut so that it can be shared among threads.
   constexpr std::int64_t kRun = 1024;
   if (loops.size() == 1 && loops[0].size > kRun && loops[0].size % kRun == 0) {

@@ -29,28 +29,23 @@ struct Loop {
   std::int64_t result = 0;
   bool reduced = false;
   std::vector<std::int64_t> sources = {};  // stride of each input
-
-  bool continues(const Loop& outer) const {
-    bool joined = outer.reduced == reduced && outer.result == result * size;
-    for (std::size_t i = 0; i < sources.size(); ++i)
-      joined = joined && outer.sources[i] == sources[i] * size;
-    return joined;
-  }
 };
 
 // The dims of `spec` without extents of one, neighbours merged where they are walked as one.
 std::vector<Loop> merged_loops(const ir::ReduceSpec& spec) {
+  std::vector<ir::Indices> streams{spec.result.strides};
+  for (std::size_t i = 0; i < spec.dims.size(); ++i)
+    if (spec.reduced[i]) streams[0][i] = 0;
+  for (const ir::Stream& input : spec.inputs) streams.push_back(input.strides);
+  const ir::Collapsed merged = ir::collapse(spec.dims, streams, [&](std::size_t i, std::size_t j) {
+    return spec.reduced[i] == spec.reduced[j];
+  });
   std::vector<Loop> loops;
-  for (std::size_t i = 0; i < spec.dims.size(); ++i) {
-    if (spec.dims[i] == 1) continue;
-    const bool reduced = spec.reduced[i];
-    Loop loop{spec.dims[i], reduced ? 0 : spec.result.strides[i], reduced};
-    for (const ir::Stream& input : spec.inputs) loop.sources.push_back(input.strides[i]);
-    if (!loops.empty() && loops.back().size != ir::kBatch && loop.continues(loops.back())) {
-      loop.size *= loops.back().size;
-      loops.pop_back();
-    }
-    loops.push_back(std::move(loop));
+  for (std::size_t i = 0; i < merged.dims.size(); ++i) {
+    if (merged.dims[i] == 1) continue;
+    Loop& loop = loops.emplace_back(
+        Loop{merged.dims[i], merged.streams[0][i], spec.reduced[merged.keep[i]]});
+    for (std::size_t s = 1; s < streams.size(); ++s) loop.sources.push_back(merged.streams[s][i]);
   }
   return loops;
 }

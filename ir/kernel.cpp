@@ -206,6 +206,31 @@ std::string to_string(const KernelSpec& spec) {
   return std::visit([](const auto& s) { return text(s); }, spec);
 }
 
+Collapsed collapse(const Indices& dims, const std::vector<Indices>& streams,
+                   const Mergeable& mergeable) {
+  Collapsed out{{}, std::vector<Indices>(streams.size()), {}};
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i] == 1) continue;
+    bool merge = !out.dims.empty() && out.dims.back() != kBatch &&
+                 (!mergeable || mergeable(out.keep.back(), i));
+    for (std::size_t s = 0; s < streams.size() && merge; ++s)
+      merge = out.streams[s].back() == streams[s][i] * dims[i];
+    if (!merge) {
+      out.dims.push_back(1);
+      out.keep.push_back(i);
+      for (Indices& stream : out.streams) stream.push_back(0);
+    }
+    out.dims.back() *= dims[i];
+    for (std::size_t s = 0; s < streams.size(); ++s) out.streams[s].back() = streams[s][i];
+  }
+  if (!out.dims.empty()) return out;
+  out.dims = {1};
+  out.keep = {0};
+  // A single element is read and written with unit stride.
+  for (Indices& stream : out.streams) stream = {1};
+  return out;
+}
+
 std::string lowering(const KernelSpec& spec) {
   return std::visit(Lowering{}, spec);
 }

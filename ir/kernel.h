@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -243,6 +244,18 @@ using KernelSpec =
 // the kernel list. Example: "gemm m=N n=128 k=784 ... epilogue (acc, c0) { t0 = add(acc, c0); t0
 // }".
 std::string to_string(const KernelSpec& spec);
+
+// Merges neighbouring dims that all `streams` step through as one, and drops dims of extent 1.
+// `mergeable(i, j)`, when given, may forbid merging dim i with a later one j. `keep` holds the
+// indices of the dims that start the merged ones.
+struct Collapsed {
+  Indices dims;
+  std::vector<Indices> streams;
+  std::vector<std::size_t> keep;
+};
+using Mergeable = std::function<bool(std::size_t, std::size_t)>;
+Collapsed collapse(const Indices& dims, const std::vector<Indices>& streams,
+                   const Mergeable& mergeable = {});
 
 // The skeleton's name ("gemm") and the lowering it chose ("direct", "winograd", "depthwise").
 std::string lowering(const KernelSpec& spec);

@@ -1,7 +1,6 @@
 // The parts of `select`: one function per op family, from a laid-out node to its KernelSpec.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <vector>
 
@@ -80,17 +79,5 @@ Walk walk_of(const ir::TensorType& type);
 
 // Strides of `operand`, broadcast to `shape`, along `walk`, which walks `shape`.
 ir::Indices strides_along(const Walk& walk, const ir::TensorType& operand, const ir::Shape& shape);
-
-// Merges neighbouring dims that all `streams` step through as one, and drops dims of extent 1.
-// `mergeable(i, j)`, when given, may forbid merging dim i with a later one j. `keep` holds the
-// indices of the dims that start the merged ones.
-struct Collapsed {
-  ir::Indices dims;
-  std::vector<ir::Indices> streams;
-  std::vector<std::size_t> keep;
-};
-using Mergeable = std::function<bool(std::size_t, std::size_t)>;
-Collapsed collapse(const ir::Indices& dims, const std::vector<ir::Indices>& streams,
-                   const Mergeable& mergeable = {});
 
 }  // namespace taper::passes
