@@ -106,7 +106,7 @@ class TaperKernel final : public Contestant {
   }
 
   void add_stage(const ir::KernelSpec& spec, std::vector<void*> buffers) {
-    Stage stage{codegen::compile_cached(spec, isa_), std::move(buffers), {}, {}};
+    Stage stage{codegen::compile(spec, isa_), std::move(buffers), {}, {}};
     const std::int64_t units = stage.kernel->units(batch_);
     for (std::int64_t t = 0; t < threads_; ++t) {
       stage.scratch.push_back(runtime::allocate_aligned(stage.kernel->scratch_bytes(batch_)));

@@ -119,9 +119,4 @@ Kernels compile_cached(std::span<const ir::KernelSpec* const> specs, const ir::I
   return kernels;
 }
 
-std::shared_ptr<const Kernel> compile_cached(const ir::KernelSpec& spec, const ir::Isa& isa) {
-  const ir::KernelSpec* only = &spec;
-  return compile_cached(std::span(&only, 1), isa, 1).front();
-}
-
 }  // namespace taper::codegen

@@ -128,7 +128,6 @@ std::shared_ptr<const Kernel> compile(const ir::KernelSpec& spec, const ir::Isa&
 // by spec and ISA. What is missing is generated on up to `threads` threads.
 Kernels compile_cached(std::span<const ir::KernelSpec* const> specs, const ir::Isa& isa,
                        int threads);
-std::shared_ptr<const Kernel> compile_cached(const ir::KernelSpec& spec, const ir::Isa& isa);
 
 // Per skeleton, called by compile(): one generator each, in the file of that name.
 std::shared_ptr<const Kernel> compile_map(const ir::MapSpec&, const ir::Isa&);

@@ -35,7 +35,7 @@ ir::ConvSpec depthwise(ir::ConvPass pass) {
 void expect_bits_of_images(const ir::KernelSpec& spec, std::size_t operands) {
   std::mt19937 generator(7);
   for (const ir::Isa* isa : host_isas()) {
-    const auto kernel = codegen::compile_cached(spec, *isa);
+    const auto kernel = codegen::compile(spec, *isa);
     ASSERT_EQ(kernel->partition(), codegen::Partition::images) << ir::to_string(spec);
     ASSERT_EQ(kernel->planes(), kPlanes) << ir::to_string(spec);
     std::vector<Buffer> memory;
@@ -89,12 +89,12 @@ TEST(Planes, AreEqualPartsOfEveryTensor) {
   const ir::Stream per_pixel{ir::DType::f32, {kPlane, 0, 16, 1}};
   for (const ir::Stream& other : {slice, per_pixel}) {
     const ir::MapSpec map{product_of_difference(), {{kDims, {kTensor, other, kTensor}, {kTensor}}}};
-    EXPECT_EQ(codegen::compile_cached(map, *host_isas().front())->planes(), 1);
+    EXPECT_EQ(codegen::compile(map, *host_isas().front())->planes(), 1);
   }
   const ir::Stream single{ir::DType::f32, {kPlane, kPlane, 16, 1}};
   const ir::MapSpec map{product_of_difference(),
                         {{{kBatch, 1, kPixels, 16}, {single, single, single}, {single}}}};
-  EXPECT_EQ(codegen::compile_cached(map, *host_isas().front())->planes(), 1);
+  EXPECT_EQ(codegen::compile(map, *host_isas().front())->planes(), 1);
 }
 
 }  // namespace
