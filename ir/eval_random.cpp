@@ -57,16 +57,11 @@ double round_to(DType dtype, double value) {
 
 std::uint32_t element_bits(DType dtype, double value) {
   const double rounded = round_to(dtype, value);
-  switch (dtype) {
-    case DType::f32:
-      return std::bit_cast<std::uint32_t>(static_cast<float>(rounded));
-    case DType::bf16:
-      return to_bf16(static_cast<float>(rounded));
-    case DType::f16:
-      return to_f16(static_cast<float>(rounded));
-    default:
-      return static_cast<std::uint32_t>(static_cast<std::int64_t>(rounded));
-  }
+  const auto single = static_cast<float>(rounded);
+  if (dtype == DType::f32) return std::bit_cast<std::uint32_t>(single);
+  if (dtype == DType::bf16) return to_bf16(single);
+  if (dtype == DType::f16) return to_f16(single);
+  return static_cast<std::uint32_t>(static_cast<std::int64_t>(rounded));
 }
 
 std::uint32_t philox(std::uint64_t index, std::uint32_t step, std::uint64_t stream,
