@@ -16,13 +16,13 @@ ir::Graph fuse(ir::Graph graph, const PassOptions&) {
 }
 
 ir::ValueId DemandCopy::operator()(ir::ValueId old) {
-  if (bound(old)) return copy_[old];
+  if (const ir::ValueId now = (*this)[old]; now != ir::kNoValue) return now;
   if (const auto replaced = rule_(*this, old)) {
-    bind(old, *replaced);
+    map(old, *replaced);
     return *replaced;
   }
-  for (const ir::ValueId operand : copy_.from()[old].operands) (*this)(operand);
-  return copy_.copy(old);
+  for (const ir::ValueId operand : from()[old].operands) (*this)(operand);
+  return copy(old);
 }
 
 ir::Operands DemandCopy::operator()(const ir::Operands& old) {
@@ -33,8 +33,8 @@ ir::Operands DemandCopy::operator()(const ir::Operands& old) {
 }
 
 ir::Graph DemandCopy::run() {
-  for (const ir::ValueId old : copy_.from().ids()) (*this)(old);
-  return copy_.finish();
+  for (const ir::ValueId old : from().ids()) (*this)(old);
+  return finish();
 }
 
 Users users_of(const ir::Graph& graph) {

@@ -66,22 +66,18 @@ ir::Graph merge_maps(ir::Graph);
 
 // Copies a graph in the old order; a rule may replace a value, and may use values that come later
 // in the old order as long as the result has no cycle.
-class DemandCopy {
+class DemandCopy : public Rewriter {
  public:
   // Returns the new value of `old`, or nothing to copy its node as it is.
   using Rule = std::function<std::optional<ir::ValueId>(DemandCopy&, ir::ValueId old)>;
 
-  DemandCopy(const ir::Graph& from, Rule rule) : copy_(from), rule_(std::move(rule)) {}
+  DemandCopy(const ir::Graph& from, Rule rule) : Rewriter(from), rule_(std::move(rule)) {}
   ir::Graph run();  // the whole graph, canonical
 
   ir::ValueId operator()(ir::ValueId old);  // the new value
   ir::Operands operator()(const ir::Operands& old);
-  void bind(ir::ValueId old, ir::ValueId now) { copy_.map(old, now); }
-  bool bound(ir::ValueId old) const { return copy_[old] != ir::kNoValue; }
-  ir::Graph& to() { return copy_.to(); }
 
  private:
-  Rewriter copy_;
   Rule rule_;
 };
 

@@ -48,7 +48,7 @@ Graph fuse_losses(Graph graph) {
     const ValueId node =
         Builder(copy.to(), graph[loss].location).add_node(Op::cross_entropy_fused, operands);
     const auto result = [&](ValueId of, std::int64_t index) {
-      copy.bind(of, Builder(copy.to(), graph[of].location).result(node, index));
+      copy.map(of, Builder(copy.to(), graph[of].location).result(node, index));
     };
     result(loss, 0);
     result(gradient, 1);

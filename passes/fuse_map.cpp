@@ -162,16 +162,16 @@ class MapFusion {
     const std::vector<ValueId> results = results_of(members);
     const ValueId map = emit(copy, build_expr(graph_, members, results), results);
     if (results.size() == 1) {
-      copy.bind(results.front(), map);
+      copy.map(results.front(), map);
     } else {
       for (std::size_t i = 0; i < results.size(); ++i) {
         Builder builder(copy.to(), graph_[results[i]].location);
-        copy.bind(results[i], builder.result(map, static_cast<std::int64_t>(i)));
+        copy.map(results[i], builder.result(map, static_cast<std::int64_t>(i)));
       }
     }
     // What only the group itself uses has no value of its own any more.
     for (const ValueId member : members)
-      if (!copy.bound(member)) copy.bind(member, map);
+      if (copy[member] == kNoValue) copy.map(member, map);
   }
 
   ValueId emit(DemandCopy& copy, FusedExpr fused, const std::vector<ValueId>& results) const {

@@ -126,7 +126,7 @@ class ReductionPairs {
     const ValueId reduce = copy.to().append(std::move(node));
     std::int64_t index = 0;
     for (const ValueId v : {pair.first, pair.second})
-      copy.bind(v, Builder(copy.to(), graph_[v].location).result(reduce, index++));
+      copy.map(v, Builder(copy.to(), graph_[v].location).result(reduce, index++));
   }
 
   const Graph& graph_;
