@@ -36,27 +36,6 @@ GemmSpec product(const TensorType& a, bool transposed, const TensorType& b, bool
   return spec;
 }
 
-GemmSpec plain_result(const MatmulAttrs& attrs, const TensorType& a, const TensorType& b,
-                      const TensorType& result) {
-  GemmSpec spec =
-      product(a, attrs.transpose_a, b, attrs.transpose_b, result.shape[0], result.shape[1]);
-  spec.c_m = result.shape[1];
-  spec.c_block = kBlock;
-  return spec;
-}
-
-// result {o16} is the product of the transposed operands in the other order: its rows are the
-// columns of the result, so that 16 rows of the result lie side by side.
-GemmSpec o16_result(const MatmulAttrs& attrs, const TensorType& a, const TensorType& b,
-                    const TensorType& result) {
-  GemmSpec spec =
-      product(b, !attrs.transpose_b, a, !attrs.transpose_a, result.shape[1], result.shape[0]);
-  spec.c_m = kBlock;
-  spec.c_block = result.shape[1] * kBlock;
-  spec.c_padded = true;
-  return spec;
-}
-
 // Four integers at a time: see GemmSpec.
 void group_integers(GemmSpec& spec, const Lowering& lowering) {
   if (spec.k % kGroup != 0) {
@@ -78,8 +57,15 @@ KernelSpec select_matmul(const Lowering& lowering) {
   const TensorType& a = lowering.operands[0];
   const TensorType& b = lowering.operands[1];
   const TensorType& result = lowering.node.type;
-  GemmSpec spec = result.layout == Layout::o16 ? o16_result(attrs, a, b, result)
-                                               : plain_result(attrs, a, b, result);
+  const Dim rows = result.shape[0], columns = result.shape[1];
+  // result {o16} is the product of the transposed operands in the other order: its rows are the
+  // columns of the result, so that 16 rows of the result lie side by side.
+  const bool swapped = result.layout == Layout::o16;
+  GemmSpec spec = swapped ? product(b, !attrs.transpose_b, a, !attrs.transpose_a, columns, rows)
+                          : product(a, attrs.transpose_a, b, attrs.transpose_b, rows, columns);
+  spec.c_m = swapped ? kBlock : columns;
+  spec.c_block = swapped ? columns * kBlock : kBlock;
+  spec.c_padded = swapped;
   if (b.dtype == DType::i8) group_integers(spec, lowering);
   spec.epilogue = lower_epilogue(lowering, 2);
   return spec;
