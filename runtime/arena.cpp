@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <map>
 #include <set>
 
 namespace taper::runtime {
@@ -20,20 +21,16 @@ class ArenaPacking {
   }
 
   void fit_to(const Chain& chain) {
-    std::set<int> buffers;
-    std::vector<int> inside(plan_.buffers.size(), 0);
+    std::map<int, int> inside;  // by buffer: calls of the chain
     for (std::size_t c = chain.first; c < chain.end; ++c) {
       const std::vector<int>& list = plan_.calls[c].buffers;
-      for (const int index : std::set<int>(list.begin(), list.end())) {
-        buffers.insert(index);
-        ++inside[static_cast<std::size_t>(index)];
-      }
+      for (const int index : std::set<int>(list.begin(), list.end())) ++inside[index];
     }
-    for (const int index : buffers) {
+    for (const auto& [index, calls] : inside) {
       Buffer& b = buffer(index);
       b.first = std::min(b.first, static_cast<int>(chain.first));
       b.last = std::max(b.last, static_cast<int>(chain.end) - 1);
-      const bool only_here = inside[static_cast<std::size_t>(index)] == touches(index);
+      const bool only_here = calls == touches(index);
       if (only_here && b.place == Buffer::Place::arena && b.type.has_batch()) make_local(b, chain);
     }
   }
