@@ -168,17 +168,13 @@ class Planner {
     if (buffer(value).place != Buffer::Place::arena ||
         buffer(value).bytes != buffer(variable).bytes)
       return false;
-    std::size_t producer = 0;
-    for (std::size_t c = 0; c < plan_.calls.size(); ++c) {
-      const PlannedCall& call = plan_.calls[c];
-      const auto results = std::span(call.buffers).subspan(call.operands);
-      if (std::ranges::count(results, value) > 0) producer = c;
-    }
-    for (std::size_t c = producer; c < plan_.calls.size(); ++c) {
-      const PlannedCall& call = plan_.calls[c];
-      const auto operands = std::span(call.buffers).first(call.operands);
+    const auto producer = std::ranges::find_if(plan_.calls, [&](const PlannedCall& call) {
+      return std::ranges::count(std::span(call.buffers).subspan(call.operands), value) > 0;
+    });
+    for (auto call = producer; call != plan_.calls.end(); ++call) {
+      const auto operands = std::span(call->buffers).first(call->operands);
       if (std::ranges::count(operands, variable) == 0) continue;
-      if (c > producer || !reads_in_place(call, variable, value)) return false;
+      if (call != producer || !reads_in_place(*call, variable, value)) return false;
     }
     for (PlannedCall& call : plan_.calls)
       std::replace(call.buffers.begin(), call.buffers.end(), value, variable);
