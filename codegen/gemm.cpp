@@ -17,6 +17,8 @@ constexpr int kUnrolledSteps = 8;
 // Panels of b that stay in the caches while all rows pass by: more of them come from the last-level
 // cache, but the rows are packed and read less often.
 constexpr std::int64_t kCachedPanels = std::int64_t{4} * 1024 * 1024;
+// Rows that stay in the first-level cache while all panels pass by.
+constexpr std::int64_t kFewRows = std::int64_t{16} * 1024;
 // A result that comes from beyond the second-level cache.
 constexpr std::int64_t kLargeResult = std::int64_t{1024} * 1024;
 
@@ -196,7 +198,7 @@ class GemmKernel final : public Kernel {
       const auto first = static_cast<std::int64_t>(piece) * per_piece;
       const std::int64_t end = std::min(call.end, first + per_piece);
       for (std::int64_t unit = std::max(call.begin, first); unit < end; ++unit) {
-        run_tile(call, operands, rows.first, units_[static_cast<std::size_t>(unit)].panel);
+        run_tiles(call, operands, rows.first, units_[static_cast<std::size_t>(unit)].panel, 1);
         ir::take_lines_over(call.written_later, unit - call.begin, call.end - call.begin);
       }
     }
@@ -209,17 +211,21 @@ class GemmKernel final : public Kernel {
     const std::int64_t bytes =
         std::max<std::int64_t>(1, operands.k * all.front().blocks * ir::kBlock * kF32);
     const auto most = static_cast<std::size_t>(std::max<std::int64_t>(1, kCachedPanels / bytes));
+    const bool few = all.size() == 1 || (end - first) * operands.k * kF32 <= kFewRows;
+    const std::int64_t tiles = few && !packing_.rows ? (end - first) / size : 1;
     for (std::size_t group = 0; group < all.size(); group += most) {
       const std::size_t group_end = std::min(all.size(), group + most);
-      for (std::int64_t row = first; row < end; row += size) {
+      for (std::int64_t row = first; row < end; row += size * tiles) {
         if (packing_.rows) pack_tile_rows(call, operands, row, size);
-        for (std::size_t i = group; i < group_end; ++i) run_tile(call, operands, row, all[i]);
+        for (std::size_t i = group; i < group_end; ++i)
+          run_tiles(call, operands, row, all[i], tiles);
       }
     }
   }
 
-  void run_tile(const Call& call, const Operands& operands, std::int64_t row,
-                const Panel& panel) const {
+  // `tiles` of them, from row `row` down.
+  void run_tiles(const Call& call, const Operands& operands, std::int64_t row, const Panel& panel,
+                 std::int64_t tiles) const {
     const std::int64_t c = row * spec_.c_m + panel.block * spec_.c_block;
     const std::int64_t b_block = packing_.b ? operands.k * ir::kBlock : spec_.b_block;
     TileCall tile;
@@ -229,6 +235,7 @@ class GemmKernel final : public Kernel {
     const auto [whole, rest] = divide(operands.k, kUnrolledSteps);
     tile.count = whole;
     tile.tail_count = rest;
+    tile.tiles = tiles;
     tile.scratch = call.scratch;
     tiles_.bind_operands(tile, call.buffers + 2, c, panel.block * ir::kBlock);
     tiles_.run(panel.routine, tile);

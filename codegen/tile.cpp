@@ -43,6 +43,8 @@ class TileEmitter : RoutineEmitter {
 
   Routine emit(const std::string& name, const ir::Epilogue& epilogue) {
     begin(name);
+    const Label top = m_.label();
+    m_.bind(top);
     if (shape_.result_ahead) ask_for_result(epilogue);
     take_accumulators();
     take_registers();
@@ -58,6 +60,7 @@ class TileEmitter : RoutineEmitter {
     }
     release_registers();
     emit_tile_epilogue(m_, shape_, vectors_, epilogue, std::move(accumulators_));
+    go_down(epilogue, top);
     return end();
   }
 
@@ -65,6 +68,31 @@ class TileEmitter : RoutineEmitter {
   int width() const { return static_cast<int>(vectors_.size()); }
   Vec accumulator(int row, int v) const {
     return accumulators_[static_cast<std::size_t>(row * width() + v)];
+  }
+
+  // To the next tile, if there is one.
+  void go_down(const ir::Epilogue& epilogue, Label top) {
+    const Gp value = m_.gp();
+    const auto advance = [&](std::int64_t field, std::int64_t by) {
+      m_.load(value, {m_.args(), field});
+      m_.add(value, by);
+      m_.store({m_.args(), field}, value);
+    };
+    const std::int64_t c = shape_.rows * shape_.c_row;
+    const Label done = m_.label();
+    m_.load(value, {m_.args(), offsetof(TileCall, tiles)});
+    m_.jump_if(Condition::less_equal, value, 1, done);
+    advance(offsetof(TileCall, tiles), -1);
+    advance(offsetof(TileCall, a), shape_.rows * shape_.a_row);
+    advance(offsetof(TileCall, c), c);
+    for (std::size_t i = 0; i < epilogue.operands.size(); ++i) {
+      const auto size = static_cast<std::int64_t>(ir::byte_size(epilogue.operands[i].dtype));
+      if (epilogue.operands[i].access == ir::EpilogueAccess::same)
+        advance(operand_pointer(i), c / shape_.result_size * size);
+    }
+    m_.jump(top);
+    m_.bind(done);
+    m_.release(value);
   }
 
   // The memory answers while the products run.

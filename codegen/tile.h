@@ -66,6 +66,8 @@ struct TileCall {
   std::int64_t count = 0;
   const TileEntry* tail_entries = nullptr;
   std::int64_t tail_count = 0;
+  // So many tiles below one another: counted down while a, c and operands like the result advance.
+  std::int64_t tiles = 1;
   void* scratch = nullptr;  // kTileScratch bytes
   // Of the epilogue, at the tile's first element. Set by bind_operands alone: clearing them whole
   // would cost every small tile.
