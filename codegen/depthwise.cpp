@@ -67,7 +67,7 @@ class PlaneEmitter : RoutineEmitter {
     m_.move(row_, 0);
     const Label top = m_.label();
     m_.bind(top);
-    for (int part = 0; part < m_.isa().vectors_per_block(); ++part) emit_row(phase, count, part);
+    emit_row(phase, count);
     go_to(phase + period, 0, step, 0);
     m_.add(row_, step);
     m_.jump_if(Condition::less, row_, count * step, top);
@@ -75,8 +75,7 @@ class PlaneEmitter : RoutineEmitter {
     at_.source_row = count * step;
   }
 
-  void emit_row(std::int64_t phase, std::int64_t count, int part) {
-    part_ = part;
+  void emit_row(std::int64_t phase, std::int64_t count) {
     for (const DepthwisePieces& pieces : pieces_) {
       go_to(at_.result_row, pieces.first, at_.source_row, pieces.source_first);
       const Label top = m_.label();
@@ -84,7 +83,9 @@ class PlaneEmitter : RoutineEmitter {
         m_.move(pieces_left_, pieces.count);
         m_.bind(top);
       }
-      emit_piece(pieces, phase, count);
+      // All parts of a piece before the next one: lines that are streamed must soon be whole.
+      for (part_ = 0; part_ < m_.isa().vectors_per_block(); ++part_)
+        emit_piece(pieces, phase, count);
       if (pieces.count > 1) {
         go_to(at_.result_row, pieces.first + pieces.pixels, at_.source_row,
               pieces.source_first + pieces.source_step);
