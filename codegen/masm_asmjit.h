@@ -33,10 +33,21 @@ class AsmjitMasm : public Masm {
   }
 
   static CondCode condition_code(Condition c) {
-    // In the order of Condition.
-    constexpr CondCode kCodes[] = {CondCode::kEqual,    CondCode::kNotEqual, CondCode::kSignedLT,
-                                   CondCode::kSignedLE, CondCode::kSignedGT, CondCode::kSignedGE};
-    return kCodes[static_cast<std::size_t>(c)];
+    switch (c) {
+      case Condition::equal:
+        return CondCode::kEqual;
+      case Condition::not_equal:
+        return CondCode::kNotEqual;
+      case Condition::less:
+        return CondCode::kSignedLT;
+      case Condition::less_equal:
+        return CondCode::kSignedLE;
+      case Condition::greater:
+        return CondCode::kSignedGT;
+      case Condition::greater_equal:
+        return CondCode::kSignedGE;
+    }
+    throw Error("unknown condition");
   }
 
   // Throws taper::Error with asmjit's first message, if there is one.

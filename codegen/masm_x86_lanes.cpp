@@ -18,9 +18,17 @@ InstId avx2_id(InstId id) {
 }
 
 int predicate_code(Predicate p) {
-  // In the order of Predicate, all quiet: ordered but for ne.
-  constexpr int kCodes[] = {0x00, 0x04, 0x11, 0x12};
-  return kCodes[static_cast<std::size_t>(p)];
+  switch (p) {
+    case Predicate::eq:
+      return 0x00;  // ordered, quiet
+    case Predicate::ne:
+      return 0x04;  // unordered, quiet
+    case Predicate::lt:
+      return 0x11;  // ordered, quiet
+    case Predicate::le:
+      return 0x12;  // ordered, quiet
+  }
+  throw Error("unknown predicate");
 }
 
 // vpternlogd tables of mask ? a : b, by which of them is the destination (the table's highest bit).

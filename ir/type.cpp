@@ -39,8 +39,19 @@ int blocked_axis_of(const TensorType& type) {
 }  // namespace
 
 std::size_t byte_size(DType dtype) {
-  constexpr std::size_t kSizes[] = {4, 2, 2, 1, 1, 4, 1};  // in the order of DType
-  return kSizes[static_cast<std::size_t>(dtype)];
+  switch (dtype) {
+    case DType::f32:
+    case DType::i32:
+      return 4;
+    case DType::f16:
+    case DType::bf16:
+      return 2;
+    case DType::i8:
+    case DType::u8:
+    case DType::boolean:
+      return 1;
+  }
+  return 0;
 }
 
 TensorType concrete(const TensorType& type, Dim batch) {
