@@ -133,6 +133,7 @@ int computations(const ir::Expr&);
 inline constexpr int kMaxEpilogueOperands = 4;
 inline constexpr int kMaxEpilogueInstrs = 12;
 inline constexpr int kMaxEpilogueLive = 6;
+inline constexpr int kMaxLiveWithMoments = 7;  // their sums among them
 inline constexpr std::size_t kMaxPrologueOperands = 4;
 inline constexpr std::size_t kMaxPrologueTensors = 2;
 inline constexpr int kMaxPrologueInstrs = 8;

@@ -51,6 +51,8 @@ std::optional<Moments> moments_of(const Graph& graph, ValueId reduce, ValueId co
   expr.inputs = 2 + std::ssize(moments.epilogue.operands);
   append(expr, attrs.prologue == Expr{} ? itself : attrs.prologue, inputs);
   moments.epilogue.mean = attrs.kind == ReduceKind::mean;
+  const int live = epilogue.expr.empty() ? 0 : max_live(epilogue.expr, true);
+  if (live + std::ssize(expr.outputs) > kMaxLiveWithMoments) return std::nullopt;
   return moments;
 }
 
@@ -60,11 +62,7 @@ constexpr std::int64_t kStreamedBytes = std::int64_t{4} << 20;
 
 // Whether all others that read `conv` need the reduction.
 bool is_awaited(const Graph& graph, const Users& users, ValueId reduce, ValueId conv) {
-  std::vector<bool> after(graph.size(), false);
-  after[reduce.index] = true;
-  for (std::size_t i = reduce.index + 1; i < graph.size(); ++i)
-    for (const ValueId operand : graph[graph.id(i)].operands)
-      after[i] = after[i] || after[operand.index];
+  const std::vector<bool> after = dependents(graph, graph.id(graph.size() - 1), {reduce});
   return std::ranges::all_of(users.nodes[conv.index], [&](ValueId user) {
     return after[user.index] || is_first_pixel(graph, user, conv);
   });
