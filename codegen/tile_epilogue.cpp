@@ -156,7 +156,7 @@ std::vector<TileVector> tile_vectors(const TileShape& shape, const ir::Isa& isa)
     const int columns = block + 1 == shape.blocks ? shape.last_columns : 16;
     for (int lane = 0; lane < columns; lane += isa.lanes) {
       const std::int64_t inside = lane * kF32;
-      const std::int64_t inside_c = lane * shape.result_size;
+      const std::int64_t inside_c = std::int64_t{lane} * shape.result_size;
       const int lanes = shape.whole_blocks ? isa.lanes : std::min(isa.lanes, columns - lane);
       vectors.push_back({block * shape.b_block + inside, block * shape.c_block + inside_c,
                          block * 16 + lane, lanes, 2 * (columns - lane) <= isa.lanes});
