@@ -120,6 +120,7 @@ void ImageMoments::start(void* const* buffers, std::int64_t image, std::int64_t 
 
 void ImageMoments::finish(void* const* buffers, std::int64_t image, std::int64_t channel,
                           std::int64_t count) const {
+  if (pixels_ == 1) return;
   for (std::size_t i = 0; i < count_; ++i) {
     float* const sums = at(buffers, i, image, channel);
     for (std::int64_t c = 0; c < count; ++c) sums[c] /= pixels_;
