@@ -1,6 +1,8 @@
 // Which cache lines change hands before they are written.
 #include <algorithm>
 #include <cstdint>
+#include <functional>
+#include <numeric>
 #include <optional>
 #include <utility>
 #include <variant>
@@ -17,9 +19,11 @@ constexpr std::int64_t kMostBytes = std::int64_t{1} << 20;
 constexpr double kFlopsPerLine = 4096;
 
 // The call that can take over lines of `buffer` for call `update`: every thread has read the
-// buffer when it begins. Nothing if no call before the update reads it.
+// buffer when it begins, and it is not one of `taken`. Nothing if no call before the update reads
+// the buffer.
 std::optional<std::size_t> host_of(const Plan& plan, const std::vector<ScheduledCall>& schedule,
-                                   std::size_t update, int buffer, ir::Dim max_batch) {
+                                   const std::vector<bool>& taken, std::size_t update, int buffer,
+                                   ir::Dim max_batch) {
   std::optional<std::size_t> largest, behind_barrier;
   double most = 0;
   for (std::size_t c = update; c-- > 0;) {
@@ -27,7 +31,7 @@ std::optional<std::size_t> host_of(const Plan& plan, const std::vector<Scheduled
     if (std::ranges::find(call.buffers, buffer) != call.buffers.end()) return behind_barrier;
     const auto* gemm = std::get_if<ir::GemmSpec>(call.spec);
     const double flops = ir::flops(*call.spec, max_batch);
-    if (gemm != nullptr && gemm->m != ir::kBatch && flops > most) {
+    if (gemm != nullptr && gemm->m != ir::kBatch && !taken[c] && flops > most) {
       largest = c;
       most = flops;
     }
@@ -47,23 +51,30 @@ std::span<std::byte> whole_lines(std::span<std::byte> bytes) {
 void take_over_early(const Plan& plan, std::vector<ScheduledCall>& schedule, int threads,
                      ir::Dim max_batch) {
   for (ScheduledCall& call : schedule) call.written_later.resize(static_cast<std::size_t>(threads));
-  std::vector<std::int64_t> taken(schedule.size());  // bytes, by host
+  std::vector<bool> taken(schedule.size());
   for (std::size_t u = 0; u < schedule.size() && threads > 1; ++u) {
     const PlannedCall& update = plan.calls[u];
-    for (std::size_t i = update.operands; i < update.buffers.size(); ++i) {
-      const Buffer& buffer = plan.buffer(update.buffers[i]);
+    std::vector<std::size_t> results(update.buffers.size() - update.operands);
+    std::iota(results.begin(), results.end(), 0);
+    const auto bytes = [&](std::size_t i) {
+      return plan.buffer(update.buffers[update.operands + i]).bytes;
+    };
+    std::ranges::stable_sort(results, std::greater(), bytes);  // the largest product to the largest
+    for (const std::size_t i : results) {
+      const Buffer& buffer = plan.buffer(update.buffers[update.operands + i]);
       if (buffer.place != Buffer::Place::variable || buffer.bytes > kMostBytes) continue;
-      const auto host = host_of(plan, schedule, u, update.buffers[i], max_batch);
-      if (!host || buffer.bytes <= taken[*host]) continue;
+      const auto host =
+          host_of(plan, schedule, taken, u, update.buffers[update.operands + i], max_batch);
+      if (!host) continue;
       const double lines = static_cast<double>(buffer.bytes) / ir::kCacheLine;
       if (ir::flops(*plan.calls[*host].spec, max_batch) < kFlopsPerLine * lines) continue;
-      taken[*host] = buffer.bytes;
+      taken[*host] = true;
       const codegen::Kernel& kernel = *schedule[u].kernel;
       codegen::Call call{.buffers = schedule[u].buffers.data(), .batch = max_batch};
       std::int64_t part = 0;
       for (std::span<std::byte>& share : schedule[*host].written_later) {
         call.begin = std::exchange(call.end, kernel.units(max_batch) * ++part / threads);
-        share = whole_lines(kernel.written(call, i - update.operands));
+        share = whole_lines(kernel.written(call, i));
       }
     }
   }
