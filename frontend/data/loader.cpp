@@ -8,6 +8,7 @@
 #include <thread>
 #include <utility>
 
+#include "ir/ahead.h"
 #include "ir/error.h"
 
 namespace taper::data {
@@ -17,6 +18,9 @@ struct DataLoader::Buffers {
   std::vector<const std::byte*> images;  // instead of `inputs`, where they lie
   std::int64_t size = 0;
 };
+
+// Targets of shuffled samples come from anywhere, one by one they would be waited for.
+constexpr std::size_t kTargetsAhead = 16;
 
 // Makes any batch of the epoch that it is at.
 class DataLoader::Reader {
@@ -58,7 +62,9 @@ class DataLoader::Reader {
     to.targets.resize(size * target_bytes_);
     for (std::size_t i = 0; i < size; ++i) {
       const auto at = static_cast<std::size_t>(first) + i;
-      const std::int64_t index = options_.shuffle ? order_[at] : static_cast<std::int64_t>(at);
+      const std::int64_t index = sample_at(at);
+      if (!copies && i + kTargetsAhead < size)
+        ir::ask_for_lines(dataset_.in_memory(sample_at(at + kTargetsAhead))->target.data(), 1);
       const auto target = std::span(to.targets).subspan(i * target_bytes_, target_bytes_);
       if (copies)
         read_sample(index, std::span(to.inputs).subspan(i * input_bytes_, input_bytes_), target);
@@ -79,6 +85,10 @@ class DataLoader::Reader {
  private:
   // Whether the inputs of a batch stay where they are, in memory and as they should be.
   bool hands_over() const { return augmenter_.empty() && dataset_.in_memory(0).has_value(); }
+
+  std::int64_t sample_at(std::size_t at) const {
+    return options_.shuffle ? order_[at] : static_cast<std::int64_t>(at);
+  }
 
   const std::byte* find_sample(std::int64_t index, std::span<std::byte> target) const {
     const Dataset::Sample sample = *dataset_.in_memory(index);
