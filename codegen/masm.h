@@ -30,6 +30,8 @@ struct Address {  // [base + offset], offset in bytes; any 32-bit offset is lega
 };
 
 enum class Predicate : std::uint8_t { eq, ne, lt, le };  // ordered; ne is true for NaN
+// To read, in the first- or the second-level cache; or to write.
+enum class Prefetch : std::uint8_t { first_level, second_level, write };
 enum class Condition : std::uint8_t { equal, not_equal, less, less_equal, greater, greater_equal };
 
 class Masm {

@@ -129,18 +129,12 @@ void MasmA64::loop(Gp count, codegen::Label top) {
   a_.b(a64::CondCode::kSignedGT, asmjit::Label(top.id));
 }
 
-void MasmA64::prefetch(Address a) {
-  prefetch(a, 0);
-}
-
-void MasmA64::prefetch_to_write(Address a) {
-  constexpr std::uint32_t kStore = 16;
-  prefetch(a, kStore);
-}
-
-// PRFM PLDL1KEEP or PSTL1KEEP, [base, #offset], which this asmjit cannot spell.
-void MasmA64::prefetch(Address a, std::uint32_t operation) {
+// PRFM PLDL1KEEP, PLDL2KEEP or PSTL1KEEP, [base, #offset], which this asmjit cannot spell.
+void MasmA64::prefetch(Address a, Prefetch how) {
   constexpr std::uint32_t kPrefetch = 0xf9800000;
+  const std::uint32_t operation = how == Prefetch::write         ? 16
+                                  : how == Prefetch::first_level ? 0
+                                                                 : 2;
   const bool scaled = a.offset >= 0 && a.offset % 8 == 0 && a.offset / 8 < kPages;
   if (!scaled) return;
   const std::uint32_t word = kPrefetch | static_cast<std::uint32_t>(a.offset / 8) << 10 |

@@ -24,7 +24,6 @@ class MasmA64 final
   static asmjit::arm::VecV bits_of(Vec r) { return asmjit::a64::v(r.id).b16(); }
   // [base + offset] for an access of `size` bytes; what does not fit goes through a temporary.
   asmjit::arm::Mem mem(Address a, std::int64_t size);
-  void prefetch(Address a, std::uint32_t operation);
   asmjit::arm::Mem tail_mask() const;
   void move_bits(const asmjit::arm::Gp& d, std::uint64_t value);
 

@@ -135,13 +135,11 @@ void MasmX86::loop(Gp count, codegen::Label top) {
   a_.j(x86::CondCode::kSignedGT, asmjit::Label(top.id));
 }
 
-void MasmX86::prefetch(Address a) {
-  a_.prefetcht0(mem(a));
-}
-
-// Does nothing where the processor does not have it.
-void MasmX86::prefetch_to_write(Address a) {
-  a_.prefetchw(mem(a));
+// PREFETCHW does nothing where the processor does not have it.
+void MasmX86::prefetch(Address a, Prefetch how) {
+  how == Prefetch::write         ? a_.prefetchw(mem(a))
+  : how == Prefetch::first_level ? a_.prefetcht0(mem(a))
+                                 : a_.prefetcht1(mem(a));
 }
 
 Masm::Code MasmX86::finish() {

@@ -98,22 +98,22 @@ class TileEmitter : RoutineEmitter {
   // The memory answers while the products run.
   void ask_for_result(const ir::Epilogue& epilogue) {
     const Gp base = m_.gp();
-    const auto ask = [&](std::int64_t field, std::int64_t size, bool to_write) {
+    const auto ask = [&](std::int64_t field, std::int64_t size, Prefetch how) {
       m_.load(base, {m_.args(), field});
       for (int row = 0; row < shape_.rows; ++row) {
         for (const TileVector& v : vectors_) {
           const std::int64_t at = (row * shape_.c_row + v.c) / shape_.result_size * size;
           if (v.column % ir::kBlock != 0) continue;
-          to_write ? m_.prefetch_to_write({base, at}) : m_.prefetch({base, at});
+          m_.prefetch({base, at}, how);
         }
       }
     };
     for (std::size_t i = 0; i < epilogue.operands.size(); ++i) {
       const auto size = static_cast<std::int64_t>(ir::byte_size(epilogue.operands[i].dtype));
       if (epilogue.operands[i].access == ir::EpilogueAccess::same)
-        ask(operand_pointer(i), size, false);
+        ask(operand_pointer(i), size, Prefetch::first_level);
     }
-    if (!epilogue.streamed) ask(offsetof(TileCall, c), shape_.result_size, true);
+    if (!epilogue.streamed) ask(offsetof(TileCall, c), shape_.result_size, Prefetch::write);
     m_.release(base);
   }
 
@@ -181,7 +181,8 @@ class TileEmitter : RoutineEmitter {
     if (rows_ahead()) {
       m_.load(inner_, {table, offsetof(TileEntry, a_ahead)});
       m_.add(inner_, a_base);
-      for (int row = 0; row < shape_.rows; ++row) m_.prefetch({inner_, row * shape_.a_row});
+      for (int row = 0; row < shape_.rows; ++row)
+        m_.prefetch({inner_, row * shape_.a_row}, Prefetch::first_level);
     }
     emit_entry(steps);
     m_.add(table, sizeof(TileEntry));
@@ -246,7 +247,7 @@ class TileEmitter : RoutineEmitter {
 
   void prefetch(Address b) {
     for (const TileVector& vector : vectors_)
-      if (vector.b % ir::kCacheLine == 0) m_.prefetch(b + vector.b);
+      if (vector.b % ir::kCacheLine == 0) m_.prefetch(b + vector.b, Prefetch::first_level);
   }
 
   void emit_vectors_first(Address a, Address b, const TileTap& tap) {

@@ -146,11 +146,13 @@ class WeightsEmitter : RoutineEmitter {
 
   bool is_half(std::size_t v) const { return tile_.half && v + 1 == pixel_.size(); }
 
-  // A plain input has 16 pixels to a cache line: what it misses is little.
+  // A plain input has 16 pixels to a cache line: what it misses is little. A depthwise pass waits
+  // for memory, which has more lines on their way to the second-level cache than to the first.
   void prefetch(std::int64_t pixels) {
     const std::int64_t ahead = pixels * kPixel + kPrefetchBytes;
+    const Prefetch where = depthwise(spec_) ? Prefetch::second_level : Prefetch::first_level;
     for (std::int64_t b = 0; b < blocks_; ++b)
-      m_.prefetch({gradient_, b * spec_.oh * spec_.ow * kPixel + ahead});
+      m_.prefetch({gradient_, b * spec_.oh * spec_.ow * kPixel + ahead}, where);
     if (spec_.input != ir::Layout::c16) return;
     // What the pixel below this one reads first, all rows and columns that a stride passes.
     const std::int64_t last = std::ranges::max_element(tile_.rows, {}, &WeightRow::ky)->ky;
@@ -158,7 +160,7 @@ class WeightsEmitter : RoutineEmitter {
     for (std::int64_t up = 0; up < std::min(spec_.stride[0], last + 1); ++up) {
       const std::int64_t row = (last - up) * spec_.dilation[0] * spec_.iw;
       for (std::int64_t x = 0; x < spec_.stride[1]; ++x)
-        m_.prefetch({input_, (row + pixels * spec_.stride[1] + x) * column_ + below});
+        m_.prefetch({input_, (row + pixels * spec_.stride[1] + x) * column_ + below}, where);
     }
   }
 

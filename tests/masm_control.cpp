@@ -59,9 +59,8 @@ TEST_P(MasmControlTest, GeneralRegistersAndLoops) {
     m->jump(end);
     m->store({out}, t);
     m->bind(end);
-    m->prefetch({out, 1 << 30});
-    m->prefetch_to_write({out, 1 << 30});
-    m->prefetch_to_write({out});
+    for (const Prefetch how : {Prefetch::first_level, Prefetch::second_level, Prefetch::write})
+      for (const std::int64_t offset : {0, 1 << 30}) m->prefetch({out, offset}, how);
   });
   std::int64_t out[4] = {0, 0xffffffff, 0, 0};
   const void* args[] = {out};
