@@ -111,7 +111,7 @@ class TileEmitter : RoutineEmitter {
     for (std::size_t i = 0; i < epilogue.operands.size(); ++i) {
       const auto size = static_cast<std::int64_t>(ir::byte_size(epilogue.operands[i].dtype));
       if (epilogue.operands[i].access == ir::EpilogueAccess::same)
-        ask(operand_pointer(i), size, Prefetch::first_level);
+        ask(operand_pointer(i), size, Prefetch::second_level);
     }
     if (!epilogue.streamed) ask(offsetof(TileCall, c), shape_.result_size, Prefetch::write);
     m_.release(base);
