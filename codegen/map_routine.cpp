@@ -6,6 +6,7 @@
 #include "codegen/expr.h"
 #include "codegen/routine_emitter.h"
 #include "codegen/sizes.h"
+#include "ir/ahead.h"
 #include "ir/error.h"
 
 namespace taper::codegen {
@@ -163,6 +164,8 @@ class MapEmitter : RoutineEmitter {
     const DType dtype = streams_[i].dtype;
     const Address a = address(i, first);
     if (streams_[i].stride == 1) {
+      if (!tail && first * bytes_per_element(i) % ir::kCacheLine == 0)
+        m_.prefetch(a + kBytesAhead, Prefetch::second_level);
       load_lanes(m_, d, a, dtype, tail);
     } else if (streams_[i].stride != 0) {
       gather(d, a, i, tail);
@@ -227,6 +230,7 @@ class MapEmitter : RoutineEmitter {
   }
 
   static constexpr std::size_t kPointerRegisters = 7;
+  static constexpr std::int64_t kBytesAhead = 2048;  // as far as memory takes to answer
 
   const ir::Expr& expr_;
   const std::vector<MapAccess>& streams_;
