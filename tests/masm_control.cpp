@@ -13,6 +13,7 @@ namespace {
 using codegen::Condition;
 using codegen::Gp;
 using codegen::Label;
+using codegen::Prefetch;
 using codegen::Vec;
 
 class MasmControlTest : public testing::TestWithParam<const ir::Isa*> {
