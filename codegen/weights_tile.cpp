@@ -12,8 +12,15 @@ namespace {
 
 // Enough work per turn of the column loop to hide its control.
 constexpr std::int64_t kFmasPerTurn = 48;
+// How far ahead operands are asked for: bytes of gradients, output rows of inputs.
+struct Ahead {
+  Prefetch to;
+  std::int64_t bytes, rows;
+};
 // Far enough to come from the second-level cache or beyond in time.
-constexpr std::int64_t kPrefetchBytes = 1024;
+constexpr Ahead kNear{Prefetch::first_level, 1024, 1};
+// Depthwise passes wait for memory, which has more lines on their way to the second-level cache.
+constexpr Ahead kFar{Prefetch::second_level, 4096, 2};
 
 bool depthwise(const ir::ConvSpec& spec) {
   return spec.groups > 1;
@@ -146,21 +153,20 @@ class WeightsEmitter : RoutineEmitter {
 
   bool is_half(std::size_t v) const { return tile_.half && v + 1 == pixel_.size(); }
 
-  // A plain input has 16 pixels to a cache line: what it misses is little. A depthwise pass waits
-  // for memory, which has more lines on their way to the second-level cache than to the first.
+  // A plain input has 16 pixels to a cache line: what it misses is little.
   void prefetch(std::int64_t pixels) {
-    const std::int64_t ahead = pixels * kPixel + kPrefetchBytes;
-    const Prefetch where = depthwise(spec_) ? Prefetch::second_level : Prefetch::first_level;
+    const Ahead& ahead = depthwise(spec_) ? kFar : kNear;
     for (std::int64_t b = 0; b < blocks_; ++b)
-      m_.prefetch({gradient_, b * spec_.oh * spec_.ow * kPixel + ahead}, where);
+      m_.prefetch({gradient_, (b * spec_.oh * spec_.ow + pixels) * kPixel + ahead.bytes}, ahead.to);
     if (spec_.input != ir::Layout::c16) return;
     // What the pixel below this one reads first, all rows and columns that a stride passes.
     const std::int64_t last = std::ranges::max_element(tile_.rows, {}, &WeightRow::ky)->ky;
-    const std::int64_t below = spec_.oh > 1 ? spec_.stride[0] * spec_.iw * column_ : kPrefetchBytes;
+    const std::int64_t below =
+        spec_.oh > 1 ? ahead.rows * spec_.stride[0] * spec_.iw * column_ : ahead.bytes;
     for (std::int64_t up = 0; up < std::min(spec_.stride[0], last + 1); ++up) {
       const std::int64_t row = (last - up) * spec_.dilation[0] * spec_.iw;
       for (std::int64_t x = 0; x < spec_.stride[1]; ++x)
-        m_.prefetch({input_, (row + pixels * spec_.stride[1] + x) * column_ + below}, where);
+        m_.prefetch({input_, (row + pixels * spec_.stride[1] + x) * column_ + below}, ahead.to);
     }
   }
 
