@@ -132,7 +132,10 @@ class PlaneEmitter : RoutineEmitter {
       std::optional<std::int64_t> loaded;
       for (const DepthwiseUse& use : pieces.uses) {
         if (use.tap < first || use.tap >= end) continue;
-        if (loaded != use.source) m_.load(value, source_address(source_row, use.source));
+        if (loaded != use.source) {
+          m_.load(value, source_address(source_row, use.source));
+          if (kh == spec_.kh - 1 && part_ == 0) ask_below(source_row, use.source);
+        }
         loaded = use.source;
         m_.fma(accumulators_[static_cast<std::size_t>(use.pixel)], value,
                weights[static_cast<std::size_t>(use.tap - first)]);
@@ -140,6 +143,13 @@ class PlaneEmitter : RoutineEmitter {
     }
     for (const Vec w : weights) m_.release(w);
     m_.release(value);
+  }
+
+  // What the next row of results reads first. Gradients were made just before: caches have them.
+  void ask_below(std::int64_t row, std::int64_t column) {
+    if (spec_.pass != ir::ConvPass::forward) return;
+    for (std::int64_t below = 1; below <= rows_.source_step(); ++below)
+      m_.prefetch(source_address(row + below, column), Prefetch::second_level);
   }
 
   Address source_address(std::int64_t row, std::int64_t column) const {
