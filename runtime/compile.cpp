@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "codegen/masm.h"
-#include "codegen/parallel.h"
 #include "passes/passes.h"
 #include "runtime/announce.h"
 #include "runtime/arena.h"
@@ -18,10 +17,6 @@
 
 namespace taper::runtime {
 namespace {
-
-using ir::Op;
-
-constexpr std::int64_t kWorthThreads = 1 << 20;  // bytes of variables that are not zero
 
 Variable& bound(const Variables& variables, const ir::Node& node) {
   const auto found = variables.find(name_of(node));
@@ -56,38 +51,6 @@ void check_outputs(const ir::Graph& graph) {
                   output.name, ir::to_string(graph[output.value].type));
 }
 
-// The input that `node` reads; checked elements must be one, so that a run can look before it
-// starts.
-std::size_t checked_input(const ir::Graph& graph, const ir::Node& node, std::size_t operand,
-                          const std::vector<std::string>& inputs) {
-  const ir::Node& source = graph[node.operands[operand]];
-  if (source.op != Op::input)
-    throw Error(node.location, "{}: the {} must be an input of the graph", ir::traits(node.op).name,
-                node.op == Op::in_range                                   ? "operand"
-                : node.op == Op::gather || node.op == Op::gather_backward ? "indices"
-                                                                          : "labels");
-  return static_cast<std::size_t>(std::ranges::find(inputs, name_of(source)) - inputs.begin());
-}
-
-std::vector<LabelCheck> find_labels(const ir::Graph& graph,
-                                    const std::vector<std::string>& inputs) {
-  std::vector<LabelCheck> checks;
-  for (const ir::Node& node : graph.nodes()) {
-    const auto check = [&](std::size_t operand, const ir::RangeAttrs& range) {
-      checks.push_back({checked_input(graph, node, operand, inputs), range, node.location});
-    };
-    const auto extent_of_first = [&](std::size_t axis) {
-      return graph[node.operands[0]].type.shape[axis];
-    };
-    if (node.op == Op::in_range) check(0, std::get<ir::RangeAttrs>(node.attrs));
-    if (node.op == Op::gather) check(1, {.low = 0, .high = extent_of_first(0)});
-    if (node.op == Op::gather_backward) check(1, {.low = 0, .high = node.type.shape[0]});
-    if (node.op == Op::cross_entropy || node.op == Op::cross_entropy_backward)
-      check(1, {.low = 0, .high = extent_of_first(1)});
-  }
-  return checks;
-}
-
 // Emitters record listings while it lives. One at a time: the switch is the process's.
 class RecordListings {
  public:
@@ -109,6 +72,14 @@ class RecordListings {
 
 }  // namespace
 
+codegen::Kernels kernels_of(const Plan& plan, const ir::Isa& isa, int threads, bool listed) {
+  std::optional<RecordListings> listings;
+  if (listed) listings.emplace();
+  std::vector<const ir::KernelSpec*> specs;
+  for (const PlannedCall& call : plan.calls) specs.push_back(call.spec);
+  return codegen::compile_cached(specs, isa, threads);
+}
+
 // Each step below is one stage of `compile`.
 struct Compilation {
   using Program = Executable::Program;
@@ -118,7 +89,7 @@ struct Compilation {
     check_outputs(graph);
     for (const ir::Node& node : graph.nodes()) {
       if (is_variable(node)) p.variables.emplace(name_of(node), variables.at(name_of(node)));
-      if (node.op != Op::input) continue;
+      if (node.op != ir::Op::input) continue;
       p.input_names.push_back(name_of(node));
       p.input_types.push_back(node.type);
     }
@@ -145,11 +116,7 @@ struct Compilation {
 
   static void generate(Program& p) {
     p.plan = make_plan(p.selected, p.options.max_batch);
-    std::optional<RecordListings> listings;
-    if (!p.options.dump.empty()) listings.emplace();
-    std::vector<const ir::KernelSpec*> specs;
-    for (const PlannedCall& call : p.plan.calls) specs.push_back(call.spec);
-    p.kernels = codegen::compile_cached(specs, *p.options.isa, p.options.threads);
+    p.kernels = kernels_of(p.plan, *p.options.isa, p.options.threads, !p.options.dump.empty());
     p.chains = arrange(p.plan, p.kernels, p.options.max_batch, p.options.threads);
   }
 
@@ -164,26 +131,10 @@ struct Compilation {
       if (buffer.place == Buffer::Place::constant)
         p.constants.emplace(static_cast<int>(i), constant_storage(p.selected[buffer.value]));
     }
-    set_layouts(p);
+    set_layouts(p.plan, p.variables, p.options.threads);
     for (const Buffer& buffer : p.plan.buffers)
       if (buffer.place == Buffer::Place::variable)
         p.bound.emplace(buffer.name, p.variables.at(buffer.name)->bind());
-  }
-
-  static void set_layouts(Program& p) {
-    std::map<Variable*, ir::Layout> layouts;
-    std::int64_t bytes = 0;
-    for (const Buffer& buffer : p.plan.buffers) {
-      if (buffer.place != Buffer::Place::variable) continue;
-      Variable& variable = *p.variables.at(buffer.name);
-      if (variable.type().layout == buffer.type.layout) continue;
-      layouts[&variable] = buffer.type.layout;
-      if (!variable.is_zero()) bytes += ir::byte_size(buffer.type, 1);
-    }
-    const std::vector<std::pair<Variable*, ir::Layout>> all(layouts.begin(), layouts.end());
-    const int threads = bytes < kWorthThreads ? 1 : p.options.threads;
-    codegen::for_each_in_parallel(all.size(), static_cast<std::size_t>(threads),
-                                  [&](auto i) { all[i].first->set_layout(all[i].second); });
   }
 
   static AlignedBytes constant_storage(const ir::Node& node) {

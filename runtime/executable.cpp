@@ -14,6 +14,19 @@ namespace {
 // Below this much work a fork costs more than the second thread saves.
 constexpr double kWorthForking = 2e6;  // nominal FLOPs, or bytes moved / 4
 
+// The input that `node` reads; checked elements must be one, so that a run can look before it
+// starts.
+std::size_t checked_input(const ir::Graph& graph, const ir::Node& node, std::size_t operand,
+                          const std::vector<std::string>& inputs) {
+  const ir::Node& source = graph[node.operands[operand]];
+  if (source.op != ir::Op::input)
+    throw Error(node.location, "{}: the {} must be an input of the graph", ir::traits(node.op).name,
+                node.op == ir::Op::in_range                                       ? "operand"
+                : node.op == ir::Op::gather || node.op == ir::Op::gather_backward ? "indices"
+                                                                                  : "labels");
+  return static_cast<std::size_t>(std::ranges::find(inputs, name_of(source)) - inputs.begin());
+}
+
 }  // namespace
 
 Executable::Executable(std::unique_ptr<Program> program) : program_(std::move(program)) {}
@@ -44,6 +57,25 @@ void Executable::run(std::span<const InputBytes> inputs, ir::Dim batch) {
   program_->check_inputs(inputs, batch);
   program_->batch = batch;
   ((*program_).*program_->runner)(inputs);
+}
+
+std::vector<LabelCheck> find_labels(const ir::Graph& graph,
+                                    const std::vector<std::string>& inputs) {
+  std::vector<LabelCheck> checks;
+  for (const ir::Node& node : graph.nodes()) {
+    const auto check = [&](std::size_t operand, const ir::RangeAttrs& range) {
+      checks.push_back({checked_input(graph, node, operand, inputs), range, node.location});
+    };
+    const auto extent_of_first = [&](std::size_t axis) {
+      return graph[node.operands[0]].type.shape[axis];
+    };
+    if (node.op == ir::Op::in_range) check(0, std::get<ir::RangeAttrs>(node.attrs));
+    if (node.op == ir::Op::gather) check(1, {.low = 0, .high = extent_of_first(0)});
+    if (node.op == ir::Op::gather_backward) check(1, {.low = 0, .high = node.type.shape[0]});
+    if (node.op == ir::Op::cross_entropy || node.op == ir::Op::cross_entropy_backward)
+      check(1, {.low = 0, .high = extent_of_first(1)});
+  }
+  return checks;
 }
 
 void LabelCheck::run(std::string_view name, std::span<const std::byte> labels) const {

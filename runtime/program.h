@@ -25,6 +25,7 @@ struct LabelCheck {
 
   void run(std::string_view name, std::span<const std::byte> labels) const;
 };
+std::vector<LabelCheck> find_labels(const ir::Graph& graph, const std::vector<std::string>& inputs);
 
 struct Executable::Program : Facts {
   CompileOptions options;
@@ -152,6 +153,12 @@ struct Executable::Program : Facts {
     pool->run([](void* of, int thread) { (*static_cast<decltype(run)*>(of))(thread); }, &run);
   }
 };
+
+// Gives every variable the layout that the plan reads and writes.
+void set_layouts(const Plan& plan, const Variables& variables, int threads);
+
+// By call of the plan; `listed`: with listings.
+codegen::Kernels kernels_of(const Plan& plan, const ir::Isa& isa, int threads, bool listed);
 
 // Writes what compile() saw and chose into options.dump: NAME.00-recorded.tir and so on, the plan
 // and the listings of all kernels.

@@ -2,11 +2,14 @@
 #include <span>
 #include <utility>
 
+#include "codegen/parallel.h"
 #include "ir/eval.h"
-#include "runtime/executable.h"
+#include "runtime/program.h"
 
 namespace taper::runtime {
 namespace {
+
+constexpr std::int64_t kWorthThreads = 1 << 20;  // bytes of variables that are not zero
 
 // The elements of a tensor in two layouts at once. Offsets in storage are sums of one term per
 // axis. An axis that is blocked in one of them is cut into its blocks: the blocks are the outermost
@@ -129,6 +132,22 @@ void Variable::set_layout(ir::Layout layout) {
   }
   type_ = std::move(type);
   data_ = std::move(data);
+}
+
+void set_layouts(const Plan& plan, const Variables& variables, int threads) {
+  std::map<Variable*, ir::Layout> layouts;
+  std::int64_t bytes = 0;
+  for (const Buffer& buffer : plan.buffers) {
+    if (buffer.place != Buffer::Place::variable) continue;
+    Variable& variable = *variables.at(buffer.name);
+    if (variable.type().layout == buffer.type.layout) continue;
+    layouts[&variable] = buffer.type.layout;
+    if (!variable.is_zero()) bytes += ir::byte_size(buffer.type, 1);
+  }
+  const std::vector<std::pair<Variable*, ir::Layout>> all(layouts.begin(), layouts.end());
+  const int useful = bytes < kWorthThreads ? 1 : threads;
+  codegen::for_each_in_parallel(all.size(), static_cast<std::size_t>(useful),
+                                [&](auto i) { all[i].first->set_layout(all[i].second); });
 }
 
 }  // namespace taper::runtime

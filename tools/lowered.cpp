@@ -2,26 +2,10 @@
 
 #include <fmt/format.h>
 
-#include "codegen/masm.h"
 #include "runtime/arena.h"
 #include "runtime/program.h"
 
 namespace taper::tools {
-namespace {
-
-// Emitters record listings while it lives.
-class Listings {
- public:
-  Listings() : before_(codegen::recording_listings()) { codegen::record_listings(true); }
-  ~Listings() { codegen::record_listings(before_); }
-  Listings(const Listings&) = delete;
-  Listings& operator=(const Listings&) = delete;
-
- private:
-  bool before_;
-};
-
-}  // namespace
 
 std::string Lowered::value(std::size_t c) const {
   const ir::ValueId node = plan.calls[c].node;
@@ -52,10 +36,7 @@ std::unique_ptr<Lowered> lower(const ir::Graph& recorded, const passes::PassOpti
                          lowered->stages.emplace_back(stage, graph);
                        });
   lowered->plan = runtime::make_plan(lowered->selected(), options.max_batch);
-  const Listings listings;
-  std::vector<const ir::KernelSpec*> specs;
-  for (const runtime::PlannedCall& call : lowered->plan.calls) specs.push_back(call.spec);
-  lowered->kernels = codegen::compile_cached(specs, isa, 1);
+  lowered->kernels = runtime::kernels_of(lowered->plan, isa, 1, /*listed=*/true);
   runtime::arrange(lowered->plan, lowered->kernels, options.max_batch, 1);
   return lowered;
 }
