@@ -119,12 +119,6 @@ Tensor reduced(const Tensor& each, const Tensor& weight, Reduction reduction) {
   return reduction == Reduction::sum ? sum(each) : sum(each) / sum(weight);
 }
 
-Tensor fused_cross_entropy(const Call& call, Reduction reduction) {
-  ir::Builder builder = call.tape.builder(call.where);
-  const Tensor each(call.tape, builder.cross_entropy(call.scores.id(), call.labels.id()));
-  return reduced(each, reduction);
-}
-
 }  // namespace
 
 Tensor mse_loss(Operand x, Operand target, Reduction reduction) {
@@ -166,7 +160,11 @@ Tensor cross_entropy(Operand scores, Operand labels, const CrossEntropyOptions& 
   if (!(smoothing >= 0 && smoothing <= 1))
     call.fail(fmt::format("label_smoothing {} is not in [0, 1]", smoothing));
   const bool plain = options.weight.empty() && smoothing == 0 && !options.ignore_index;
-  if (plain && call.scores.shape().size() == 2) return fused_cross_entropy(call, options.reduction);
+  if (plain && call.scores.shape().size() == 2) {
+    ir::Builder builder = call.tape.builder(call.where);
+    const Tensor each(call.tape, builder.cross_entropy(call.scores.id(), call.labels.id()));
+    return reduced(each, options.reduction);
+  }
   const Tensor log_probabilities = log_softmax(Operand(call.scores, call.where), 1);
   const auto [label, mask] = compare_labels(call);
   const auto [loss, weight] = pick(call, mask, log_probabilities);

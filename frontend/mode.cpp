@@ -45,14 +45,12 @@ class Resolution {
     const bool chooses = node.op == ir::Op::select && node.operands[0] == marker_;
     if (!chooses || target_[old.index]) return to_.append(std::move(node));
     const ir::ValueId taken = node.operands[mode_ == Mode::train ? 1 : 2];
-    ir::Builder builder(to_, node.location);
-    return builder.broadcast_to(taken, node.type.shape);
+    return ir::Builder(to_, node.location).broadcast_to(taken, node.type.shape);
   }
 
   ir::ValueId marker(const Location& where) {
-    ir::Builder builder(to_, where);
-    marker_ = builder.constant({DType::boolean, {}}, {mode_ == Mode::train ? 1.0 : 0.0});
-    return marker_;
+    const double chosen = mode_ == Mode::train ? 1.0 : 0.0;
+    return marker_ = ir::Builder(to_, where).constant({DType::boolean, {}}, {chosen});
   }
 
   const ir::Graph& from_;
@@ -69,8 +67,7 @@ Tensor training(Tape& tape, Location where) {
   ir::Graph& graph = tape.graph();
   for (const ir::ValueId v : graph.ids())
     if (is_marker(graph[v])) return {tape, v};
-  ir::Builder builder = tape.builder(where);
-  return {tape, builder.input(std::string(kTraining), {DType::boolean, {}})};
+  return {tape, tape.builder(where).input(std::string(kTraining), {DType::boolean, {}})};
 }
 
 ir::Graph in_mode(const ir::Graph& graph, Mode mode) {

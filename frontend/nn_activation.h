@@ -16,7 +16,6 @@ class FunctionLayer : public Module {
  private:
   std::source_location where_;
 };
-using Activation = FunctionLayer;
 
 #define TAPER_ACTIVATION(Name, function)                                          \
   class Name : public FunctionLayer {                                             \

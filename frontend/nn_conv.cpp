@@ -91,8 +91,7 @@ Tensor ConvTranspose2d::operator()(const Tensor& x) const {
     attrs.shape[2 + i] = (shape[2 + i] - 1) * stride[i] - 2 * padding[i] +
                          dilation[i] * (window[2 + i] - 1) + output_padding[i] + 1;
   const Tensor weight = tape.parameter(weight_, where_);
-  ir::Builder builder = tape.builder(where_);
-  const Tensor y(tape, builder.conv2d_backward_data(x.id(), weight.id(), attrs));
+  const Tensor y(tape, tape.builder(where_).conv2d_backward_data(x.id(), weight.id(), attrs));
   return with_bias(y, bias_, where_);
 }
 

@@ -13,8 +13,7 @@ Linear::Linear(std::int64_t in, std::int64_t out, bool bias, std::source_locatio
 Tensor Linear::operator()(const Tensor& x) const {
   Tape& tape = x.tape();
   const Tensor weight = tape.parameter(weight_, where_);
-  ir::Builder builder = tape.builder(where_);
-  const Tensor y(tape, builder.matmul(x.id(), weight.id(), {.transpose_b = true}));
+  const Tensor y(tape, tape.builder(where_).matmul(x.id(), weight.id(), {.transpose_b = true}));
   if (!bias_) return y;
   return Operand(y, where_) + Operand(tape.parameter(bias_, where_), where_);
 }

@@ -124,9 +124,7 @@ Tensor random_uniform(Operand counter, Shape shape, std::uint64_t seed, std::uin
 
 Tensor reshape(Operand x, const Shape& shape) {
   Tape& tape = common_tape({&x});
-  ir::Builder builder = tape.builder(x.where());
-  const ir::ValueId id = x.on(tape);
-  return {tape, builder.reshape(id, shape)};
+  return {tape, tape.builder(x.where()).reshape(x.on(tape), shape)};
 }
 
 Tensor flatten(Operand x, int start_axis) {
@@ -147,9 +145,7 @@ Tensor permute(Operand x, std::vector<std::int64_t> axes) {
 
 Tensor broadcast_to(Operand x, const Shape& shape) {
   Tape& tape = common_tape({&x});
-  ir::Builder builder = tape.builder(x.where());
-  const ir::ValueId id = x.on(tape);
-  return {tape, builder.broadcast_to(id, shape)};
+  return {tape, tape.builder(x.where()).broadcast_to(x.on(tape), shape)};
 }
 
 Tensor slice(Operand x, int axis, std::int64_t begin, std::int64_t end, std::int64_t step) {
@@ -178,8 +174,7 @@ Tensor concat(const std::vector<Tensor>& parts, int axis, Location where) {
     if (&part.tape() != &tape) throw Error("concat: the tensors are on different tapes", where);
     ids.push_back(part.id());
   }
-  ir::Builder builder = tape.builder(where);
-  return {tape, builder.concat(std::move(ids), at)};
+  return {tape, tape.builder(where).concat(std::move(ids), at)};
 }
 
 Tensor sum(Operand x, std::vector<std::int64_t> axes, bool keep_dims) {

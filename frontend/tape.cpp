@@ -26,8 +26,7 @@ Tensor Tape::input(const std::string& name, Shape shape, DType dtype, Location w
     throw Error(where, "input: the name \"{}\" is empty or already taken", name);
   if (name.front() == '$')
     throw Error(where, "input: the name \"{}\" begins with '$', as taper's own do", name);
-  ir::Builder builder = this->builder(where);
-  const ir::ValueId id = builder.input(name, {dtype, std::move(shape)});
+  const ir::ValueId id = builder(where).input(name, {dtype, std::move(shape)});
   inputs_.push_back(name);
   return {*this, id};
 }
@@ -47,8 +46,7 @@ Tensor Tape::record(const std::shared_ptr<Variable>& variable, ir::Op op, const 
   const auto [entry, is_new] = recorded_.try_emplace(variable.get());
   if (is_new) {
     const std::string name = unique_name(variable->name());
-    ir::Builder builder = this->builder(where);
-    entry->second = builder.add_node(op, {}, ir::NameAttrs{name});
+    entry->second = builder(where).add_node(op, {}, ir::NameAttrs{name});
     graph_[entry->second].type = ir::concrete(variable->type(), 1);
     variables_.emplace(name, variable);
   }
@@ -56,8 +54,7 @@ Tensor Tape::record(const std::shared_ptr<Variable>& variable, ir::Op op, const 
 }
 
 Tensor Tape::constant(Shape shape, std::vector<double> values, Location where) {
-  ir::Builder builder = this->builder(where);
-  return {*this, builder.constant({DType::f32, std::move(shape)}, std::move(values))};
+  return {*this, builder(where).constant({DType::f32, std::move(shape)}, std::move(values))};
 }
 
 void Tape::update(const Tensor& variable, const Tensor& value) {

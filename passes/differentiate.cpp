@@ -75,10 +75,8 @@ Graph differentiate(Graph graph, [[maybe_unused]] const PassOptions& options) {
       found = sweeps.emplace(scalar, std::move(adjoints)).first;
     }
     ValueId gradient = value <= scalar ? found->second[value.index] : kNoValue;
-    if (gradient == kNoValue) {
-      VjpBuilder builder(rewriter.to(), graph[old].location);
-      gradient = builder.zeros(graph[old].type.shape);
-    }
+    if (gradient == kNoValue)
+      gradient = VjpBuilder(rewriter.to(), graph[old].location).zeros(graph[old].type.shape);
     rewriter.map(old, gradient);
   }
   return expand_normalize(rewriter.finish());

@@ -164,10 +164,9 @@ class MapFusion {
     if (results.size() == 1) {
       copy.map(results.front(), map);
     } else {
-      for (std::size_t i = 0; i < results.size(); ++i) {
-        Builder builder(copy.to(), graph_[results[i]].location);
-        copy.map(results[i], builder.result(map, static_cast<std::int64_t>(i)));
-      }
+      std::int64_t index = 0;
+      for (const ValueId v : results)
+        copy.map(v, Builder(copy.to(), graph_[v].location).result(map, index++));
     }
     // What only the group itself uses has no value of its own any more.
     for (const ValueId member : members)

@@ -78,8 +78,8 @@ class Moments2d {
         .outputs = {2, 3}};
     const ReduceAttrs both{ReduceKind::mean, {2, 3}, false, prologue};
     const ValueId walk = b.add_node(Op::reduce, {x, pivot}, both);
-    const ValueId mean = b.add_node(Op::result, {walk}, ResultAttrs{0});
-    const ValueId squares = b.add_node(Op::result, {walk}, ResultAttrs{1});
+    const ValueId mean = b.result(walk, 0);
+    const ValueId squares = b.result(walk, 1);
     const ValueId rest = b.sub(squares, b.mul(mean, mean));
     const ValueId origin = b.reshape(pivot, {kBatch, shape[1]});
     return {b.add(mean, origin), b.maximum(rest, b.scalar(0))};

@@ -82,7 +82,7 @@ class PoolFusion {
       const ValueId x = copy(graph_[pool].operands[0]);
       node = builder.add_node(Op::max_pool2d_with_indices, {x}, attrs);
     }
-    return builder.add_node(Op::result, {node}, ResultAttrs{index});
+    return builder.result(node, index);
   }
 
   ValueId unpool(DemandCopy& copy, ValueId pool, const Node& gradient) {
@@ -90,8 +90,7 @@ class PoolFusion {
     attrs.shape = gradient.type.shape;
     const ValueId indices = result(copy, pool, 1);
     const ValueId dy = copy(gradient.operands[1]);
-    Builder builder(copy.to(), gradient.location);
-    return builder.add_node(Op::max_unpool2d, {indices, dy}, attrs);
+    return Builder(copy.to(), gradient.location).add_node(Op::max_unpool2d, {indices, dy}, attrs);
   }
 
   const Graph& graph_;
