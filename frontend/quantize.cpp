@@ -43,10 +43,8 @@ class Rewriting {
                  : builder.pool2d(x, std::get<ir::PoolAttrs>(node.attrs));
     } else {
       const ir::ValueId x = recording(old);
-      const ir::ValueId steps = builder.constant({DType::f32, {}}, {1 / range.scale});
-      const ir::ValueId scaled = builder.mul(x, steps);
-      const ir::ValueId shift = builder.constant({DType::f32, {}}, {range.zero + 0.5});
-      const ir::ValueId shifted = builder.add(scaled, shift);
+      const ir::ValueId scaled = builder.mul(x, builder.scalar(1 / range.scale));
+      const ir::ValueId shifted = builder.add(scaled, builder.scalar(range.zero + 0.5));
       made = builder.cast(shifted, DType::u8);
     }
     bytes_.emplace(old, made);
@@ -73,12 +71,8 @@ class Rewriting {
       return record(tape, name + suffix, {DType::f32, channels}, values, node.location);
     };
     ir::ValueId value = builder.cast(sum, DType::f32);
-    if (range.zero != 0) {
-      const ir::ValueId zero = scaled("_zero", q.sums, range.zero);
-      value = builder.sub(value, zero);
-    }
-    const ir::ValueId scale = scaled("_scale", q.scales, range.scale);
-    return builder.mul(value, scale);
+    if (range.zero != 0) value = builder.sub(value, scaled("_zero", q.sums, range.zero));
+    return builder.mul(value, scaled("_scale", q.scales, range.scale));
   }
 
   // A zero point other than 0 is what padding holds.

@@ -18,7 +18,7 @@ class Canonicalizer {
       visit(update.variable);
       visit(update.value);
     }
-    if (in_order()) return std::move(from_);
+    if (order_ == from_.ids()) return std::move(from_);
     return std::move(*this).renumbered();
   }
 
@@ -52,12 +52,6 @@ class Canonicalizer {
     if (operand < user) return;
     throw Error(from_[user].location, "canonical: operand %{} of %{} is not a value before it",
                 operand.index, user.index);
-  }
-
-  bool in_order() const {
-    for (std::size_t i = 0; i < order_.size(); ++i)
-      if (order_[i] != from_.id(i)) return false;
-    return order_.size() == from_.size();
   }
 
   Graph renumbered() && {

@@ -72,8 +72,7 @@ ValueId softmax_by_reductions(Builder& b, Op op, ValueId x, std::int64_t axis) {
   const ValueId exponential = b.exp(shifted);
   const ValueId total = b.reduce(exponential, ReduceKind::sum, {axis}, true);
   if (op == Op::softmax) return b.div(exponential, total);
-  const ValueId log_total = b.log(total);
-  return b.sub(shifted, log_total);
+  return b.sub(shifted, b.log(total));
 }
 
 }  // namespace

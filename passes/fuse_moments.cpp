@@ -89,8 +89,7 @@ class Moments2d {
   static ValueId variance(Builder& b, const Planes& planes, ValueId mean) {
     const ValueId centre = b.reshape(mean, {b.type(planes.mean).shape[1]});
     const ValueId difference = b.sub(planes.mean, centre);
-    const ValueId square = b.mul(difference, difference);
-    return over_images(b, b.add(planes.variance, square));
+    return over_images(b, b.add(planes.variance, b.mul(difference, difference)));
   }
 
   const Graph& graph_;

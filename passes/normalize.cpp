@@ -13,8 +13,7 @@ Moments moments(Builder& builder, ValueId x, const NormalizeAttrs& attrs) {
   const ValueId centred = builder.sub(x, mean);
   const ValueId squares = builder.mul(centred, centred);
   const ValueId variance = builder.reduce(squares, ReduceKind::mean, attrs.axes, true);
-  const ValueId eps = builder.scalar(attrs.eps);
-  const ValueId shifted = builder.add(variance, eps);
+  const ValueId shifted = builder.add(variance, builder.scalar(attrs.eps));
   return {centred, builder.sqrt(shifted)};
 }
 

@@ -17,23 +17,18 @@ ValueId VjpBuilder::sign(ValueId x) {
 
 ValueId VjpBuilder::positive_part(ValueId y, ValueId g) {
   const ValueId none = zero();
-  const ValueId positive = gt(y, none);
-  return select(positive, g, none);
+  return select(gt(y, none), g, none);
 }
 
 ValueId VjpBuilder::unclipped(ValueId y, double top, ValueId g) {
-  const ValueId highest = scalar(top);
-  const ValueId below = lt(y, highest);
-  const ValueId none = zero();
-  const ValueId kept = select(below, g, none);
-  return positive_part(y, kept);
+  const ValueId below = lt(y, scalar(top));
+  return positive_part(y, select(below, g, zero()));
 }
 
 ValueId VjpBuilder::winner(ValueId strict, ValueId a, ValueId b, ValueId g) {
   const ValueId half = scale(g, 0.5);
   const ValueId equal = eq(a, b);
-  const ValueId tied = select(equal, half, zero());
-  return select(strict, g, tied);
+  return select(strict, g, select(equal, half, zero()));
 }
 
 namespace {

@@ -19,8 +19,7 @@ ConvAttrs conv_attrs(const VjpBuilder& builder, const VjpRequest& r, ValueId lik
 ValueId softmax_gradient(VjpBuilder& builder, ValueId y, ValueId g, std::int64_t axis) {
   const ValueId product = builder.mul(g, y);
   const ValueId total = builder.reduce(product, ReduceKind::sum, {axis}, true);
-  const ValueId centered = builder.sub(g, total);
-  return builder.mul(y, centered);
+  return builder.mul(y, builder.sub(g, total));
 }
 
 }  // namespace
@@ -84,13 +83,11 @@ Gradients vjp_log_softmax(VjpBuilder& builder, const VjpRequest& r) {
   const std::int64_t axis = std::get<AxisAttrs>(r.node.attrs).axis;
   const ValueId total = builder.reduce(r.g, ReduceKind::sum, {axis}, true);
   const ValueId probability = builder.exp(r.y);
-  const ValueId expected = builder.mul(probability, total);
-  return {builder.sub(r.g, expected)};
+  return {builder.sub(r.g, builder.mul(probability, total))};
 }
 
 Gradients vjp_cross_entropy(VjpBuilder& builder, const VjpRequest& r) {
-  const ValueId labels = r.operand(1);
-  return {builder.cross_entropy_backward(r.operand(0), labels, r.g), kNoValue};
+  return {builder.cross_entropy_backward(r.operand(0), r.operand(1), r.g), kNoValue};
 }
 
 // y = dloss * (softmax(logits) - onehot(labels)), row by row.
@@ -98,10 +95,9 @@ Gradients vjp_cross_entropy_backward(VjpBuilder& builder, const VjpRequest& r) {
   const ValueId logits = r.operand(0);
   const ValueId labels = r.operand(1);
   const Shape rows = builder.type(r.operand(2)).shape;
-  const Shape column{rows[0], 1};
   const ValueId probability = builder.softmax(logits, 1);
   const ValueId softened = softmax_gradient(builder, probability, r.g, 1);
-  const ValueId dloss = builder.reshape(r.operand(2), column);
+  const ValueId dloss = builder.reshape(r.operand(2), {rows[0], 1});
   const ValueId dlogits = builder.mul(dloss, softened);
   const ValueId unit = builder.cross_entropy_backward(logits, labels, builder.ones(rows));
   const ValueId weighted = builder.mul(unit, r.g);
@@ -132,8 +128,7 @@ Gradients vjp_normalize(VjpBuilder& builder, const VjpRequest& r) {
   const ValueId mean_g = builder.div(sum_g, n);
   const ValueId slope = builder.div(builder.div(spread, d), n);
   const ValueId along = builder.mul(c, slope);
-  const ValueId centred_g = builder.sub(r.g, mean_g);
-  const ValueId rest = builder.sub(centred_g, along);
+  const ValueId rest = builder.sub(builder.sub(r.g, mean_g), along);
   const ValueId factor = builder.div(scale, d);
   return {builder.mul(rest, factor), dscale};
 }

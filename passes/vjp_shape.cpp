@@ -116,13 +116,10 @@ Gradients vjp_reduce(VjpBuilder& builder, const VjpRequest& r) {
       return {builder.broadcast_to(g, shape)};
     case ReduceKind::mean: {
       const ValueId count = builder.extent(r.operand(0), attrs.axes);
-      const ValueId share = builder.div(g, count);
-      return {builder.broadcast_to(share, shape)};
+      return {builder.broadcast_to(builder.div(g, count), shape)};
     }
-    case ReduceKind::max: {
-      const ValueId y = builder.reshape(r.y, kept);
-      return {max_gradient(builder, r, g, y)};
-    }
+    case ReduceKind::max:
+      return {max_gradient(builder, r, g, builder.reshape(r.y, kept))};
   }
   return {kNoValue};
 }
