@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdlib>
-#include <string_view>
+#include <string>
 
 #include "codegen/kernel.h"
 #include "codegen/masm.h"
@@ -15,6 +15,12 @@ namespace taper::runtime {
 namespace {
 
 constexpr int kMaxThreads = 256;
+
+// Empty when it is not set.
+std::string value_of(const char* variable) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? "" : text;
+}
 
 int usable_cpus() {
   cpu_set_t set;
@@ -26,9 +32,8 @@ int thread_count(int requested) {
   if (requested < 0 || requested > kMaxThreads)
     throw Error("CompileOptions::threads: {} is not in 0..{}", requested, kMaxThreads);
   if (requested > 0) return requested;
-  const char* text = std::getenv("TAPER_NUM_THREADS");
-  if (text == nullptr || *text == '\0') return usable_cpus();
-  const std::string_view value = text;
+  const std::string value = value_of("TAPER_NUM_THREADS");
+  if (value.empty()) return usable_cpus();
   int threads = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), threads);
   if (error != std::errc() || end != value.data() + value.size() || threads < 1 ||
@@ -40,9 +45,8 @@ int thread_count(int requested) {
 int verbosity(int requested) {
   if (requested < 0 || requested > 2)
     throw Error("CompileOptions::verbose: {} is not in 0..2", requested);
-  const char* text = std::getenv("TAPER_VERBOSE");
-  if (text == nullptr || *text == '\0') return requested;
-  const std::string_view value = text;
+  const std::string value = value_of("TAPER_VERBOSE");
+  if (value.empty()) return requested;
   if (value != "0" && value != "1" && value != "2")
     throw Error("TAPER_VERBOSE: \"{}\" is not 0, 1 or 2", value);
   return std::max(requested, value.front() - '0');
@@ -50,10 +54,10 @@ int verbosity(int requested) {
 
 std::string jit_profile(const std::string& requested) {
   check_announcement(requested, "CompileOptions::jit_profile");
-  const char* text = std::getenv("TAPER_JIT_PROFILE");
-  if (!requested.empty() || text == nullptr) return requested;
-  check_announcement(text, "TAPER_JIT_PROFILE");
-  return text;
+  if (!requested.empty()) return requested;
+  const std::string value = value_of("TAPER_JIT_PROFILE");
+  check_announcement(value, "TAPER_JIT_PROFILE");
+  return value;
 }
 
 }  // namespace
@@ -69,10 +73,8 @@ CompileOptions resolve(CompileOptions options) {
     if (options.isa != nullptr && !codegen::has_emitter(*options.isa)) options.isa = nullptr;
   }
   if (options.isa == nullptr || !codegen::CodeMemory::allowed()) options.interpret = true;
-  if (options.dump.empty())
-    if (const char* dump = std::getenv("TAPER_DUMP")) options.dump = dump;
-  if (options.trace.empty())
-    if (const char* trace = std::getenv("TAPER_TRACE")) options.trace = trace;
+  if (options.dump.empty()) options.dump = value_of("TAPER_DUMP");
+  if (options.trace.empty()) options.trace = value_of("TAPER_TRACE");
   options.verbose = verbosity(options.verbose);
   options.jit_profile = jit_profile(options.jit_profile);
   return options;

@@ -14,9 +14,8 @@
 namespace taper::tools {
 namespace {
 
-struct Loop {
-  std::size_t first = 0, last = 0;  // lines: the label and the jump
-};
+// The line of the jump, by the line of the label.
+using Loops = std::map<std::size_t, std::size_t>;
 
 // A prefetch of AArch64, which the assembler knows as bytes only: ".byte 0x40, 0x20, 0x80, 0xF9".
 std::string spelled(const std::string& line) {
@@ -59,39 +58,38 @@ std::string_view target_of(std::string_view line) {
   return jump ? line.substr(space + 1) : std::string_view{};
 }
 
-std::vector<Loop> loops_of(const std::vector<std::string>& lines) {
+Loops loops_of(const std::vector<std::string>& lines) {
   std::map<std::string_view, std::size_t> labels;
-  std::map<std::size_t, std::size_t> loops;  // by first line
+  Loops loops;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     if (is_label(lines[i])) labels[std::string_view(lines[i]).substr(0, lines[i].size() - 1)] = i;
     const auto target = labels.find(target_of(lines[i]));
     if (target != labels.end()) loops[target->second] = i;
   }
-  std::vector<Loop> found;
-  for (const auto& [first, last] : loops) found.push_back({first, last});
-  return found;
+  return loops;
 }
 
 }  // namespace
 
 std::string annotated(const std::string& listing) {
   const std::vector<std::string> lines = split_lines(listing);
-  const std::vector<Loop> loops = loops_of(lines);
+  const Loops loops = loops_of(lines);
+  std::size_t seen = 0;
   std::string out;
   for (std::size_t i = 0; i < lines.size(); ++i) {
     std::size_t depth = 0;
-    for (const Loop& loop : loops) depth += loop.first <= i && i <= loop.last;
-    const auto starts = std::ranges::find(loops, i, &Loop::first);
+    for (const auto& [first, last] : loops) depth += first <= i && i <= last;
+    const auto starts = loops.find(i);
     const std::string indent(2 * (depth - (starts != loops.end() ? 1 : 0)), ' ');
     if (starts != loops.end()) {
-      const auto begin = lines.begin() + static_cast<std::ptrdiff_t>(starts->first);
-      const auto end = lines.begin() + static_cast<std::ptrdiff_t>(starts->last) + 1;
-      const bool innermost = std::ranges::none_of(loops, [&](const Loop& other) {
-        return other.first > starts->first && other.last <= starts->last;
+      const auto begin = lines.begin() + static_cast<std::ptrdiff_t>(i);
+      const auto end = lines.begin() + static_cast<std::ptrdiff_t>(starts->second) + 1;
+      const bool innermost = std::none_of(std::next(starts), loops.end(), [&](const auto& other) {
+        return other.second <= starts->second;
       });
       out +=
           fmt::format("{}; loop {} of depth {}{}: {} instructions, {} multiply-add\n", indent,
-                      starts - loops.begin() + 1, depth, innermost ? ", innermost" : "",
+                      ++seen, depth, innermost ? ", innermost" : "",
                       std::count_if(begin, end, is_instruction), std::count_if(begin, end, is_fma));
     }
     out += indent + lines[i] + '\n';

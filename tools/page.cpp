@@ -40,8 +40,7 @@ std::string page(const std::string& title, const std::vector<GraphStage>& stages
     tabs += kReportTabs;
     panels += kReportPanels;
   }
-  std::string out;
-  out += fmt::format(
+  std::string out = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>{}"
       "</title>\n<link rel=\"icon\" href=\"data:,\">\n<style>{}</style></head>\n",
       escaped(title), kStyle);
@@ -49,9 +48,9 @@ std::string page(const std::string& title, const std::vector<GraphStage>& stages
       "<body><header><b>{}</b> <nav>{}</nav></header>\n<main>{}</main>\n"
       "<aside id=\"side\">Click a node.</aside>\n",
       escaped(title), tabs, panels);
-  out += fmt::format("<script>\nconst texts = {};\nconst report = {};\n{}</script></body></html>\n",
+  return out +
+         fmt::format("<script>\nconst texts = {};\nconst report = {};\n{}</script></body></html>\n",
                      script_json(texts), script_json(report), kScript);
-  return out;
 }
 
 }  // namespace taper::tools

@@ -82,14 +82,10 @@ Axis axis_of(const Numbers& numbers, const std::string& problem, char axis) {
   return a;
 }
 
-bool wanted(std::string_view pass, const std::string& direction) {
-  return direction == "all" || direction == pass;
-}
-
 template <class Build>
 void add(std::vector<Problem>& problems, std::string_view pass, const std::string& direction,
          ir::Dim batch, const Build& build) {
-  if (!wanted(pass, direction)) return;
+  if (direction != "all" && direction != pass) return;
   Problem problem{std::string(pass), {}, batch, std::nullopt};
   ir::Builder builder(problem.graph);
   const ir::ValueId result = build(builder);

@@ -6,8 +6,8 @@
 #include <CLI/Formatter.hpp>
 #include <charconv>
 #include <cmath>
-#include <cstring>
 #include <optional>
+#include <span>
 
 #include "codegen/masm.h"
 #include "frontend/checkpoint.h"
@@ -73,7 +73,7 @@ class Reader {
     }
     if (settings_.batch > 0) batch_ = settings_.batch;
     for (const auto& [name, value] : given)
-      if (!is_number(value) && !value.starts_with(kRandom)) read_file(name, value);
+      if (!number_of<double>(value) && !value.starts_with(kRandom)) read_file(name, value);
     if (!batch_) batch_ = 1;
     for (const auto& [name, type] : types_) {
       if (arguments_.inputs.contains(name)) continue;
@@ -88,8 +88,6 @@ class Reader {
   }
 
  private:
-  static bool is_number(const std::string& value) { return number_of<double>(value).has_value(); }
-
   std::string known() const {
     std::string names;
     for (const auto& [name, type] : types_)
@@ -127,9 +125,8 @@ class Reader {
     const std::vector<float> values(
         static_cast<std::size_t>(ir::element_count(type.shape, *batch_)),
         static_cast<float>(number));
-    std::vector<std::byte> bytes(values.size() * sizeof(float));
-    std::memcpy(bytes.data(), values.data(), bytes.size());
-    return bytes;
+    const auto bytes = std::as_bytes(std::span(values));
+    return {bytes.begin(), bytes.end()};
   }
 
   const ir::Graph& graph_;
