@@ -24,17 +24,6 @@ void check_shape(const Request& r, const Shape& shape) {
   element_count(shape, 1 << 20);
 }
 
-std::size_t axis(const Request& r, std::int64_t value, std::size_t operand = 0) {
-  if (value < 0 || value >= r.operands[operand].rank())
-    r.fail("axis {} is not an axis of {}", value, r.text(operand));
-  return static_cast<std::size_t>(value);
-}
-
-void need_f32(const Request& r) {
-  for (std::size_t i = 0; i < r.operands.size(); ++i)
-    if (r.operands[i].dtype != DType::f32) r.fail("needs f32 operands, got {}", r.all());
-}
-
 TensorType infer_elementwise(const Request& r) {
   Shape shape = r.operands[0].shape;
   for (std::size_t i = 0; i < r.operands.size(); ++i) {
@@ -62,7 +51,7 @@ TensorType infer_random(const Request& r) {
 }
 
 TensorType infer_extent(const Request& r) {
-  for (const std::int64_t value : r.attrs<AxesAttrs>().axes) axis(r, value);
+  for (const std::int64_t value : r.attrs<AxesAttrs>().axes) axis_of(r, value);
   return {DType::f32, {}};
 }
 
@@ -105,7 +94,7 @@ TensorType infer_transpose(const Request& r) {
   if (r.operands[0].has_batch() && axes[0] != 0)
     r.fail("the batch axis of {} must stay first", r.text(0));
   Shape shape;
-  for (const std::int64_t value : axes) shape.push_back(r.operands[0].shape[axis(r, value)]);
+  for (const std::int64_t value : axes) shape.push_back(r.operands[0].shape[axis_of(r, value)]);
   return {r.operands[0].dtype, shape};
 }
 
@@ -157,7 +146,7 @@ TensorType infer_pad(const Request& r) {
 
 TensorType infer_concat(const Request& r) {
   if (r.operands.empty()) r.fail("has no operands");
-  const std::size_t at = axis(r, r.attrs<AxisAttrs>().axis);
+  const std::size_t at = axis_of(r, r.attrs<AxisAttrs>().axis);
   TensorType type = r.operands[0];
   type.layout = Layout::plain;
   if (type.shape[at] == kBatch) r.fail("the batch axis of {} cannot be concatenated", r.text(0));
@@ -181,7 +170,7 @@ TensorType infer_reduce(const Request& r) {
   std::int64_t previous = -1;
   for (const std::int64_t value : a.axes) {
     if (value <= previous) r.fail("axes [{}] are not sorted and unique", fmt::join(a.axes, ","));
-    reduced[axis(r, value)] = true;
+    reduced[axis_of(r, value)] = true;
     previous = value;
   }
   Shape shape;
@@ -213,38 +202,6 @@ TensorType infer_matmul(const Request& r) {
     r.fail("of integers multiplies [M,K] with a weight [O,K], transposed");
   check_integer_depth(r, x[1]);
   return {DType::i32, {rows, columns}};
-}
-
-TensorType infer_softmax(const Request& r) {
-  need_f32(r);
-  if (r.operands[0].shape[axis(r, r.attrs<AxisAttrs>().axis)] == kBatch)
-    r.fail("cannot run over the batch axis of {}", r.text(0));
-  return {DType::f32, r.operands[0].shape};
-}
-TensorType infer_log_softmax(const Request& r) {
-  return infer_softmax(r);
-}
-
-TensorType infer_cross_entropy(const Request& r) {
-  const TensorType& logits = r.operands[0];
-  const TensorType& labels = r.operands[1];
-  if (logits.rank() != 2 || logits.dtype != DType::f32)
-    r.fail("needs logits f32[M,C], got {}", r.text(0));
-  if (labels.dtype != DType::i32 || labels.shape != Shape{logits.shape[0]})
-    r.fail("needs labels i32{} for logits {}, got {}", to_string(Shape{logits.shape[0]}), r.text(0),
-           r.text(1));
-  if (logits.shape[1] < 1) r.fail("{} has no classes", r.text(0));
-  return {DType::f32, {logits.shape[0]}};
-}
-TensorType infer_cross_entropy_backward(const Request& r) {
-  const TensorType loss = infer_cross_entropy(r);
-  if (r.operands[2].shape != loss.shape || r.operands[2].dtype != DType::f32)
-    r.fail("needs the gradient of {}, got {}", to_string(loss), r.text(2));
-  return {DType::f32, r.operands[0].shape};
-}
-TensorType infer_cross_entropy_fused(const Request& r) {
-  infer_cross_entropy_backward(r);
-  return infer_cross_entropy(r);
 }
 
 TensorType infer_gradient(const Request& r) {
@@ -297,6 +254,17 @@ Shape broadcast(const Shape& a, const Shape& b, std::string_view op, const Locat
       throw Error(where, "{}: shapes {} and {} do not broadcast", op, to_string(a), to_string(b));
   }
   return result;
+}
+
+void need_f32(const Request& r) {
+  for (const TensorType& type : r.operands)
+    if (type.dtype != DType::f32) r.fail("needs f32 operands, got {}", r.all());
+}
+
+std::size_t axis_of(const Request& r, std::int64_t value) {
+  if (value < 0 || value >= r.operands[0].rank())
+    r.fail("axis {} is not an axis of {}", value, r.text(0));
+  return static_cast<std::size_t>(value);
 }
 
 bool is_integer_product(const Request& r) {

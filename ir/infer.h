@@ -36,6 +36,10 @@ struct Request {
   }
 };
 
+void need_f32(const Request&);  // fails unless all operands are
+// `axis`, which must be one of operand 0.
+std::size_t axis_of(const Request&, std::int64_t axis);
+
 // u8 activations times i8 weights, exact in i32.
 bool is_integer_product(const Request&);
 // Fails when the sum of `depth` products could leave i32.
