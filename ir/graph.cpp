@@ -129,4 +129,17 @@ std::vector<TensorType> result_types(const Graph& graph, const Node& node) {
   return {node.type};
 }
 
+std::optional<ElementCheck> element_check(const Graph& graph, const Node& node) {
+  const auto below = [](Dim count) { return ElementCheck{1, {.low = 0, .high = count}}; };
+  const auto extent_of_first = [&](std::size_t axis) {
+    return graph[node.operands[0]].type.shape[axis];
+  };
+  if (node.op == Op::in_range) return ElementCheck{0, std::get<RangeAttrs>(node.attrs)};
+  if (node.op == Op::gather) return below(extent_of_first(0));
+  if (node.op == Op::gather_backward) return below(node.type.shape[0]);
+  if (node.op == Op::cross_entropy || node.op == Op::cross_entropy_backward)
+    return below(extent_of_first(1));
+  return std::nullopt;
+}
+
 }  // namespace taper::ir

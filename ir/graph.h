@@ -3,6 +3,7 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -91,6 +92,13 @@ Shape broadcast(const Shape& a, const Shape& b, std::string_view op, const Locat
 
 // The result types of all results of a node (one for most ops).
 std::vector<TensorType> result_types(const Graph& graph, const Node& node);
+
+// What a run checks before it starts: that all elements of an operand, an input, are in a range.
+struct ElementCheck {
+  std::size_t operand;
+  RangeAttrs range;
+};
+std::optional<ElementCheck> element_check(const Graph& graph, const Node& node);
 
 // Checks every rule listed at the top of verify.cpp; throws taper::Error naming the node.
 enum class Stage { recorded, differentiated, laid_out, selected };

@@ -62,19 +62,10 @@ void Executable::run(std::span<const InputBytes> inputs, ir::Dim batch) {
 std::vector<LabelCheck> find_labels(const ir::Graph& graph,
                                     const std::vector<std::string>& inputs) {
   std::vector<LabelCheck> checks;
-  for (const ir::Node& node : graph.nodes()) {
-    const auto check = [&](std::size_t operand, const ir::RangeAttrs& range) {
-      checks.push_back({checked_input(graph, node, operand, inputs), range, node.location});
-    };
-    const auto extent_of_first = [&](std::size_t axis) {
-      return graph[node.operands[0]].type.shape[axis];
-    };
-    if (node.op == ir::Op::in_range) check(0, std::get<ir::RangeAttrs>(node.attrs));
-    if (node.op == ir::Op::gather) check(1, {.low = 0, .high = extent_of_first(0)});
-    if (node.op == ir::Op::gather_backward) check(1, {.low = 0, .high = node.type.shape[0]});
-    if (node.op == ir::Op::cross_entropy || node.op == ir::Op::cross_entropy_backward)
-      check(1, {.low = 0, .high = extent_of_first(1)});
-  }
+  for (const ir::Node& node : graph.nodes())
+    if (const auto check = ir::element_check(graph, node))
+      checks.push_back(
+          {checked_input(graph, node, check->operand, inputs), check->range, node.location});
   return checks;
 }
 

@@ -17,26 +17,14 @@ struct Range {
 // What the ops that look at an input's elements let pass.
 Range allowed(const ir::Graph& graph, ir::ValueId input) {
   Range range{0, 10};
-  const auto at_most = [&](ir::Dim count) {
-    range.high = std::min(range.high, static_cast<double>(count));
-  };
   bool checked = false;
   for (const ir::Node& node : graph.nodes()) {
-    const auto reads = [&](std::size_t i) {
-      return i < node.operands.size() && node.operands[i] == input;
-    };
-    const bool loss = node.op == ir::Op::cross_entropy || node.op == ir::Op::cross_entropy_backward;
-    const bool row = node.op == ir::Op::gather || node.op == ir::Op::gather_backward;
-    if (node.op == ir::Op::in_range && reads(0)) {
-      const auto& attrs = std::get<ir::RangeAttrs>(node.attrs);
-      return {static_cast<double>(attrs.low), static_cast<double>(attrs.high)};
-    }
-    if (!(loss || row) || !reads(1)) continue;
-    if (!checked) range.high = 1e9;
+    const auto check = ir::element_check(graph, node);
+    if (!check || node.operands[check->operand] != input) continue;
+    const Range own{static_cast<double>(check->range.low), static_cast<double>(check->range.high)};
+    if (node.op == ir::Op::in_range) return own;
+    range.high = std::min(checked ? range.high : 1e9, own.high);
     checked = true;
-    if (loss) at_most(graph[node.operands[0]].type.shape[1]);
-    if (node.op == ir::Op::gather) at_most(graph[node.operands[0]].type.shape[0]);
-    if (node.op == ir::Op::gather_backward) at_most(node.type.shape[0]);
   }
   return range;
 }
