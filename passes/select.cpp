@@ -141,7 +141,7 @@ class Selector {
   }
 
   // One kernel for a convolution and a reduction of its result.
-  ValueId with_moments(const Node& node, ConvSpec spec, const Moments& moments) {
+  ValueId with_moments(const Node& node, ConvSpec spec, const TakenMoments& moments) {
     spec.epilogue = moments.epilogue;
     Operands operands = operands_of(node);
     for (const ValueId v : moments.operands) operands.push_back(copy_[v]);

@@ -26,13 +26,13 @@ ir::ConvSpec select_conv(const Lowering&);
 ir::ConvSpec choose_lowering(ir::ConvSpec, const PassOptions&, bool kept);
 // The reduction `reduce` over the pixels of each image as the moments of a convolution that it
 // reads: its other operands, and the epilogue of that convolution with it.
-struct Moments {
+struct TakenMoments {
   ir::ValueId reduce;
   std::vector<ir::ValueId> operands;
   ir::Epilogue epilogue;
 };
-std::optional<Moments> select_moments(const ir::Graph&, const Users&, ir::ValueId conv,
-                                      const ir::ConvSpec&, ir::Dim max_batch);
+std::optional<TakenMoments> select_moments(const ir::Graph&, const Users&, ir::ValueId conv,
+                                           const ir::ConvSpec&, ir::Dim max_batch);
 // The kernel that makes (for backward_weights: takes) the points that `spec`, a pass over images by
 // Winograd's lowering, works on, and their type.
 struct FilterTransform {

@@ -27,11 +27,11 @@ bool is_first_pixel(const Graph& graph, ValueId v, ValueId image) {
 }
 
 // The same reduction in the epilogue of `conv`, if all else that it reads is there before.
-std::optional<Moments> moments_of(const Graph& graph, ValueId reduce, ValueId conv,
-                                  const Epilogue& epilogue) {
+std::optional<TakenMoments> moments_of(const Graph& graph, ValueId reduce, ValueId conv,
+                                       const Epilogue& epilogue) {
   const Node& node = graph[reduce];
   const auto& attrs = std::get<ReduceAttrs>(node.attrs);
-  Moments moments{reduce, {}, epilogue};
+  TakenMoments moments{reduce, {}, epilogue};
   std::vector<std::int16_t> inputs;
   for (const ValueId v : node.operands) {
     const TensorType& type = graph[v].type;
@@ -77,8 +77,8 @@ bool takes_moments(const ConvSpec& spec) {
 
 }  // namespace
 
-std::optional<Moments> select_moments(const Graph& graph, const Users& users, ValueId conv,
-                                      const ConvSpec& spec, Dim max_batch) {
+std::optional<TakenMoments> select_moments(const Graph& graph, const Users& users, ValueId conv,
+                                           const ConvSpec& spec, Dim max_batch) {
   if (!takes_moments(spec)) return std::nullopt;
   for (const ValueId user : users.nodes[conv.index]) {
     if (!is_over_pixels(graph, graph[user])) continue;
