@@ -55,8 +55,9 @@ class ConvKernel final : public Kernel {
         walk_(conv_walk(spec)),
         moments_(spec.epilogue, 3 + operands_, walk_.result_channels,
                  walk_.result_height * walk_.result_width),
-        limits_(spec.integers ? large_tiles(isa)
-                              : tiles_of(isa, walk_.channels * spec.kh * spec.kw)),
+        limits_(spec.integers
+                    ? large_tiles(isa)
+                    : tiles_of(isa, walk_.channels * spec.kh * spec.kw, walk_.result_channels)),
         tiles_(isa, spec.epilogue, spec.pass == ir::ConvPass::forward ? "conv" : "conv_data") {
     const std::int64_t weights = blocks() * walk_.weight_block;
     for (const ConvColumns& columns : walk_.columns)

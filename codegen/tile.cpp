@@ -134,7 +134,7 @@ class TileEmitter : RoutineEmitter {
   void take_registers() {
     const StepRegisters step = step_registers(m_.isa(), shape_.rows, width());
     broadcasts_kept_ = step.broadcasts_kept;
-    const int count = embedded() ? 1 : step.count;
+    const int count = embedded() ? width() : step.count;
     for (int i = 0; i < count; ++i) operands_.push_back(m_.vec());
     for (Gp* r : {&a_, &b_, &count_, &inner_}) *r = m_.gp();
     if (!shape_.uniform) b_ahead_ = m_.gp();
@@ -241,8 +241,12 @@ class TileEmitter : RoutineEmitter {
       emit_vectors_first(a, b, tap);
   }
 
-  // Broadcasts are operands of the multiplications.
-  bool embedded() const { return !broadcasts_kept_ && width() == 1 && !shape_.integers; }
+  // Broadcasts are operands of the multiplications: of one vector for each row, or of a block and
+  // half of one, which would wait for broadcasts in registers.
+  bool embedded() const {
+    const bool and_a_half = width() == 2 && shape_.blocks == 2 && vectors_[1].half;
+    return !broadcasts_kept_ && (width() == 1 || and_a_half) && !shape_.integers;
+  }
   bool rows_ahead() const { return shape_.rows_ahead && shape_.rows >= kFewestRowsAhead; }
 
   void prefetch(Address b) {
@@ -253,14 +257,16 @@ class TileEmitter : RoutineEmitter {
   void emit_vectors_first(Address a, Address b, const TileTap& tap) {
     for (int v = 0; v < width(); ++v) m_.load(operand(v), b + vectors_[index(v)].b);
     for (int row = tap.first_row; row < tap.end_row; ++row) {
+      const Address value = a + row * shape_.a_row;
       if (embedded()) {
-        if (vectors_[0].half)
-          m_.fma_half(accumulator(row, 0), operand(0), a + row * shape_.a_row);
-        else
-          m_.fma_broadcast(accumulator(row, 0), operand(0), a + row * shape_.a_row);
+        for (int v = 0; v < width(); ++v)
+          if (vectors_[index(v)].half)
+            m_.fma_half(accumulator(row, v), operand(v), value);
+          else
+            m_.fma_broadcast(accumulator(row, v), operand(v), value);
         continue;
       }
-      m_.broadcast(operand(width()), a + row * shape_.a_row);
+      m_.broadcast(operand(width()), value);
       for (int v = 0; v < width(); ++v) accumulate(row, v, operand(width()), operand(v));
     }
   }
