@@ -43,6 +43,11 @@ TileTap tile_tap(const ConvColumns& columns, const ConvTap& tap, const Piece& pi
   return result;
 }
 
+// Half a block alone would wait for its rows.
+bool is_block_and_half(std::int64_t channels) {
+  return channels > ir::kBlock && channels <= ir::kBlock * 3 / 2;
+}
+
 class ConvKernel final : public Kernel {
  public:
   ConvKernel(const ir::ConvSpec& spec, const ir::Isa& isa)
@@ -55,9 +60,9 @@ class ConvKernel final : public Kernel {
         walk_(conv_walk(spec)),
         moments_(spec.epilogue, 3 + operands_, walk_.result_channels,
                  walk_.result_height * walk_.result_width),
-        limits_(spec.integers
+        limits_(spec.integers || is_block_and_half(walk_.result_channels)
                     ? large_tiles(isa)
-                    : tiles_of(isa, walk_.channels * spec.kh * spec.kw, walk_.result_channels)),
+                    : tiles_of(isa, walk_.channels * spec.kh * spec.kw)),
         tiles_(isa, spec.epilogue, spec.pass == ir::ConvPass::forward ? "conv" : "conv_data") {
     const std::int64_t weights = blocks() * walk_.weight_block;
     for (const ConvColumns& columns : walk_.columns)

@@ -62,7 +62,7 @@ class Col2imKernel final : public BatchKernel {
         columns_(spec.ic * spec.kh * spec.kw),
         pitch_(blocks_of(columns_) * kBlock),
         rows_(rows_at_once(spec.oh, spec.ow, bands_ > 1 ? kBandPixelsAtOnce : kPixelsAtOnce)),
-        limits_(tiles_of(isa, spec.oc, columns_)),
+        limits_(tiles_of(isa, spec.oc)),
         tiles_(isa, {}, "conv_col2im") {
     for (std::int64_t block = 0; block < blocks_of(spec.oc); ++block)
       entries_.push_back({block * plane() * kPixel, block * kBlock * pitch_ * kF32});

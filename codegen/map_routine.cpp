@@ -164,7 +164,7 @@ class MapEmitter : RoutineEmitter {
     const DType dtype = streams_[i].dtype;
     const Address a = address(i, first);
     if (streams_[i].stride == 1) {
-      if (!tail && first * bytes_per_element(i) % ir::kCacheLine == 0)
+      if (!tail && moves(i) && first * bytes_per_element(i) % ir::kCacheLine == 0)
         m_.prefetch(a + kBytesAhead, Prefetch::second_level);
       load_lanes(m_, d, a, dtype, tail);
     } else if (streams_[i].stride != 0) {

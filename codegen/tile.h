@@ -113,12 +113,10 @@ constexpr TileLimits large_tiles(const ir::Isa& isa) {
 constexpr TileLimits small_tiles(const ir::Isa& isa) {
   return {isa.small_tile_rows, isa.small_tile_vectors};
 }
-// Small ones for sums of few steps, unless the columns are a block and a half: half a block alone
-// waits for its rows.
-constexpr TileLimits tiles_of(const ir::Isa& isa, std::int64_t steps, std::int64_t columns) {
+// Small ones for sums of few steps.
+constexpr TileLimits tiles_of(const ir::Isa& isa, std::int64_t steps) {
   constexpr std::int64_t kManySteps = 256;
-  const bool and_a_half = columns > ir::kBlock && columns <= ir::kBlock * 3 / 2;
-  return steps < kManySteps && !and_a_half ? small_tiles(isa) : large_tiles(isa);
+  return steps < kManySteps ? small_tiles(isa) : large_tiles(isa);
 }
 // Most column blocks beside `rows` rows that fit the limits and the registers of `isa`.
 int max_tile_blocks(const ir::Isa& isa, TileLimits limits, int rows);

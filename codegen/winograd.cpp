@@ -32,7 +32,7 @@ class WinogradKernel final : public Kernel {
     const bool large = filters > kLargeFilters;
     group_rows_ = rows_of_group(large ? kLargeGroupTiles : kGroupTiles);
     const std::int64_t tiles = group_rows_ * walk_.tiles_x;
-    const TileLimits limits = tiles_of(isa, walk_.source.channels, walk_.result.channels);
+    const TileLimits limits = tiles_of(isa, walk_.source.channels);
     rows_ = split_evenly(tiles, limits.rows).front().size;
     few_ = large || images_ != ir::kBatch || walk_.is_ragged();
     by_panels_ = large && images_ != ir::kBatch;

@@ -18,12 +18,15 @@ constexpr std::int64_t kMostBytes = std::int64_t{1} << 20;
 // Operations that last longer than a line takes to change hands.
 constexpr double kFlopsPerLine = 4096;
 
+bool is_free(const ScheduledCall& call) {
+  return std::ranges::all_of(call.written_later, &std::span<std::byte>::empty);
+}
+
 // The call that can take over lines of `buffer` for call `update`: every thread has read the
-// buffer when it begins, and it is not one of `taken`. Nothing if no call before the update reads
-// the buffer.
+// buffer when it begins, and it has no others to take over. Nothing if no call before the update
+// reads the buffer.
 std::optional<std::size_t> host_of(const Plan& plan, const std::vector<ScheduledCall>& schedule,
-                                   const std::vector<bool>& taken, std::size_t update, int buffer,
-                                   ir::Dim max_batch) {
+                                   std::size_t update, int buffer, ir::Dim max_batch) {
   std::optional<std::size_t> largest, behind_barrier;
   double most = 0;
   for (std::size_t c = update; c-- > 0;) {
@@ -31,7 +34,7 @@ std::optional<std::size_t> host_of(const Plan& plan, const std::vector<Scheduled
     if (std::ranges::find(call.buffers, buffer) != call.buffers.end()) return behind_barrier;
     const auto* gemm = std::get_if<ir::GemmSpec>(call.spec);
     const double flops = ir::flops(*call.spec, max_batch);
-    if (gemm != nullptr && gemm->m != ir::kBatch && !taken[c] && flops > most) {
+    if (gemm != nullptr && gemm->m != ir::kBatch && flops > most && is_free(schedule[c])) {
       largest = c;
       most = flops;
     }
@@ -51,24 +54,21 @@ std::span<std::byte> whole_lines(std::span<std::byte> bytes) {
 void take_over_early(const Plan& plan, std::vector<ScheduledCall>& schedule, int threads,
                      ir::Dim max_batch) {
   for (ScheduledCall& call : schedule) call.written_later.resize(static_cast<std::size_t>(threads));
-  std::vector<bool> taken(schedule.size());
   for (std::size_t u = 0; u < schedule.size() && threads > 1; ++u) {
     const PlannedCall& update = plan.calls[u];
-    std::vector<std::size_t> results(update.buffers.size() - update.operands);
-    std::iota(results.begin(), results.end(), 0);
-    const auto bytes = [&](std::size_t i) {
-      return plan.buffer(update.buffers[update.operands + i]).bytes;
-    };
-    std::ranges::stable_sort(results, std::greater(), bytes);  // the largest product to the largest
-    for (const std::size_t i : results) {
-      const Buffer& buffer = plan.buffer(update.buffers[update.operands + i]);
+    const auto results = std::span(update.buffers).subspan(update.operands);
+    std::vector<std::size_t> order(results.size());
+    std::iota(order.begin(), order.end(), 0);
+    // The largest product to the largest.
+    std::ranges::stable_sort(order, std::greater(),
+                             [&](std::size_t i) { return plan.buffer(results[i]).bytes; });
+    for (const std::size_t i : order) {
+      const Buffer& buffer = plan.buffer(results[i]);
       if (buffer.place != Buffer::Place::variable || buffer.bytes > kMostBytes) continue;
-      const auto host =
-          host_of(plan, schedule, taken, u, update.buffers[update.operands + i], max_batch);
+      const auto host = host_of(plan, schedule, u, results[i], max_batch);
       if (!host) continue;
       const double lines = static_cast<double>(buffer.bytes) / ir::kCacheLine;
       if (ir::flops(*plan.calls[*host].spec, max_batch) < kFlopsPerLine * lines) continue;
-      taken[*host] = true;
       const codegen::Kernel& kernel = *schedule[u].kernel;
       codegen::Call call{.buffers = schedule[u].buffers.data(), .batch = max_batch};
       std::int64_t part = 0;
